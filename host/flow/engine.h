@@ -1,0 +1,132 @@
+/* The engine as the rest of the host sees it: requests go in, answers come out once their epoch is durable.
+ * All functions are [loop thread] unless marked. Threads inside: shards, committer, applier, reader. */
+#ifndef HOST_FLOW_ENGINE_H
+#define HOST_FLOW_ENGINE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "config.h"
+#include "flow/view.h"
+#include "state/store.h"
+
+struct engine;
+
+/* After store_open. Restores what waited, but dispatches nothing before engine_start (rule 26). Keeps `config`. */
+struct engine *engine_create(const struct config *config, struct store *store, const struct store_recovered *recovered,
+	struct error *error);
+
+/* The first view, then the threads. */
+void engine_start(struct engine *engine, struct view *view);
+
+/* Closes and commits what was accepted so far, ends the threads, answers all open requests with `stopping`. */
+void engine_stop(struct engine *engine);
+void engine_destroy(struct engine *engine);
+
+/* ---- requests; each is answered exactly once, by token, through engine_take_answers ---- */
+
+/* records: `count` MessagePack objects, back to back, already checked to be well-formed. session: a number that is
+ * greater for a younger connection. */
+void engine_ingest(struct engine *engine, uint64_t token, uint64_t session, struct bytes ingress, struct bytes producer,
+	uint64_t first, uint32_t count, struct bytes records);
+
+struct engine_message {
+	struct bytes to;      /* "ns/name" */
+	struct bytes id;      /* 1 to 255 bytes */
+	struct bytes type;    /* payload type; may be empty */
+	struct bytes payload; /* one MessagePack object, checked */
+};
+
+/* Answered when durable: number = epoch. */
+void engine_send(struct engine *engine, uint64_t token, const struct engine_message *message);
+
+/* Answered with the function's reply; the front keeps the timeout, and drops an answer it no longer waits for. */
+void engine_call(struct engine *engine, uint64_t token, const struct engine_message *message);
+
+/* Answered when all that was accepted before is handled and durable; number = epoch. engine_barrier_cancel at timeout:
+ * then it is answered with ERROR_TIMEOUT. */
+void engine_barrier(struct engine *engine, uint64_t token);
+void engine_barrier_cancel(struct engine *engine, uint64_t token);
+
+/* Only under --test-clock. Answered when all that is due at the new time has fired and is durable; number = time_ms. */
+void engine_clock(struct engine *engine, uint64_t token, bool relative, uint64_t ms);
+
+/* Puts or removes rows of the runtime database as one effect; answered when durable; number = epoch. */
+struct engine_row {
+	struct bytes key;
+	struct bytes value;
+	bool remove;
+};
+void engine_commit_rows(struct engine *engine, uint64_t token, const struct engine_row *rows, size_t count);
+
+struct engine_answer {
+	uint64_t token;
+	enum error_code code; /* ERROR_NONE: good */
+	uint64_t number;      /* ingest: durable position; send, barrier, rows: epoch; clock: time */
+	uint64_t accepted;    /* ERROR_GAP: accepted position (number is the durable one) */
+	struct bytes payload; /* call: the reply's MessagePack; on an error: its text for people */
+	struct bytes type;    /* call: the reply's type; empty if none */
+};
+
+/* Readable when answers wait. */
+int engine_answer_fd(struct engine *engine);
+/* Clears the fd, then calls answer() for each; views are valid during the call. */
+void engine_take_answers(struct engine *engine, void (*answer)(void *arg, const struct engine_answer *answer), void *arg);
+
+/* True: stop reading sockets until it is false again (answers or a timer of some ms are a good moment to look). */
+bool engine_pressed(struct engine *engine);
+
+/* ---- plugins ---- */
+
+/* The shards adopt it at their next boundary; the engine destroys views that nobody uses any more. */
+void engine_publish(struct engine *engine, struct view *view);
+
+/* The generation that every shard has adopted: images that only older views name are not entered any more. */
+uint64_t engine_adopted(struct engine *engine);
+
+/* The epoch at which a fence set now stands: every message accepted so far was born before it. */
+uint64_t engine_fence(struct engine *engine);
+
+/* Messages of that type born before the epoch and not yet consumed, and what they wait for. 0: drained (durably). */
+struct engine_waiting {
+	uint64_t messages;
+	uint64_t retrying; /* of these, behind an address in backoff */
+};
+void engine_waiting(struct engine *engine, uint16_t type, uint64_t before_epoch, struct engine_waiting *ret_waiting);
+
+/* A new type gets the next number; the row is the caller's to commit. */
+uint16_t engine_next_type(struct engine *engine);
+
+/* ---- reading what is durable; run() is called on the reader thread, then done() on the loop thread ---- */
+
+void engine_read(struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg);
+
+/* ---- figures [any thread] ---- */
+
+struct engine_status {
+	uint64_t epoch; /* last durable */
+	uint64_t time_ms;
+	uint64_t accepted; /* messages that came to stand in mailboxes since the start, those found at recovery included */
+	uint64_t handled;
+	uint64_t in_flight;
+	uint64_t retried;
+	uint64_t dead;
+	uint64_t records;        /* ingested */
+	uint64_t replies_stale;  /* reply routes of an earlier process, dropped */
+	uint64_t memory_bytes;   /* of mailboxes, caches and tables */
+	uint32_t shards;
+	bool failed;             /* the store failed; reason in error */
+	bool waiting_for_space;  /* ENOSPC: nothing is released until there is space */
+	struct error error;
+};
+void engine_status(struct engine *engine, struct engine_status *ret_status);
+
+/* Messages that wait because their type has no live version. [any thread] */
+uint64_t engine_parked(struct engine *engine, uint16_t type);
+
+/* The time of the flow in milliseconds since 1970. [any thread] */
+uint64_t engine_time_ms(struct engine *engine);
+
+#endif

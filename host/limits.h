@@ -1,0 +1,38 @@
+/* Every bound that is not a setting, by name, with its reason. */
+#ifndef HOST_LIMITS_H
+#define HOST_LIMITS_H
+
+#define KIB(n) ((uint64_t)(n) << 10)
+#define MIB(n) ((uint64_t)(n) << 20)
+
+enum {
+	/* An epoch is closed after this long when its shard stays busy: short enough that a caller does not notice, long
+	 * enough that a value written often is journaled once. */
+	EPOCH_US_MAX = 2000,
+	/* The most messages of one epoch a shard: bounds what a cut must write and a crash must repeat. */
+	EPOCH_MESSAGES_MAX = 65536,
+	/* Sends of one invocation (or of one record's router): with SENDS_BYTES_MAX it keeps an invocation inside one
+	 * journal segment (rule 22). */
+	INVOCATION_SENDS_MAX = 65536,
+	/* Builders of one callback: more is a mistake, not a need. */
+	INVOCATION_BUFS_MAX = 16,
+	/* Addresses of a shard that wait in backoff at once. Beyond it a failing message is tried again without backoff,
+	 * so that memory stays bounded and every address goes on. */
+	RETRY_ADDRESSES_MAX = 65536,
+	/* Messages of a shard's inputs are taken only while fewer than this wait in its mailboxes: accepted work first. */
+	MAILBOX_BEFORE_INPUT_MAX = 8192,
+	SHARDS_MAX = 64,
+};
+
+/* Bytes of redo and of messages born in one epoch of a shard: two of them, and the largest invocation, fit a segment. */
+#define EPOCH_BYTES_MAX MIB(4)
+#define INVOCATION_BYTES_MAX MIB(16)
+/* A journal segment: 32 shards' epochs, or the largest invocation many times over. */
+#define JOURNAL_SEGMENT_BYTES MIB(64)
+#define CHECKPOINT_BYTES MIB(64)
+/* A run of waiting messages in one row: FIFO pieces of this size make a spill of two million messages 2,000 rows. */
+#define QUEUE_CHUNK_BYTES KIB(128)
+/* Input bytes of one shard above which sockets are not read. */
+#define INPUT_PRESSED_BYTES MIB(4)
+
+#endif

@@ -1,0 +1,140 @@
+/* Which plugins are in, and how they come and go: the state machine between the inbox (a directory), the stager (its
+ * own thread, where plugin files are examined, loaded and closed), the store (rows 'T' and 'V': the truth) and the
+ * engine's views. Everything here is [loop thread], and never blocks on a plugin but in registry_recover.
+ *
+ * Order of start: store_open, engine_create, registry_create, registry_recover, engine_start with its view,
+ * registry_start, event loop; "ready" once registry_busy is false.
+ * Order of stop: registry_stop (no more plugin comes or goes; open requests are answered `stopping`), engine_stop,
+ * registry_destroy (fini of every live image; no dlclose at process exit), engine_destroy, store_close. */
+#ifndef HOST_CONTROL_REGISTRY_H
+#define HOST_CONTROL_REGISTRY_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include <stdint.h>
+
+#include "base/error.h"
+#include "config.h"
+#include "flow/engine.h"
+#include "flow/request.h"
+#include "state/disk.h"
+#include "state/store.h"
+
+struct event_base;
+struct registry;
+
+struct registry_options {
+	const struct config *config;
+	struct engine *engine;
+	struct requests *requests;
+	struct store *store;
+	struct disk *disk;
+	struct event_base *base;
+	const struct sofun_host *host; /* the table that every init gets: host_api_table() */
+};
+
+/* Makes <data>/images and the plugins directory if they are absent. NULL: a directory cannot be made, watched or
+ * written to. */
+struct registry *registry_create(const struct registry_options *options, struct error *error);
+
+/* Reads rows 'T' and 'V', names the types to the store, loads every image that was live (init runs here; nothing else
+ * of a plugin does) and gives the first view, which is then the engine's. An image that cannot be loaded parks its
+ * types and is shown; only an unreadable store fails. */
+struct view *registry_recover(struct registry *registry, struct error *error);
+
+/* Starts the stager and the watch of the plugins directory. */
+void registry_start(struct registry *registry);
+
+/* True until everything that stood in the plugins directory at the start has been judged. settled(arg), if set, is
+ * called once when it turns false. */
+bool registry_busy(const struct registry *registry);
+void registry_on_settled(struct registry *registry, void (*settled)(void *arg), void *arg);
+
+/* ---- what the outside asks for ---- */
+
+/* A message that keeps a plugin waiting to go. */
+struct registry_waiting {
+	const char *reason;  /* "messages", "retrying", "running", "mapped": see FORMAT.md of plugin/ */
+	const char *address; /* "ns/name", or "" */
+	uint64_t since_ms;   /* wall clock, milliseconds since 1970 */
+};
+
+struct registry_router {
+	const char *ingress;
+	const char *format; /* "line", "json", "msgpack": as records come, the configuration counted in */
+};
+
+/* P of INTERFACE.md. Views are valid during the call that hands it out. */
+struct registry_plugin {
+	const char *name;
+	const char *version;
+	const char *state; /* "live", "draining", "stuck", "retired"; "refused" and "quarantined": known, but not loaded */
+	uint32_t share_percent;
+	const char *file; /* name within the plugins directory; "" if it is not there */
+	const char *hash; /* 64 hex digits of SHA-256 */
+	size_t function_count;
+	const char *const *functions;
+	size_t router_count;
+	const struct registry_router *routers;
+	size_t waiting_count;
+	const struct registry_waiting *waiting;
+};
+
+/* A file that was refused, as it stands now: its error's message, found, expected and hint. */
+struct registry_refused {
+	const char *file;
+	const struct error *error;
+};
+
+/* plugin is NULL iff error is set. Called exactly once, never from within registry_load or registry_unload. */
+typedef void registry_done(void *arg, const struct registry_plugin *plugin, const struct error *error);
+
+/* Stages the file at `path` whatever was judged of it before, and puts a copy into the plugins directory. Done once it
+ * is live; at once-in-turn if the same bytes are live already. ERROR_NOT_FOUND: no such file. ERROR_REFUSED: says why. */
+void registry_load(struct registry *registry, const char *path, registry_done *done, void *arg);
+
+/* Drains and retires the plugin of that name, and takes its file out of the plugins directory. Done once it is retired
+ * and unmapped; ERROR_NOT_FOUND, ERROR_CONFLICT (it drains already), ERROR_TIMEOUT (a call does not end: it is stuck). */
+void registry_unload(struct registry *registry, const char *name, registry_done *done, void *arg);
+
+void registry_each(struct registry *registry, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg);
+void registry_refused_each(struct registry *registry, void (*each)(void *arg, const struct registry_refused *refused),
+	void *arg);
+
+/* loaded = live + draining + stuck at every moment; unloaded counts since the start. */
+struct registry_images {
+	uint64_t loaded;
+	uint64_t unloaded;
+	uint64_t stuck;
+};
+void registry_images(const struct registry *registry, struct registry_images *ret_images);
+
+/* ---- what the rest of the host asks ---- */
+
+/* True if a live plugin declares that it emits to it. */
+bool registry_egress_declared(const struct registry *registry, struct bytes name);
+
+/* What is known of a function type, whether a version of it is live or not; until the next turn of the loop. Names are
+ * never freed before registry_destroy. */
+struct registry_type {
+	uint16_t number; /* of its database */
+	const char *name;
+	const char *plugin;
+	const char *version; /* of the live image; "" if none is live */
+	uint32_t schema;
+	uint32_t value_count;
+	const char *const *values; /* names by number */
+};
+
+/* False if no plugin ever declared it. */
+bool registry_type_find(const struct registry *registry, struct bytes name, struct registry_type *ret_type);
+
+/* ---- stop ---- */
+
+/* Ends the watch and the stager; a job that runs is waited for. */
+void registry_stop(struct registry *registry);
+
+/* After engine_stop. NULL is fine. */
+void registry_destroy(struct registry *registry);
+
+#endif

@@ -1,0 +1,85 @@
+"""HTTP/1.1 over the host's control socket. One Http keeps one connection and makes it anew when the host closed it."""
+
+import http.client
+import json
+import socket
+from urllib.parse import quote
+
+
+class HttpError(Exception):
+	"""An answer with a status of 400 or more."""
+
+	def __init__(self, status, body):
+		self.status = status
+		self.body = body
+		try:
+			self.error = json.loads(body)["error"]
+		except (ValueError, KeyError, TypeError):
+			self.error = {}
+		self.code = self.error.get("code")
+		super().__init__(f"HTTP {status}: {body[:300]!r}")
+
+
+class _UnixConnection(http.client.HTTPConnection):
+	def __init__(self, path, timeout):
+		super().__init__("localhost", timeout=timeout)
+		self.path = str(path)
+
+	def connect(self):
+		self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+		self.sock.settimeout(self.timeout)
+		self.sock.connect(self.path)
+
+
+def id_quoted(id):
+	return quote(id, safe="")
+
+
+class Http:
+	def __init__(self, path, timeout=60.0):
+		self.path = path
+		self.timeout = timeout
+		self.connection = None
+
+	def close(self):
+		if self.connection is not None:
+			self.connection.close()
+			self.connection = None
+
+	def raw(self, method, path, body=None, headers=None):
+		"""(status, headers, body); only GET is tried again on a connection that the host had closed meanwhile."""
+		for again in (False, True):
+			fresh = self.connection is None
+			if fresh:
+				self.connection = _UnixConnection(self.path, self.timeout)
+			try:
+				self.connection.request(method, path, body=body, headers=headers or {})
+				response = self.connection.getresponse()
+				data = response.read()
+			except (http.client.HTTPException, OSError):
+				self.close()
+				if fresh or again or method != "GET":
+					raise
+				continue
+			if response.will_close or method != "GET":
+				self.close()
+			return response.status, response.headers, data
+		raise AssertionError("unreachable")
+
+	def text(self, method, path, body=None, headers=None):
+		status, _, data = self.raw(method, path, body, headers)
+		if status >= 400:
+			raise HttpError(status, data)
+		return data.decode()
+
+	def json(self, method, path, value=None):
+		body = None if value is None else json.dumps(value)
+		headers = {} if value is None else {"Content-Type": "application/json"}
+		text = self.text(method, path, body, headers)
+		return json.loads(text) if text else None
+
+	def get(self, path):
+		return self.json("GET", path)
+
+	def post(self, path, value=None):
+		return self.json("POST", path, {} if value is None else value)

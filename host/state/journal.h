@@ -32,7 +32,8 @@ struct journal_end {
 	bool torn;               /* an invalid record stood behind the end (normal after a kill) */
 };
 
-/* Opens or makes the directory; reads segment headers only. A segment of another store: ERROR_REFUSED. */
+/* Reads segment headers only; an absent directory is an empty journal, made by journal_recover. A segment of another
+ * store, or of a newer format: ERROR_REFUSED. */
 struct journal *journal_open(const struct journal_options *options, struct error *error);
 
 /* Calls each() for every valid record in epoch order; stops and fails if it returns false. Then (rule 7) rewrites and

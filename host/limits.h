@@ -1,4 +1,10 @@
-/* Every bound that is not a setting, by name, with its reason. */
+/* Every bound that is not a setting, by name, with its reason.
+ *
+ * The folder host/ is on the include path, so that a library's <limits.h> finds this file: it hands on C's own. (The
+ * pragma is for include_next, which is no ISO C; it silences warnings of this file alone.) */
+#pragma GCC system_header
+#include_next <limits.h>
+
 #ifndef HOST_LIMITS_H
 #define HOST_LIMITS_H
 

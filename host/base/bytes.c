@@ -41,23 +41,40 @@ static int utf8_tail(uint8_t lead, uint8_t *ret_low, uint8_t *ret_high) {
 	return -1;
 }
 
+/* The size of the well-formed character at the front; 0 if there is none. */
+static size_t utf8_character(const uint8_t *at, size_t left) {
+	uint8_t low, high;
+	int tail = utf8_tail(*at, &low, &high);
+	if (tail < 0 || left <= (size_t)tail)
+		return 0;
+	for (int k = 1; k <= tail; k++) {
+		if (at[k] < low || at[k] > high)
+			return 0;
+		low = 0x80;
+		high = 0xbf;
+	}
+	return (size_t)tail + 1;
+}
+
 bool bytes_utf8(struct bytes text) {
-	size_t i = 0;
-	while (i < text.size) {
-		uint8_t low, high;
-		int tail = utf8_tail(text.data[i], &low, &high);
-		if (tail < 0 || text.size - i <= (size_t)tail)
+	for (size_t i = 0; i < text.size;) {
+		size_t size = utf8_character(text.data + i, text.size - i);
+		if (size == 0)
 			return false;
-		for (int k = 1; k <= tail; k++) {
-			uint8_t byte = text.data[i + (size_t)k];
-			if (byte < low || byte > high)
-				return false;
-			low = 0x80;
-			high = 0xbf;
-		}
-		i += (size_t)tail + 1;
+		i += size;
 	}
 	return true;
+}
+
+void bytes_clean(struct bytes text, struct buf *clean) {
+	for (size_t i = 0; i < text.size;) {
+		size_t size = utf8_character(text.data + i, text.size - i);
+		if (size == 0)
+			buf_append_u8(clean, '?');
+		else
+			buf_append(clean, text.data + i, size);
+		i += size == 0 ? 1 : size;
+	}
 }
 
 void buf_grow(struct buf *buf, size_t extra) {

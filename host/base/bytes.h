@@ -42,6 +42,9 @@ int bytes_compare(struct bytes a, struct bytes b);
 /* True iff the bytes are well-formed UTF-8 (no surrogates, no overlong forms). */
 bool bytes_utf8(struct bytes text);
 
+/* Appends the text for people to read: each byte that is no UTF-8 becomes '?'. */
+void bytes_clean(struct bytes text, struct buf *clean);
+
 /* Slow path of buf_reserve. */
 void buf_grow(struct buf *buf, size_t extra);
 

@@ -66,8 +66,7 @@ static inline bool cursor_at_end(const struct cursor *cursor) {
 	return cursor->at == cursor->end;
 }
 
-/* What the next byte begins; false at the end or at 0xc1. An integer is reported by the sign of its value only after
- * cursor_next: here all are CURSOR_UINT but negative fixints and int8 to int64, which are CURSOR_INT. */
+/* What cursor_next would read, without moving. */
 bool cursor_peek(const struct cursor *cursor, enum cursor_kind *ret_kind);
 
 /* Reads one item: a scalar whole, of an array or map the header. False: cut off or bad, and the cursor has not moved. */

@@ -34,6 +34,15 @@ def expect_equal(got, wanted, what):
 		raise Failed(f"{what}: got {got!r}, expected {wanted!r}")
 
 
+def raised(kind, function):
+	"""The exception of that kind that function() must raise."""
+	try:
+		value = function()
+	except kind as error:
+		return error
+	raise Failed(f"no {kind.__name__}, but {value!r}")
+
+
 def wait_until(condition, deadline_s=30.0, what="condition", every_s=0.005):
 	"""Asks until condition() is true, and returns its value; the pause between two questions grows to 50 ms."""
 	end = time.monotonic() + deadline_s

@@ -1,0 +1,126 @@
+#!/usr/bin/python3
+"""Start and stop: `recovered`, exit codes, what is kept, in every durability and with every number of shards."""
+
+import signal
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import harness
+from lib.harness import expect, expect_equal, wait_until
+from lib.host import Host
+
+
+def test_recovered_says_how_the_last_life_ended(test):
+	host = Host(test).start()
+	expect_equal(host.status()["recovered"], "none", "a new store")
+	host.stop()
+	expect_equal(host.restart().status()["recovered"], "clean", "after SIGTERM")
+	host.kill()
+	expect_equal(host.restart().status()["recovered"], "crash", "after SIGKILL")
+	host.stop()
+	expect_equal(host.restart().status()["recovered"], "clean", "after SIGTERM again")
+
+
+def test_state_survives_whatever_ends_the_host(test):
+	for durability in ("sync", "interval=20", "none"):
+		host = Host(test, plugins=("counter", "play"), settings={"durability": durability}).start()
+		total = 0
+		for round, end in enumerate((host.stop, host.kill, host.kill, host.stop)):
+			with host.rpc() as rpc:
+				numbers = [rpc.request("call", {"to": "demo/counter", "id": f"s{n}", "payload": n}) for n in range(100)]
+				for number in numbers:
+					rpc.answer(number)
+				rpc.send("test/play", "e", {"emit": {"egress": "play", "payload": round}})
+			total += 1
+			end()
+			host.restart(shards=(1, 4, 3, 2)[round])
+			expect_equal({id: values["count"] for id, values in host.dump("demo/counter").items()},
+				{f"s{n}": n * total for n in range(100)}, f"counts under {durability}")
+			host.barrier()
+			expect_equal([record["payload"] for record in host.egress("play")], list(range(total)), "egress")
+		host.stop()
+
+
+def test_sigterm_in_the_middle_of_traffic_loses_nothing(test):
+	host = Host(test, plugins=("counter",), shards=2).start()
+	answered = 0
+	for round in range(test.by_scale(5, 40)):
+		rpc = host.rpc()
+		numbers = [rpc.request("ingest", {"ingress": "counter", "producer": f"p{round}", "first": 1 + 10 * n,
+			"records": [f"t{k}" for k in range(10)]}) for n in range(200)]
+		rpc.answer(numbers[test.random.randint(0, 100)])
+		host.process.send_signal(signal.SIGTERM)
+		expect_equal(host.wait_exit(), 0, "exit code")
+		rpc.close()
+		host.restart()
+		with host.rpc() as rpc:
+			answered += rpc.position("counter", f"p{round}")
+	host.barrier()
+	expect_equal(sum(values["count"] for values in host.dump("demo/counter").values()), answered, "counts = durable positions")
+
+
+def test_two_hosts_do_not_share_a_data_directory(test):
+	host = Host(test).start()
+	other = Host(test, data=host.data, plugins=()).spawn()
+	expect_equal(other.wait_exit(), 3, "exit code of the second")
+	expect("lock" in other.errors().lower(), f"it says why: {other.errors()[-300:]}")
+	expect_equal(host.status()["recovered"], "none", "the first goes on")
+
+
+def test_a_start_waits_for_the_lock_of_a_host_that_is_going(test):
+	host = Host(test, plugins=("counter",)).start()
+	with host.rpc() as rpc:
+		rpc.call("demo/counter", "a", 1)
+	other = Host(test, data=host.data, plugins=()).spawn()
+	host.process.kill()
+	other.wait_ready()
+	with other.rpc() as rpc:
+		expect_equal(rpc.call("demo/counter", "a", 1), 2, "the state")
+
+
+def test_usage_errors_exit_2(test):
+	for flags in (["--no-such-flag"], ["--set", "no.such=1"], ["--set", "shards=many"], ["--set", "durability=maybe"]):
+		host = Host(test, plugins=(), flags=flags).spawn()
+		expect_equal(host.wait_exit(), 2, f"exit code of {flags}")
+		expect(host.errors().strip(), "it says what is wrong")
+
+
+def test_a_config_file_and_its_precedence(test):
+	host = Host(test, plugins=("play",), settings={"retry.attempts": 3, "retry.backoff_ms": 1})
+	(host.data / "sofun.yaml").write_text("retry:\n  attempts: 7\n  factor: 1\ncall:\n  timeout_ms: 250\n")
+	host.start()
+	with host.rpc() as rpc:
+		error = harness.raised(Exception, lambda: rpc.call("test/play", "a", {"fail": "never"}))
+		expect_equal(error.code, "function_failed", "code")
+		expect_equal(host.dead()[0]["attempts"], 3, "--set wins over the file")
+		error, seconds = host.timed(lambda: harness.raised(Exception, lambda: rpc.call("test/play", "b", {"add": 1})))
+		expect_equal(error.code, "timeout", "code")
+		expect(seconds < 5, f"the file's call.timeout_ms holds: {seconds:.1f} s")
+
+
+def test_a_socket_path_that_is_too_long_is_refused(test):
+	host = Host(test, plugins=(), data=test.dir / ("x" * 120)).spawn()
+	expect_equal(host.wait_exit(), 2, "exit code")
+
+
+def test_sockets_are_for_their_owner_alone(test):
+	host = Host(test, plugins=()).start()
+	for path in (host.socket, host.control):
+		expect_equal(oct(path.stat().st_mode & 0o777), "0o600", f"mode of {path.name}")
+
+
+def test_health_and_status_are_whole(test):
+	host = Host(test, shards=3).start()
+	expect_equal(host.http.get("/healthz"), {"status": "ok"}, "healthz")
+	status = host.status()
+	wanted = ("version pid worker_pid uptime_ms shards durability epoch time_ms recovered accepted handled in_flight retried dead "
+		"memory_bytes images plugins refused").split()
+	expect_equal([field for field in wanted if field not in status], [], "fields that status lacks")
+	expect_equal((status["shards"], status["durability"], status["pid"]), (3, "sync", host.process.pid), "shards, durability, pid")
+	wait_until(lambda: any(name.startswith("sofun_") for name in host.metrics()), 5, "metrics")
+
+
+if __name__ == "__main__":
+	harness.main(globals())

@@ -1,0 +1,39 @@
+/* What the handlers of the control socket work with. Filled in by main before the loop runs; [loop thread]. */
+#ifndef HOST_CONTROL_CONTROL_H
+#define HOST_CONTROL_CONTROL_H
+
+#include "config.h"
+#include "control/registry.h"
+#include "flow/engine.h"
+#include "flow/request.h"
+#include "state/store.h"
+
+struct event_base;
+
+enum control_phase { CONTROL_STARTING, CONTROL_READY, CONTROL_STOPPING };
+
+/* What the HTTP server itself counts. */
+struct http_figures {
+	uint64_t good;     /* answers below 400 */
+	uint64_t refused;  /* 400 to 499 */
+	uint64_t failed;   /* 500 and above */
+	uint64_t open;     /* requests without an answer yet */
+};
+
+struct control {
+	struct event_base *base;
+	const struct config *config;
+	struct store *store;
+	struct store_recovered recovered;
+	struct engine *engine;
+	struct requests *requests;
+	struct registry *registry;
+	uint64_t started_ms; /* control_uptime_ms counts from here */
+	enum control_phase phase;
+	struct http_figures http;
+};
+
+/* Milliseconds of the monotonic clock. [any thread] */
+uint64_t monotonic_ms(void);
+
+#endif

@@ -1,0 +1,284 @@
+#include "control/exchange.h"
+
+#include <event2/buffer.h>
+#include <event2/bufferevent.h>
+#include <event2/http.h>
+#include <stdlib.h>
+#include <strings.h>
+#include <sys/socket.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "control/http_error.h"
+#include "control/endpoints.h"
+#include "wire/json.h"
+
+#define EXCHANGE_MAGIC 0x48545450u
+
+/* ---- life ---- */
+
+static struct exchange *exchange_create(struct control *control, struct evhttp_request *event, struct exchange **list) {
+	struct exchange *exchange = check_alloc(1, sizeof *exchange);
+	exchange->magic = EXCHANGE_MAGIC;
+	exchange->control = control;
+	exchange->event = event;
+	exchange->list = list;
+	exchange->next = *list;
+	if (*list != NULL)
+		(*list)->previous = exchange;
+	*list = exchange;
+	control->http.open++;
+	return exchange;
+}
+
+static void exchange_destroy(struct exchange *exchange) {
+	CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+	check(exchange->answered);
+	if (exchange->next != NULL)
+		exchange->next->previous = exchange->previous;
+	if (exchange->previous != NULL)
+		exchange->previous->next = exchange->next;
+	else
+		*exchange->list = exchange->next;
+	target_finish(&exchange->target);
+	exchange->magic = 0;
+	free(exchange);
+}
+
+/* The answer is on its way; the exchange stays in its list until then, so that a stop can wait for it. */
+static void answer_written(struct evhttp_request *event, void *arg) {
+	evhttp_connection_set_closecb(evhttp_request_get_connection(event), NULL, NULL);
+	exchange_destroy(arg);
+}
+
+static void connection_closed(struct evhttp_connection *connection, void *arg) {
+	(void)connection;
+	exchange_destroy(arg);
+}
+
+/* ---- what was asked ---- */
+
+struct bytes exchange_param(const struct exchange *exchange, size_t index) {
+	check(index < exchange->match.param_count);
+	return exchange->match.params[index];
+}
+
+const char *exchange_header(const struct exchange *exchange, const char *name) {
+	return evhttp_find_header(evhttp_request_get_input_headers(exchange->event), name);
+}
+
+struct bytes exchange_body(const struct exchange *exchange) {
+	struct evbuffer *input = evhttp_request_get_input_buffer(exchange->event);
+	size_t size = evbuffer_get_length(input);
+	if (size == 0)
+		return (struct bytes){0};
+	uint8_t *data = evbuffer_pullup(input, -1);
+	check_memory(data);
+	return bytes_of(data, size);
+}
+
+static bool content_type_is(const char *header, const char *type) {
+	size_t size = strcspn(header, "; \t");
+	return size == strlen(type) && strncasecmp(header, type, size) == 0;
+}
+
+enum body_kind exchange_body_kind(const struct exchange *exchange) {
+	const char *header = exchange_header(exchange, "Content-Type");
+	if (header == NULL || header[0] == '\0' || content_type_is(header, "application/json") ||
+		content_type_is(header, "application/x-www-form-urlencoded"))
+		return BODY_JSON;
+	if (content_type_is(header, "application/msgpack") || content_type_is(header, "application/x-msgpack") ||
+		content_type_is(header, "application/vnd.msgpack"))
+		return BODY_MSGPACK;
+	return BODY_OTHER;
+}
+
+static bool keys_check(json_t *object, const char *names, struct error *error) {
+	const char *key;
+	json_t *value;
+	json_object_foreach(object, key, value) {
+		if (name_listed(names, bytes_text(key)))
+			continue;
+		error_set(error, ERROR_BAD_REQUEST, "the body has an unknown key");
+		error_found(error, "%.200s", key);
+		error_expected(error, "%s", names);
+		return false;
+	}
+	return true;
+}
+
+static json_t *object_parse(struct bytes body, const char *names, struct error *error) {
+	json_t *object = body.size == 0 ? json_object() : json_from_text(body, error);
+	if (object == NULL)
+		return NULL;
+	if (!json_is_object(object)) {
+		error_set(error, ERROR_BAD_REQUEST, "the body is not a JSON object");
+		error_expected(error, "an object with %s", names);
+	} else if (keys_check(object, names, error)) {
+		return object;
+	}
+	json_decref(object);
+	return NULL;
+}
+
+json_t *exchange_body_object(struct exchange *exchange, const char *names) {
+	struct error error;
+	if (exchange_body_kind(exchange) != BODY_JSON) {
+		error_set(&error, ERROR_BAD_REQUEST, "the body's Content-Type is not one that is read here");
+		error_found(&error, "%.200s", exchange_header(exchange, "Content-Type"));
+		error_expected(&error, "application/json");
+		exchange_error_status(exchange, 415, &error);
+		return NULL;
+	}
+	json_t *object = object_parse(exchange_body(exchange), names, &error);
+	if (object == NULL)
+		exchange_error(exchange, &error);
+	return object;
+}
+
+/* ---- answers ---- */
+
+static void figures_count(struct control *control, int status) {
+	control->http.open--;
+	if (status < 400)
+		control->http.good++;
+	else if (status < 500)
+		control->http.refused++;
+	else
+		control->http.failed++;
+}
+
+void exchange_bytes(struct exchange *exchange, int status, const char *content_type, struct bytes body) {
+	CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+	check(!exchange->answered);
+	exchange->answered = true;
+	figures_count(exchange->control, status);
+	struct evkeyvalq *headers = evhttp_request_get_output_headers(exchange->event);
+	evhttp_add_header(headers, "Content-Type", content_type);
+	if (status == 405)
+		evhttp_add_header(headers, "Allow", exchange->match.allow);
+	struct evbuffer *output = evbuffer_new();
+	check_memory(output);
+	check(evbuffer_add(output, body.data, body.size) == 0);
+	struct evhttp_request *event = exchange->event;
+	struct evhttp_connection *connection = evhttp_request_get_connection(event);
+	if (connection == NULL) {
+		exchange_destroy(exchange); /* the client has gone; evhttp only frees the request */
+	} else {
+		evhttp_connection_set_closecb(connection, connection_closed, exchange);
+		evhttp_request_set_on_complete_cb(event, answer_written, exchange);
+	}
+	evhttp_send_reply(event, status, NULL, output);
+	evbuffer_free(output);
+}
+
+void exchange_json(struct exchange *exchange, int status, json_t *body) {
+	struct buf text = {0};
+	check_memory(body);
+	json_to_text(body, &text);
+	buf_append_u8(&text, '\n');
+	json_decref(body);
+	exchange_bytes(exchange, status, "application/json", bytes_buf(&text));
+	buf_finish(&text);
+}
+
+void exchange_error_status(struct exchange *exchange, int status, const struct error *error) {
+	exchange_json(exchange, status, json_pack("{s:o}", "error", json_from_error(error)));
+}
+
+void exchange_error(struct exchange *exchange, const struct error *error) {
+	exchange_error_status(exchange, http_status(error->code), error);
+}
+
+void exchange_answer_error(struct exchange *exchange, const struct engine_answer *answer) {
+	struct error error;
+	error_from_answer(answer, &error);
+	exchange_error(exchange, &error);
+}
+
+/* ---- from evhttp to the handler ---- */
+
+static const char *method_name(enum evhttp_cmd_type command) {
+	switch (command) {
+	case EVHTTP_REQ_GET:
+		return "GET";
+	case EVHTTP_REQ_POST:
+		return "POST";
+	case EVHTTP_REQ_PUT:
+		return "PUT";
+	case EVHTTP_REQ_DELETE:
+		return "DELETE";
+	case EVHTTP_REQ_HEAD:
+		return "HEAD";
+	case EVHTTP_REQ_PATCH:
+		return "PATCH";
+	default:
+		return "another method";
+	}
+}
+
+/* The socket's mode keeps others out already; this also holds where a data directory was made readable by mistake. */
+static bool peer_allowed(struct evhttp_request *event, struct error *error) {
+	struct ucred peer = {.uid = (uid_t)-1};
+	socklen_t size = sizeof peer;
+	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(evhttp_request_get_connection(event)));
+	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid()))
+		return true;
+	error_set(error, ERROR_FORBIDDEN, "this user may not control the host");
+	error_found(error, "uid %ld", (long)(int)peer.uid);
+	error_expected(error, "uid 0 or %ld", (long)geteuid());
+	return false;
+}
+
+static void refuse_endpoint(struct exchange *exchange, const char *method) {
+	struct error error;
+	if (exchange->match.allow[0] != '\0') {
+		error_set(&error, ERROR_BAD_REQUEST, "this path does not know the method");
+		error_found(&error, "%s", method);
+		error_expected(&error, "%s", exchange->match.allow);
+		exchange_error_status(exchange, 405, &error);
+		return;
+	}
+	error_set(&error, ERROR_NOT_FOUND, "there is nothing at this path");
+	error_found(&error, "%.200s", evhttp_request_get_uri(exchange->event));
+	error_hint(&error, "GET /v1 lists what there is; a slash within an id is written %%2F");
+	exchange_error(exchange, &error);
+}
+
+static bool body_fits(const struct exchange *exchange, struct error *error) {
+	size_t size = evbuffer_get_length(evhttp_request_get_input_buffer(exchange->event));
+	if (size <= exchange->control->config->frame_bytes)
+		return true;
+	error_set(error, ERROR_TOO_LARGE, "the body is too large");
+	error_found(error, "%zu bytes", size);
+	error_expected(error, "at most %llu bytes", (unsigned long long)exchange->control->config->frame_bytes);
+	error_hint(error, "the limit is the setting limits.frame_bytes");
+	return false;
+}
+
+static bool target_read(struct exchange *exchange, struct error *error) {
+	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(exchange->event);
+	const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
+	if (path == NULL)
+		return error_set(error, ERROR_BAD_REQUEST, "the request's address cannot be read");
+	return target_parse(&exchange->target, path, evhttp_uri_get_query(uri), error);
+}
+
+void exchange_begin(struct control *control, struct evhttp_request *event, struct exchange **list) {
+	struct exchange *exchange = exchange_create(control, event, list);
+	const char *method = method_name(evhttp_request_get_command(event));
+	struct error error;
+	size_t count;
+	const struct endpoint *endpoints = endpoints_all(&count);
+	if (!peer_allowed(event, &error) || !body_fits(exchange, &error) || !target_read(exchange, &error)) {
+		exchange_error(exchange, &error);
+		return;
+	}
+	endpoint_match(endpoints, count, method, &exchange->target, &exchange->match);
+	if (exchange->match.endpoint == NULL)
+		refuse_endpoint(exchange, method);
+	else if (!endpoint_query_check(exchange->match.endpoint, &exchange->target, &error))
+		exchange_error(exchange, &error);
+	else
+		exchange->match.endpoint->handle(exchange);
+}

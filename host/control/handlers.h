@@ -1,0 +1,35 @@
+/* The handlers of endpoints.c, by the file that has them. No other code should include this file. [loop thread] */
+#ifndef HOST_CONTROL_HANDLERS_H
+#define HOST_CONTROL_HANDLERS_H
+
+#include "control/exchange.h"
+
+/* report.c */
+void handle_health(struct exchange *exchange);
+void handle_metrics(struct exchange *exchange);
+void handle_status(struct exchange *exchange);
+
+/* act.c */
+void handle_barrier(struct exchange *exchange);
+void handle_clock(struct exchange *exchange);
+
+/* invoke.c */
+void handle_function(struct exchange *exchange);
+
+/* read_state.c */
+void handle_state_list(struct exchange *exchange);
+void handle_state_show(struct exchange *exchange);
+
+/* read_dead.c */
+void handle_dead_list(struct exchange *exchange);
+void handle_dead_show(struct exchange *exchange);
+
+/* read_egress.c */
+void handle_egress(struct exchange *exchange);
+
+/* plugins.c */
+void handle_plugins_list(struct exchange *exchange);
+void handle_plugins_load(struct exchange *exchange);
+void handle_plugins_unload(struct exchange *exchange);
+
+#endif

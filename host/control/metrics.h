@@ -1,0 +1,29 @@
+/* The figures of /metrics: what is gathered, and how it reads as Prometheus text (exposition format 0.0.4). */
+#ifndef HOST_CONTROL_METRICS_H
+#define HOST_CONTROL_METRICS_H
+
+#include "control/control.h"
+
+struct metrics {
+	struct engine_status engine;
+	struct store_figures store;
+	struct registry_images images;
+	struct http_figures http;
+	uint64_t plugins_live;
+	uint64_t plugins_refused;
+	uint64_t uptime_ms;
+	uint64_t cpu_us;          /* of the process, user and system */
+	uint64_t resident_bytes;  /* of the process */
+	bool ready;
+};
+
+/* [loop thread] */
+void metrics_gather(const struct control *control, struct metrics *ret_metrics);
+
+/* Appends the text. Pure; any thread. */
+void metrics_text(const struct metrics *metrics, struct buf *text);
+
+/* Resident memory of this process, 0 if the machine does not say. [any thread] */
+uint64_t process_resident_bytes(void);
+
+#endif

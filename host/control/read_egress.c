@@ -1,0 +1,113 @@
+/* Records of an egress by HTTP. A page begins at `first` (later than asked for if retention has passed) and `next` is
+ * where to go on, also at the end: new records will stand there. */
+#include "base/check.h"
+#include "control/handlers.h"
+#include "control/read.h"
+#include "wire/cursor.h"
+#include "wire/json.h"
+
+struct egress_job {
+	struct read_job job;
+	uint64_t from;
+	uint64_t limit;
+	uint64_t count;
+	uint64_t bytes;
+	json_t *records;
+	bool damaged;
+};
+
+/* NULL: damaged. record := [time_ms, source_type, source_id, payload] */
+static json_t *record_json(uint64_t offset, struct bytes record) {
+	struct cursor cursor = cursor_of(record);
+	struct bytes type, id, payload;
+	struct error error;
+	uint32_t count;
+	uint64_t time_ms;
+	if (!cursor_read_array(&cursor, &count) || count != 4 || !cursor_read_uint(&cursor, &time_ms) ||
+		!cursor_read_str(&cursor, &type) || !cursor_read_text_or_bin(&cursor, &id) ||
+		cursor_take(&cursor, CURSOR_NESTING_MAX, &payload) != CURSOR_GOOD || !cursor_at_end(&cursor))
+		return NULL;
+	json_t *value = json_from_value(payload, CURSOR_NESTING_MAX, &error);
+	if (value == NULL)
+		return NULL;
+	return json_pack("{s:I, s:I, s:{s:o, s:o}, s:o}", "offset", (json_int_t)offset, "time_ms", (json_int_t)time_ms, "source",
+		"type", json_from_words(type), "id", json_from_bytes(id), "payload", value);
+}
+
+static bool record_add(void *arg, uint64_t offset, struct bytes record) {
+	struct egress_job *egress = arg;
+	json_t *json = record_json(offset, record);
+	if (json == NULL) {
+		egress->damaged = true;
+		return false;
+	}
+	if (egress->count == 0)
+		egress->from = offset;
+	json_array_append_new(egress->records, json);
+	egress->count++;
+	egress->bytes += record.size;
+	return egress->count < egress->limit && egress->bytes < PAGE_BYTES_MAX;
+}
+
+static void page_work(struct read_job *job, struct store *store) {
+	struct egress_job *egress = (struct egress_job *)job;
+	struct bytes name = exchange_param(job->exchange, 0);
+	uint64_t next = egress->from;
+	egress->records = json_array();
+	bool good = egress->from >= store_egress_end(store, name) ||
+		store_egress_read(store, name, egress->from, record_add, egress, &next, &job->error);
+	if (good && egress->damaged)
+		read_damaged(job, "a record of the egress");
+	else if (good)
+		job->body = json_pack("{s:O, s:I, s:I}", "records", egress->records, "first", (json_int_t)egress->from, "next",
+			(json_int_t)(egress->count == 0 ? egress->from : egress->from + egress->count));
+	json_decref(egress->records);
+}
+
+static bool from_parse(const struct exchange *exchange, uint64_t start, uint64_t end, uint64_t *ret_from, struct error *error) {
+	struct bytes text = bytes_text("earliest");
+	target_query(&exchange->target, "from", &text);
+	*ret_from = start;
+	if (bytes_equal(text, bytes_text("earliest")))
+		return true;
+	if (bytes_equal(text, bytes_text("latest"))) {
+		*ret_from = end;
+		return true;
+	}
+	if (!target_query_number(&exchange->target, "from", INT64_MAX, ret_from, error)) {
+		error_expected(error, "an offset, earliest or latest");
+		return false;
+	}
+	if (*ret_from < start)
+		*ret_from = start;
+	return true;
+}
+
+static void egress_missing(struct exchange *exchange) {
+	struct error error;
+	error_set(&error, ERROR_UNKNOWN_EGRESS, "this egress was never used, and no live plugin declares it");
+	exchange_error(exchange, &error);
+}
+
+void handle_egress(struct exchange *exchange) {
+	struct control *control = exchange->control;
+	struct error error;
+	uint64_t from, limit;
+	struct bytes name = exchange_param(exchange, 0);
+	uint64_t end = store_egress_end(control->store, name);
+	if (end == 0 && !registry_egress_declared(control->registry, name)) {
+		egress_missing(exchange);
+		return;
+	}
+	if (!read_limit(exchange, &limit, &error) ||
+		!from_parse(exchange, store_egress_start(control->store, name), end, &from, &error)) {
+		exchange_error(exchange, &error);
+		return;
+	}
+	struct egress_job *egress = check_alloc(1, sizeof *egress);
+	egress->job.exchange = exchange;
+	egress->job.work = page_work;
+	egress->from = from;
+	egress->limit = limit;
+	read_start(&egress->job);
+}

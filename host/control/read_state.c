@@ -1,0 +1,234 @@
+/* State by HTTP: which instances a function type has, and the values of one. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "control/handlers.h"
+#include "control/read.h"
+#include "flow/instance_record.h"
+#include "state/key.h"
+#include "wire/cursor.h"
+#include "wire/json.h"
+
+enum { READ_TRIES_MAX = 16 }; /* of an instance with large values that changes meanwhile; each try takes microseconds */
+
+struct state_job {
+	struct read_job job;
+	uint32_t database;
+	struct bytes after; /* list: of the query */
+	uint64_t limit;     /* list */
+	const char *type;
+	const char *version;
+	uint32_t value_count;
+	const char *names[VALUES_MAX];
+	bool large_read; /* show */
+};
+
+/* The job for the type that the path names; NULL: it was answered. */
+static struct state_job *job_create(struct exchange *exchange) {
+	struct registry_type type;
+	struct error error;
+	struct buf name = {0};
+	buf_append_bytes(&name, exchange_param(exchange, 0));
+	buf_append_u8(&name, '/');
+	buf_append_bytes(&name, exchange_param(exchange, 1));
+	bool found = registry_type_find(exchange->control->registry, bytes_buf(&name), &type);
+	buf_finish(&name);
+	if (!found) {
+		error_set(&error, ERROR_UNKNOWN_TYPE, "no plugin ever declared this function type");
+		error_hint(&error, "GET /v1/plugins lists the function types");
+		exchange_error(exchange, &error);
+		return NULL;
+	}
+	struct state_job *state = check_alloc(1, sizeof *state);
+	state->job.exchange = exchange;
+	state->database = type.number;
+	state->type = type.name;
+	state->version = type.version;
+	check(type.value_count <= VALUES_MAX);
+	state->value_count = type.value_count;
+	for (uint32_t i = 0; i < type.value_count; i++)
+		state->names[i] = type.values[i];
+	return state;
+}
+
+/* ---- list ---- */
+
+/* Appends ids up to the limit; true if there are more. */
+static bool ids_collect(const struct state_job *state, struct store_cursor *cursor, json_t *list, json_t **next) {
+	struct bytes key, value;
+	uint64_t count = 0;
+	while (store_cursor_next(cursor, &key, &value) && key.data[0] == KEY_INSTANCE) {
+		struct bytes id = bytes_of(key.data + 1, key.size - 1);
+		if (state->after.size > 0 && bytes_equal(id, state->after))
+			continue;
+		if (count++ == state->limit)
+			return true;
+		json_array_append_new(list, json_pack("{s:o}", "id", json_from_bytes(id)));
+		json_decref(*next);
+		*next = json_from_bytes(id);
+	}
+	return false;
+}
+
+static void list_work(struct read_job *job, struct store *store) {
+	struct state_job *state = (struct state_job *)job;
+	struct key from = key_instance(state->after);
+	struct store_cursor *cursor = store_cursor_open(store, state->database, key_bytes(&from), &job->error);
+	if (cursor == NULL)
+		return;
+	json_t *list = json_array(), *next = json_null();
+	bool more = ids_collect(state, cursor, list, &next);
+	if (!more) {
+		json_decref(next);
+		next = json_null();
+	}
+	if (store_cursor_status(cursor, &job->error)) {
+		job->body = json_pack("{s:o, s:o}", "instances", list, "next", next);
+	} else {
+		json_decref(list);
+		json_decref(next);
+	}
+	store_cursor_close(cursor);
+}
+
+void handle_state_list(struct exchange *exchange) {
+	struct error error;
+	uint64_t limit;
+	struct bytes after = {0};
+	target_query(&exchange->target, "after", &after);
+	bool good = read_limit(exchange, &limit, &error);
+	if (good && after.size > ID_BYTES_MAX)
+		good = error_set(&error, ERROR_BAD_ID, "after is longer than an id can be");
+	if (!good) {
+		exchange_error(exchange, &error);
+		return;
+	}
+	struct state_job *state = job_create(exchange);
+	if (state == NULL)
+		return;
+	state->job.work = list_work;
+	state->after = after;
+	state->limit = limit;
+	read_start(&state->job);
+}
+
+/* ---- show ---- */
+
+static json_t *value_name(const struct state_job *state, uint32_t number) {
+	if (number < state->value_count)
+		return json_string(state->names[number]);
+	return json_sprintf("#%u", number); /* declared by a version that is not known here */
+}
+
+static bool value_add(struct state_job *state, json_t *values, uint32_t number, struct bytes msgpack) {
+	struct error error;
+	json_t *json = json_from_value(msgpack, CURSOR_NESTING_MAX, &error);
+	if (json == NULL) {
+		read_damaged(&state->job, "a value of the instance");
+		return false;
+	}
+	json_t *name = value_name(state, number);
+	json_object_set_new(values, json_string_value(name), json);
+	json_decref(name);
+	return true;
+}
+
+/* 1: added; 0: the large value is not there (the row has changed meanwhile); -1: error. */
+static int value_read(struct state_job *state, struct store *store, const struct instance_value *value, json_t *values) {
+	if (!value->large)
+		return value_add(state, values, value->number, value->msgpack) ? 1 : -1;
+	state->large_read = true;
+	struct buf large = {0};
+	struct key key = key_large_value(exchange_param(state->job.exchange, 2), (uint8_t)value->number);
+	int found = store_get(store, state->database, key_bytes(&key), &large, &state->job.error);
+	if (found == 1 && !value_add(state, values, value->number, bytes_buf(&large)))
+		found = -1;
+	buf_finish(&large);
+	return found;
+}
+
+static void document_set(struct state_job *state, uint64_t schema, json_t *values) {
+	state->job.body = json_pack("{s:s, s:o, s:o, s:I, s:o, s:{}}", "type", state->type, "id",
+		json_from_bytes(exchange_param(state->job.exchange, 2)), "version",
+		state->version[0] == '\0' ? json_null() : json_string(state->version), "schema", (json_int_t)schema, "values",
+		values, "expires");
+}
+
+/* Reads the values that the row names. 1: the document stands, or an error; 0: the row is out of date. */
+static int row_read(struct state_job *state, struct store *store, struct bytes row) {
+	struct instance_header header;
+	struct instance_value value;
+	int found = 1;
+	if (!instance_header_take(&row, &header)) {
+		read_damaged(&state->job, "the instance");
+		return 1;
+	}
+	json_t *values = json_object();
+	while (found == 1 && row.size > 0) {
+		if (!instance_value_take(&row, &value)) {
+			read_damaged(&state->job, "a value of the instance");
+			found = -1;
+		} else {
+			found = value_read(state, store, &value, values);
+		}
+	}
+	if (found == 1)
+		document_set(state, header.schema, values);
+	else
+		json_decref(values);
+	return found != 0;
+}
+
+/* Whether the row of the instance is still as it was: large values stand in rows of their own, so that both together
+ * could be of two epochs. */
+static bool row_unchanged(struct state_job *state, struct store *store, struct bytes row) {
+	if (!state->large_read)
+		return true;
+	struct buf now = {0};
+	struct error error;
+	struct key key = key_instance(exchange_param(state->job.exchange, 2));
+	int found = store_get(store, state->database, key_bytes(&key), &now, &error);
+	bool same = found == 1 && bytes_equal(bytes_buf(&now), row);
+	buf_finish(&now);
+	return same;
+}
+
+static void show_once(struct state_job *state, struct store *store) {
+	struct buf row = {0};
+	struct key key = key_instance(exchange_param(state->job.exchange, 2));
+	int found = store_get(store, state->database, key_bytes(&key), &row, &state->job.error);
+	if (found == 0)
+		error_set(&state->job.error, ERROR_NOT_FOUND, "this instance has no state");
+	if (found == 1 && row_read(state, store, bytes_buf(&row)) == 1 && state->job.body != NULL &&
+		!row_unchanged(state, store, bytes_buf(&row))) {
+		json_decref(state->job.body);
+		state->job.body = NULL;
+	}
+	buf_finish(&row);
+}
+
+static void show_work(struct read_job *job, struct store *store) {
+	for (int i = 0; i < READ_TRIES_MAX && job->body == NULL && job->error.code == ERROR_NONE; i++)
+		show_once((struct state_job *)job, store);
+	if (job->body == NULL && job->error.code == ERROR_NONE) {
+		error_set(&job->error, ERROR_CONFLICT, "the instance changes faster than it can be read");
+		error_hint(&job->error, "ask again");
+	}
+}
+
+void handle_state_show(struct exchange *exchange) {
+	struct error error;
+	struct bytes id = exchange_param(exchange, 2);
+	if (id.size < 1 || id.size > ID_BYTES_MAX) {
+		error_set(&error, ERROR_BAD_ID, "the id has no fitting length");
+		error_found(&error, "%zu bytes", id.size);
+		error_expected(&error, "1 to %d bytes", ID_BYTES_MAX);
+		exchange_error(exchange, &error);
+		return;
+	}
+	struct state_job *state = job_create(exchange);
+	if (state == NULL)
+		return;
+	state->job.work = show_work;
+	read_start(&state->job);
+}

@@ -1,0 +1,122 @@
+/* What the host says of itself: health, metrics, status. */
+#include <event2/http.h>
+#include <inttypes.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "control/handlers.h"
+#include "control/metrics.h"
+#include "control/plugin_json.h"
+#include "wire/json.h"
+
+uint64_t monotonic_ms(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000u + (uint64_t)now.tv_nsec / 1000000u;
+}
+
+/* ---- health ---- */
+
+/* NULL: well. Otherwise the status word; *ret_reason is valid as long as engine is. */
+static const char *health_of(const struct control *control, const struct engine_status *engine, const char **ret_reason) {
+	if (engine->failed) {
+		*ret_reason = engine->error.message;
+		return "failed";
+	}
+	if (control->phase == CONTROL_STOPPING) {
+		*ret_reason = "the host was asked to stop";
+		return "stopping";
+	}
+	if (engine->waiting_for_space) {
+		*ret_reason = "no space left on the disk of the data directory; nothing is lost, it goes on when there is space";
+		return "failed";
+	}
+	if (control->phase == CONTROL_STARTING) {
+		*ret_reason = "the plugins are being staged";
+		return "starting";
+	}
+	return NULL;
+}
+
+void handle_health(struct exchange *exchange) {
+	struct engine_status engine;
+	const char *reason = NULL;
+	engine_status(exchange->control->engine, &engine);
+	const char *word = health_of(exchange->control, &engine, &reason);
+	if (word == NULL)
+		exchange_json(exchange, 200, json_pack("{s:s}", "status", "ok"));
+	else
+		exchange_json(exchange, 503,
+			json_pack("{s:s, s:o}", "status", word, "reason", json_from_words(bytes_text(reason))));
+}
+
+/* ---- metrics ---- */
+
+void handle_metrics(struct exchange *exchange) {
+	struct metrics metrics;
+	struct buf text = {0};
+	metrics_gather(exchange->control, &metrics);
+	metrics_text(&metrics, &text);
+	exchange_bytes(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", bytes_buf(&text));
+	buf_finish(&text);
+}
+
+/* ---- status ---- */
+
+static json_t *durability_json(const struct config *config) {
+	char text[40];
+	if (config->durability == DURABILITY_SYNC)
+		return json_string("sync");
+	if (config->durability == DURABILITY_NONE)
+		return json_string("none");
+	snprintf(text, sizeof text, "interval=%" PRIu64, config->durability_interval_ms);
+	return json_string(text);
+}
+
+static const char *recovered_word(const struct store_recovered *recovered) {
+	if (recovered->created)
+		return "none";
+	return recovered->clean ? "clean" : "crash";
+}
+
+static void number_set(json_t *object, const char *key, uint64_t value) {
+	json_object_set_new(object, key, json_integer((json_int_t)value));
+}
+
+static void counts_set(json_t *status, const struct engine_status *engine) {
+	number_set(status, "epoch", engine->epoch);
+	number_set(status, "time_ms", engine->time_ms);
+	number_set(status, "accepted", engine->accepted);
+	number_set(status, "handled", engine->handled);
+	number_set(status, "in_flight", engine->in_flight);
+	number_set(status, "retried", engine->retried);
+	number_set(status, "dead", engine->dead);
+	number_set(status, "memory_bytes", engine->memory_bytes);
+	number_set(status, "shards", engine->shards);
+}
+
+static json_t *images_json(const struct registry *registry) {
+	struct registry_images images;
+	registry_images(registry, &images);
+	return json_pack("{s:I, s:I, s:I}", "loaded", (json_int_t)images.loaded, "unloaded", (json_int_t)images.unloaded,
+		"stuck", (json_int_t)images.stuck);
+}
+
+void handle_status(struct exchange *exchange) {
+	struct control *control = exchange->control;
+	struct engine_status engine;
+	engine_status(control->engine, &engine);
+	/* One process does both jobs until there is a supervisor. */
+	json_t *status = json_pack("{s:s, s:I, s:I}", "version", SOFUN_VERSION, "pid", (json_int_t)getpid(), "worker_pid",
+		(json_int_t)getpid());
+	check_memory(status);
+	number_set(status, "uptime_ms", monotonic_ms() - control->started_ms);
+	json_object_set_new(status, "durability", durability_json(control->config));
+	json_object_set_new(status, "recovered", json_string(recovered_word(&control->recovered)));
+	counts_set(status, &engine);
+	json_object_set_new(status, "images", images_json(control->registry));
+	json_object_set_new(status, "plugins", plugins_json(control->registry));
+	json_object_set_new(status, "refused", refused_json(control->registry));
+	exchange_json(exchange, 200, status);
+}

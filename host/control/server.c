@@ -1,0 +1,126 @@
+#include "control/server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/http.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "control/exchange.h"
+
+#define SERVER_MAGIC 0x48545352u
+
+enum {
+	LISTEN_BACKLOG = 128,
+	HEADERS_BYTES_MAX = 64 << 10, /* an id of 255 bytes, percent-encoded, is below 1 KiB */
+	/* A connection that is silent this long is closed. Longer than people pause between two curl commands on one
+	 * connection; a barrier may take longer, for while an answer is being made nothing is read. */
+	IDLE_S = 600,
+};
+
+struct http_server {
+	uint32_t magic;
+	struct control *control;
+	struct evhttp *http;
+	struct evhttp_bound_socket *bound;
+	char *path;
+	struct exchange *exchanges; /* without an answer, or being written */
+};
+
+static bool address_set(struct sockaddr_un *address, const char *path, struct error *error) {
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) < sizeof address->sun_path) {
+		memcpy(address->sun_path, path, strlen(path) + 1);
+		return true;
+	}
+	error_set(error, ERROR_BAD_REQUEST, "the path of the control socket is too long");
+	error_found(error, "%zu bytes: %.200s", strlen(path), path);
+	error_expected(error, "at most %zu bytes", sizeof address->sun_path - 1);
+	error_hint(error, "choose a data directory with a shorter path");
+	return false;
+}
+
+static struct evconnlistener *listener_create(struct event_base *base, const char *path, struct error *error) {
+	struct sockaddr_un address;
+	if (!address_set(&address, path, error))
+		return NULL;
+	if (unlink(path) != 0 && errno != ENOENT) {
+		error_system(error, ERROR_REFUSED, errno, "cannot remove the old control socket %s", path);
+		return NULL;
+	}
+	mode_t before = umask(0177); /* no moment at which others could connect */
+	struct evconnlistener *listener = evconnlistener_new_bind(base, NULL, NULL,
+		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTEN_BACKLOG, (const struct sockaddr *)&address, sizeof address);
+	int system = errno;
+	umask(before);
+	if (listener == NULL)
+		error_system(error, ERROR_REFUSED, system, "cannot listen on the control socket %s", path);
+	return listener;
+}
+
+static void request_read(struct evhttp_request *event, void *arg) {
+	struct http_server *server = arg;
+	CHECK_OBJECT(server, SERVER_MAGIC);
+	exchange_begin(server->control, event, &server->exchanges);
+}
+
+/* evhttp answers a body beyond its limit itself, in HTML. So its limit is twice ours: up to there the refusal is our
+ * JSON, and beyond there memory is still safe. */
+static void http_configure(struct http_server *server) {
+	struct evhttp *http = server->http;
+	evhttp_set_max_headers_size(http, HEADERS_BYTES_MAX);
+	evhttp_set_max_body_size(http, (ev_ssize_t)server->control->config->frame_bytes * 2);
+	evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE);
+	evhttp_set_timeout(http, IDLE_S);
+	evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
+		EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
+	evhttp_set_gencb(http, request_read, server);
+}
+
+struct http_server *http_server_create(struct control *control, const char *path, struct error *error) {
+	struct evconnlistener *listener = listener_create(control->base, path, error);
+	if (listener == NULL)
+		return NULL;
+	struct http_server *server = check_alloc(1, sizeof *server);
+	server->magic = SERVER_MAGIC;
+	server->control = control;
+	server->path = check_strdup(path);
+	server->http = evhttp_new(control->base);
+	check_memory(server->http);
+	http_configure(server);
+	server->bound = evhttp_bind_listener(server->http, listener);
+	check_memory(server->bound);
+	return server;
+}
+
+void http_server_close(struct http_server *server) {
+	CHECK_OBJECT(server, SERVER_MAGIC);
+	if (server->bound == NULL)
+		return;
+	unlink(server->path);
+	evhttp_del_accept_socket(server->http, server->bound);
+	server->bound = NULL;
+}
+
+bool http_server_busy(const struct http_server *server) {
+	CHECK_OBJECT(server, SERVER_MAGIC);
+	return server->exchanges != NULL;
+}
+
+void http_server_destroy(struct http_server *server) {
+	if (server == NULL)
+		return;
+	http_server_close(server);
+	for (const struct exchange *exchange = server->exchanges; exchange != NULL; exchange = exchange->next)
+		check(exchange->answered);
+	evhttp_free(server->http); /* connections that still write are closed; their exchanges end by that */
+	check(server->exchanges == NULL);
+	free(server->path);
+	server->magic = 0;
+	free(server);
+}

@@ -6,6 +6,7 @@
 #include <stddef.h>
 #include <stdint.h>
 
+#include "base/bytes.h"
 #include "base/error.h"
 
 enum durability { DURABILITY_SYNC, DURABILITY_INTERVAL, DURABILITY_NONE };
@@ -58,8 +59,13 @@ struct config {
 /* Fills in the defaults. */
 void config_init(struct config *config);
 
-/* Reads the command line, then the file, with precedence. ERROR_BAD_REQUEST names file, line and column. */
+/* Reads the command line, then the file, with precedence. ERROR_BAD_REQUEST names file, line and column. Knows --data,
+ * --plugins, --config, --set, --test-clock and --keep-images (`--flag VALUE` or `--flag=VALUE`) and refuses everything
+ * else: main.c takes its own flags (--help, --version, --verify, --probe) out of argv first. */
 bool config_parse(struct config *config, int argc, char *const argv[], struct error *error);
+
+/* Appends what --help prints of flags and settings. */
+void config_usage(struct buf *text);
 
 void config_finish(struct config *config);
 

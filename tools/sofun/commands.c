@@ -1,0 +1,18 @@
+#include "commands.h"
+
+const struct command *const commands[] = {
+	&status_command,
+	&wait_command,
+	&load_command,
+	&unload_command,
+	&swap_command,
+	&rollback_command,
+	&versions_command,
+	&send_command,
+	&call_command,
+	&ingest_command,
+	&state_command,
+	&tail_command,
+	&dead_command,
+	NULL,
+};

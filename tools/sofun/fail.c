@@ -1,0 +1,113 @@
+#include "fail.h"
+
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/bytes.h"
+
+static int exit_of(const char *code) {
+	if (strcmp(code, "not_found") == 0 || strncmp(code, "unknown_", 8) == 0)
+		return EXIT_NOT_FOUND;
+	if (strcmp(code, "refused") == 0)
+		return EXIT_REFUSED;
+	if (strcmp(code, "timeout") == 0)
+		return EXIT_TIMEOUT;
+	if (strcmp(code, "unreachable") == 0)
+		return EXIT_UNREACHABLE;
+	return EXIT_OPERATION_FAILED;
+}
+
+static const char *text_of(const json_t *error, const char *key) {
+	const char *text = json_string_value(json_object_get(error, key));
+	return text == NULL ? "" : text;
+}
+
+/* "message (found X, expected Y); hint" */
+static void line_print(const json_t *error) {
+	const char *found = text_of(error, "found"), *expected = text_of(error, "expected"), *hint = text_of(error, "hint");
+	const char *red = isatty(STDERR_FILENO) ? "\033[31m" : "", *plain = *red == '\0' ? "" : "\033[0m";
+	struct buf line = {0};
+	buf_printf(&line, "%ssofun: %s%s", red, text_of(error, "message"), plain);
+	if (*found != '\0')
+		buf_printf(&line, " (found %s%s%s)", found, *expected == '\0' ? "" : ", expected ", expected);
+	else if (*expected != '\0')
+		buf_printf(&line, " (expected %s)", expected);
+	if (*hint != '\0')
+		buf_printf(&line, "; %s", hint);
+	fprintf(stderr, "%.*s\n", (int)line.size, (const char *)line.data);
+	buf_finish(&line);
+}
+
+int fail_host(const struct invocation *run, const json_t *error) {
+	if (run->json) {
+		json_dumpf(error, stderr, JSON_COMPACT | JSON_ENCODE_ANY);
+		fputc('\n', stderr);
+	} else {
+		line_print(error);
+	}
+	return exit_of(text_of(error, "code"));
+}
+
+static int fail_as(const struct invocation *run, const char *code, const char *hint, const char *format, va_list args) {
+	char message[1024];
+	vsnprintf(message, sizeof message, format, args);
+	json_t *error = json_pack("{s:s, s:s}", "code", code, "message", message);
+	if (error == NULL) /* a file name that is no UTF-8 */
+		error = json_pack("{s:s, s:s}", "code", code, "message", "failed, with a text that is not UTF-8");
+	if (hint != NULL)
+		json_object_set_new(error, "hint", json_string(hint));
+	int result = fail_host(run, error);
+	json_decref(error);
+	return result;
+}
+
+int fail_usage(const struct invocation *run, const char *format, ...) {
+	char hint[128];
+	snprintf(hint, sizeof hint, "sofun %s%s--help tells how", run->command == NULL ? "" : run->command->name,
+		run->command == NULL ? "" : " ");
+	va_list args;
+	va_start(args, format);
+	fail_as(run, "bad_request", hint, format, args);
+	va_end(args);
+	return EXIT_USAGE;
+}
+
+int fail_unreachable(const struct invocation *run, const char *format, ...) {
+	va_list args;
+	va_start(args, format);
+	int result = fail_as(run, "unreachable", "start it with: sofund --data DIR, and name the same DIR with sofun --data DIR",
+		format, args);
+	va_end(args);
+	return result;
+}
+
+int fail_timeout(const struct invocation *run, const char *format, ...) {
+	va_list args;
+	va_start(args, format);
+	int result = fail_as(run, "timeout", NULL, format, args);
+	va_end(args);
+	return result;
+}
+
+int fail_here(const struct invocation *run, const char *format, ...) {
+	va_list args;
+	va_start(args, format);
+	int result = fail_as(run, "failed", NULL, format, args);
+	va_end(args);
+	return result;
+}
+
+int fail_error(const struct invocation *run, const struct error *error) {
+	json_t *object = json_pack("{s:s, s:s}", "code", error_code_name(error->code), "message", error->message);
+	if (error->found[0] != '\0')
+		json_object_set_new(object, "found", json_string(error->found));
+	if (error->expected[0] != '\0')
+		json_object_set_new(object, "expected", json_string(error->expected));
+	if (error->hint[0] != '\0')
+		json_object_set_new(object, "hint", json_string(error->hint));
+	int result = fail_host(run, object);
+	json_decref(object);
+	return result;
+}

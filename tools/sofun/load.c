@@ -1,0 +1,75 @@
+/* load and unload: plugins come and go. */
+#include <errno.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "commands.h"
+#include "fail.h"
+#include "http.h"
+#include "output.h"
+#include "plugin_print.h"
+
+static int load_run(const struct invocation *run) {
+	char *path = realpath(argument(run, 0), NULL);
+	if (path == NULL) {
+		int missing = errno;
+		int result = fail_here(run, "cannot read %s: %s", argument(run, 0), strerror(missing));
+		return missing == ENOENT ? EXIT_NOT_FOUND : result;
+	}
+	json_t *body = json_pack("{s:s}", "path", path), *plugin;
+	free(path);
+	if (body == NULL)
+		return fail_usage(run, "the file's path is not UTF-8");
+	int result = http_json(run, "POST", "/v1/plugins", body, &plugin);
+	json_decref(body);
+	if (result != EXIT_OK)
+		return result;
+	if (run->json)
+		output_json(plugin);
+	else
+		plugin_line_print(plugin);
+	json_decref(plugin);
+	return EXIT_OK;
+}
+
+static int unload_run(const struct invocation *run) {
+	struct buf target = {0};
+	buf_printf(&target, "/v1/plugins/");
+	target_append(&target, argument(run, 0));
+	json_t *answer;
+	int result = http_json(run, "DELETE", target_text(&target), NULL, &answer);
+	buf_finish(&target);
+	if (result != EXIT_OK)
+		return result;
+	if (run->json)
+		output_json(answer);
+	else
+		printf("unloaded %s; its state stays\n", argument(run, 0));
+	json_decref(answer);
+	return EXIT_OK;
+}
+
+const struct command load_command = {
+	.name = "load",
+	.usage = "FILE",
+	.summary = "give the host a plugin",
+	.help = "Copies FILE into the host's plugins directory and waits until it is live, or refused with a reason. Dropping a\n"
+			"file into that directory does the same without the waiting.\n\n"
+			"  sofun load build/counter.so",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.run = load_run,
+};
+
+const struct command unload_command = {
+	.name = "unload",
+	.usage = "NAME",
+	.summary = "take a plugin out, after it has finished",
+	.help = "What was accepted is handled first; then the plugin leaves, and its file leaves the plugins directory. Its state\n"
+			"stays: a later load goes on with it. Messages that come meanwhile wait.\n\n"
+			"  sofun unload counter",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.run = unload_run,
+};

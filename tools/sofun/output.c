@@ -1,0 +1,96 @@
+#include "output.h"
+
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <time.h>
+#include <unistd.h>
+
+#include "base/check.h"
+
+enum { COLUMNS_MAX = 8 };
+
+void output_json(const json_t *value) {
+	json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
+	putchar('\n');
+}
+
+void table_init(struct table *table, size_t columns) {
+	check(columns > 0 && columns <= COLUMNS_MAX);
+	*table = (struct table){.columns = columns};
+}
+
+void table_cell(struct table *table, const char *text) {
+	buf_append(&table->cells, text, strlen(text) + 1);
+	table->count++;
+}
+
+static bool has_control(const char *text) {
+	for (; *text != '\0'; text++)
+		if (iscntrl((unsigned char)*text))
+			return true;
+	return false;
+}
+
+void text_of_json(const json_t *value, struct buf *ret_text) {
+	const char *text = json_string_value(value);
+	if (text != NULL && strlen(text) == json_string_length(value) && !has_control(text)) {
+		buf_append_bytes(ret_text, bytes_text(text));
+		return;
+	}
+	char *dumped = value == NULL ? check_strdup("") : json_dumps(value, JSON_COMPACT | JSON_ENCODE_ANY);
+	check_memory(dumped);
+	buf_append_bytes(ret_text, bytes_text(dumped));
+	free(dumped);
+}
+
+void table_cell_json(struct table *table, const json_t *value) {
+	text_of_json(value, &table->cells);
+	buf_append_u8(&table->cells, '\0');
+	table->count++;
+}
+
+/* Columns of a terminal are characters, not bytes. */
+static size_t text_width(const char *text) {
+	size_t width = 0;
+	for (; *text != '\0'; text++)
+		width += ((unsigned char)*text & 0xc0) != 0x80;
+	return width;
+}
+
+static void row_print(const char **at, size_t columns, const size_t *widths) {
+	for (size_t i = 0; i < columns; i++) {
+		fputs(*at, stdout);
+		if (i + 1 < columns)
+			printf("%*s", (int)(widths[i] - text_width(*at) + 2), "");
+		*at += strlen(*at) + 1;
+	}
+	putchar('\n');
+}
+
+void table_print(struct table *table) {
+	size_t widths[COLUMNS_MAX] = {0};
+	const char *at = (const char *)table->cells.data;
+	check(table->count % table->columns == 0);
+	for (size_t i = 0; i < table->count; i++, at += strlen(at) + 1)
+		if (text_width(at) > widths[i % table->columns])
+			widths[i % table->columns] = text_width(at);
+	at = (const char *)table->cells.data;
+	bool bold = isatty(STDOUT_FILENO);
+	for (size_t i = 0; i < table->count; i += table->columns) {
+		if (bold && i == 0)
+			fputs("\033[1m", stdout);
+		row_print(&at, table->columns, widths);
+		if (bold && i == 0)
+			fputs("\033[0m", stdout);
+	}
+	buf_finish(&table->cells);
+}
+
+void time_text(long long time_ms, char *ret_text) {
+	time_t seconds = (time_t)(time_ms / 1000);
+	struct tm parts;
+	gmtime_r(&seconds, &parts);
+	size_t size = strftime(ret_text, TIME_TEXT_BYTES, "%Y-%m-%dT%H:%M:%S", &parts);
+	snprintf(ret_text + size, TIME_TEXT_BYTES - size, ".%03dZ", (int)(time_ms % 1000));
+}

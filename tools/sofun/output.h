@@ -1,0 +1,32 @@
+/* What goes to stdout: JSON values, and tables for people. */
+#ifndef SOFUN_OUTPUT_H
+#define SOFUN_OUTPUT_H
+
+#include <jansson.h>
+#include <stdbool.h>
+
+#include "base/bytes.h"
+
+/* One line of compact JSON. */
+void output_json(const json_t *value);
+
+/* Rows of left-justified columns, as wide as their widest cell; the first row is the head. */
+struct table {
+	size_t columns;
+	struct buf cells; /* NUL-terminated texts, row by row */
+	size_t count;
+};
+
+void table_init(struct table *table, size_t columns);
+void table_cell(struct table *table, const char *text); /* copied */
+void table_cell_json(struct table *table, const json_t *value); /* strings as they are, the rest as JSON */
+void table_print(struct table *table); /* and frees it */
+
+/* A value as a person reads it: a string without quotes unless it has control characters, the rest compact JSON. */
+void text_of_json(const json_t *value, struct buf *ret_text);
+
+/* Milliseconds since 1970 as 2026-01-31T12:00:00.000Z. */
+enum { TIME_TEXT_BYTES = 32 };
+void time_text(long long time_ms, char *ret_text);
+
+#endif

@@ -1,0 +1,121 @@
+#include "plugin_print.h"
+
+#include <stdio.h>
+
+#include "output.h"
+
+static void functions_text(const json_t *plugin, struct buf *text) {
+	size_t i;
+	json_t *at;
+	json_array_foreach(json_object_get(plugin, "functions"), i, at) {
+		buf_printf(text, "%s", i == 0 ? "" : ", ");
+		text_of_json(at, text);
+	}
+}
+
+static void routers_text(const json_t *plugin, struct buf *text) {
+	size_t i;
+	json_t *at;
+	json_array_foreach(json_object_get(plugin, "routers"), i, at) {
+		buf_printf(text, "%s", i == 0 ? "" : ", ");
+		text_of_json(json_object_get(at, "ingress"), text);
+		buf_printf(text, " (");
+		text_of_json(json_object_get(at, "format"), text);
+		buf_printf(text, ")");
+	}
+}
+
+void plugin_line_print(const json_t *plugin) {
+	struct buf line = {0};
+	text_of_json(json_object_get(plugin, "state"), &line);
+	buf_printf(&line, " ");
+	text_of_json(json_object_get(plugin, "name"), &line);
+	buf_printf(&line, " ");
+	text_of_json(json_object_get(plugin, "version"), &line);
+	if (json_array_size(json_object_get(plugin, "functions")) > 0) {
+		buf_printf(&line, ": ");
+		functions_text(plugin, &line);
+	}
+	if (json_array_size(json_object_get(plugin, "routers")) > 0) {
+		buf_printf(&line, "; ingress ");
+		routers_text(plugin, &line);
+	}
+	printf("%.*s\n", (int)line.size, (const char *)line.data);
+	buf_finish(&line);
+}
+
+static void cell_built(struct table *table, struct buf *text) {
+	buf_append_u8(text, '\0');
+	table_cell(table, (const char *)text->data);
+	buf_reset(text);
+}
+
+static void waiting_print(const json_t *plugins) {
+	size_t i, k;
+	json_t *plugin, *waiting;
+	json_array_foreach(plugins, i, plugin) {
+		json_array_foreach(json_object_get(plugin, "waiting_for"), k, waiting) {
+			char since[TIME_TEXT_BYTES];
+			time_text(json_integer_value(json_object_get(waiting, "since_ms")), since);
+			struct buf text = {0};
+			text_of_json(json_object_get(plugin, "name"), &text);
+			buf_printf(&text, " waits for: ");
+			text_of_json(json_object_get(waiting, "reason"), &text);
+			buf_printf(&text, " ");
+			text_of_json(json_object_get(waiting, "address"), &text);
+			printf("%.*s since %s\n", (int)text.size, (const char *)text.data, since);
+			buf_finish(&text);
+		}
+	}
+}
+
+static void refused_print(const json_t *refused) {
+	size_t i;
+	json_t *at;
+	if (json_array_size(refused) == 0)
+		return;
+	puts("\nrefused files:");
+	json_array_foreach(refused, i, at) {
+		struct buf text = {0};
+		text_of_json(json_object_get(at, "file"), &text);
+		buf_printf(&text, ": found ");
+		text_of_json(json_object_get(at, "found"), &text);
+		buf_printf(&text, ", expected ");
+		text_of_json(json_object_get(at, "expected"), &text);
+		buf_printf(&text, "; ");
+		text_of_json(json_object_get(at, "hint"), &text);
+		printf("  %.*s\n", (int)text.size, (const char *)text.data);
+		buf_finish(&text);
+	}
+}
+
+void plugins_print(const json_t *plugins, const json_t *refused) {
+	static const char *const heads[] = {"PLUGIN", "VERSION", "STATE", "SHARE", "FUNCTIONS", "INGRESSES"};
+	if (json_array_size(plugins) == 0) {
+		puts("no plugin is loaded; give it one: sofun load FILE.so");
+	} else {
+		struct table table;
+		table_init(&table, 6);
+		for (size_t i = 0; i < 6; i++)
+			table_cell(&table, heads[i]);
+		struct buf text = {0};
+		size_t i;
+		json_t *plugin;
+		json_array_foreach(plugins, i, plugin) {
+			table_cell_json(&table, json_object_get(plugin, "name"));
+			table_cell_json(&table, json_object_get(plugin, "version"));
+			table_cell_json(&table, json_object_get(plugin, "state"));
+			text_of_json(json_object_get(plugin, "share_percent"), &text);
+			buf_printf(&text, " %%");
+			cell_built(&table, &text);
+			functions_text(plugin, &text);
+			cell_built(&table, &text);
+			routers_text(plugin, &text);
+			cell_built(&table, &text);
+		}
+		buf_finish(&text);
+		table_print(&table);
+		waiting_print(plugins);
+	}
+	refused_print(refused);
+}

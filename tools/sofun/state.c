@@ -1,0 +1,112 @@
+/* state: the instances of a function, or the values of one. */
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "commands.h"
+#include "fail.h"
+#include "http.h"
+#include "output.h"
+
+enum { LIMIT_MAX = 1000000 };
+
+static int instances_print(const struct invocation *run, const json_t *answer) {
+	if (run->json) {
+		output_json(answer);
+		return EXIT_OK;
+	}
+	size_t i;
+	json_t *at;
+	json_array_foreach(json_object_get(answer, "instances"), i, at) {
+		struct buf text = {0};
+		text_of_json(json_object_get(at, "id"), &text);
+		printf("%.*s\n", (int)text.size, (const char *)text.data);
+		buf_finish(&text);
+	}
+	const json_t *next = json_object_get(answer, "next");
+	if (next != NULL && !json_is_null(next)) {
+		struct buf text = {0};
+		text_of_json(next, &text);
+		fprintf(stderr, "there are more; go on with: --after '%.*s'\n", (int)text.size, (const char *)text.data);
+		buf_finish(&text);
+	}
+	return EXIT_OK;
+}
+
+static int instance_print(const struct invocation *run, const json_t *answer) {
+	if (run->json) {
+		output_json(answer);
+		return EXIT_OK;
+	}
+	struct table table;
+	table_init(&table, 3);
+	table_cell(&table, "VALUE");
+	table_cell(&table, "EXPIRES");
+	table_cell(&table, "CONTENT");
+	const char *name;
+	json_t *value;
+	const json_t *expires = json_object_get(answer, "expires");
+	json_object_foreach(json_object_get(answer, "values"), name, value) {
+		const json_t *due = json_object_get(expires, name);
+		char time[TIME_TEXT_BYTES] = "-";
+		if (json_is_integer(due))
+			time_text(json_integer_value(due), time);
+		table_cell(&table, name);
+		table_cell(&table, time);
+		table_cell_json(&table, value);
+	}
+	table_print(&table);
+	return EXIT_OK;
+}
+
+static int state_run(const struct invocation *run) {
+	unsigned long long limit = 0;
+	if (!option_number(run, "--limit", LIMIT_MAX, &limit))
+		return EXIT_USAGE;
+	const char *id = argument(run, 1), *after = option_value(run, "--after");
+	struct buf target = {0};
+	buf_printf(&target, "/v1/state/");
+	if (!target_append_type(&target, argument(run, 0)))
+		return buf_finish(&target), fail_usage(run, "a function is NS/NAME, not '%s'", argument(run, 0));
+	if (id != NULL) {
+		buf_printf(&target, "/");
+		target_append(&target, id);
+	} else {
+		const char *mark = "?";
+		if (option_value(run, "--limit") != NULL) {
+			buf_printf(&target, "?limit=%llu", limit);
+			mark = "&";
+		}
+		if (after != NULL) {
+			buf_printf(&target, "%safter=", mark);
+			target_append(&target, after);
+		}
+	}
+	json_t *answer;
+	int result = http_json(run, "GET", target_text(&target), NULL, &answer);
+	buf_finish(&target);
+	if (result != EXIT_OK)
+		return result;
+	result = id == NULL ? instances_print(run, answer) : instance_print(run, answer);
+	json_decref(answer);
+	return result;
+}
+
+static const struct option state_options[] = {
+	{"--limit", "N", "list at most this many instances"},
+	{"--after", "ID", "list those behind this id: what `next` of the page before said"},
+	{NULL, NULL, NULL},
+};
+
+const struct command state_command = {
+	.name = "state",
+	.usage = "NS/NAME [ID] [--limit N] [--after ID]",
+	.summary = "the instances of a function, or the values of one",
+	.help = "Without ID: a page of the instances of the function NS/NAME, in the order of their ids. With ID: its durable\n"
+			"values. An instance without state: exit 4.\n\n"
+			"  sofun state auth/source --limit 100\n"
+			"  sofun state auth/source 203.0.113.7",
+	.options = state_options,
+	.arguments_min = 1,
+	.arguments_max = 2,
+	.run = state_run,
+};

@@ -1,0 +1,60 @@
+/* status: what the host runs and how it fares. */
+#include <stdio.h>
+
+#include "commands.h"
+#include "http.h"
+#include "output.h"
+#include "plugin_print.h"
+
+static const char *text(const json_t *status, const char *key) {
+	const char *value = json_string_value(json_object_get(status, key));
+	return value == NULL ? "?" : value;
+}
+
+static long long number(const json_t *status, const char *key) {
+	return (long long)json_integer_value(json_object_get(status, key));
+}
+
+static void host_print(const json_t *status) {
+	char now[TIME_TEXT_BYTES];
+	time_text(number(status, "time_ms"), now);
+	printf("sofund %s  pid %lld  worker %lld  up %.1f s  recovered %s\n", text(status, "version"), number(status, "pid"),
+		number(status, "worker_pid"), (double)number(status, "uptime_ms") / 1000, text(status, "recovered"));
+	printf("%lld shards  durability %s  epoch %lld  time %s\n", number(status, "shards"), text(status, "durability"),
+		number(status, "epoch"), now);
+	printf("accepted %lld  handled %lld  in flight %lld  retried %lld  dead %lld\n", number(status, "accepted"),
+		number(status, "handled"), number(status, "in_flight"), number(status, "retried"), number(status, "dead"));
+	const json_t *images = json_object_get(status, "images");
+	printf("memory %.1f MiB  images %lld loaded, %lld unloaded, %lld stuck\n",
+		(double)number(status, "memory_bytes") / (1 << 20), number(images, "loaded"), number(images, "unloaded"),
+		number(images, "stuck"));
+}
+
+static int status_run(const struct invocation *run) {
+	json_t *status;
+	int result = http_json(run, "GET", "/v1/status", NULL, &status);
+	if (result != EXIT_OK)
+		return result;
+	if (run->json) {
+		output_json(status);
+	} else {
+		host_print(status);
+		putchar('\n');
+		plugins_print(json_object_get(status, "plugins"), json_object_get(status, "refused"));
+		if (number(status, "dead") > 0)
+			puts("\nThere are dead letters; see them: sofun dead");
+	}
+	json_decref(status);
+	return EXIT_OK;
+}
+
+const struct command status_command = {
+	.name = "status",
+	.usage = "",
+	.summary = "what the host runs and how it fares",
+	.help = "Shows the host, its counters, its plugins with what they wait for, and the files that it refused, each with what\n"
+			"was found, what was expected and what to do.\n\n"
+			"  sofun status\n"
+			"  sofun --json status | jq .accepted",
+	.run = status_run,
+};

@@ -1,0 +1,134 @@
+/* tail: the records of an egress. */
+#include <stdio.h>
+#include <string.h>
+
+#include "commands.h"
+#include "fail.h"
+#include "http.h"
+#include "output.h"
+#include "socket.h"
+
+enum {
+	PAGE = 1000,
+	PAUSE_MS = 100, /* between two looks for new records with --follow */
+};
+
+struct tail {
+	const struct invocation *run;
+	unsigned long long from;
+	bool started; /* from is known; else the host is asked for the place named by word */
+	const char *word;
+	unsigned long long left; /* records still to print */
+};
+
+static void record_print(const struct invocation *run, const json_t *record) {
+	if (run->json) {
+		output_json(record);
+		return;
+	}
+	char time[TIME_TEXT_BYTES];
+	time_text(json_integer_value(json_object_get(record, "time_ms")), time);
+	const json_t *source = json_object_get(record, "source");
+	struct buf text = {0};
+	text_of_json(json_object_get(source, "type"), &text);
+	buf_printf(&text, " ");
+	text_of_json(json_object_get(source, "id"), &text);
+	buf_printf(&text, "  ");
+	text_of_json(json_object_get(record, "payload"), &text);
+	printf("%lld  %s  %.*s\n", (long long)json_integer_value(json_object_get(record, "offset")), time, (int)text.size,
+		(const char *)text.data);
+	buf_finish(&text);
+}
+
+static int page_ask(const struct tail *tail, unsigned long long limit, json_t **ret_page) {
+	struct buf target = {0};
+	buf_printf(&target, "/v1/egresses/");
+	target_append(&target, argument(tail->run, 0));
+	if (tail->started)
+		buf_printf(&target, "?from=%llu&limit=%llu", tail->from, limit);
+	else
+		buf_printf(&target, "?from=%s&limit=%llu", tail->word, limit);
+	int result = http_json(tail->run, "GET", target_text(&target), NULL, ret_page);
+	buf_finish(&target);
+	return result;
+}
+
+/* Prints one page; *ret_printed is how many records it had. */
+static int page_run(struct tail *tail, size_t *ret_printed) {
+	json_t *page;
+	int result = page_ask(tail, tail->left < PAGE ? tail->left : PAGE, &page);
+	if (result != EXIT_OK)
+		return result;
+	const json_t *records = json_object_get(page, "records");
+	size_t i;
+	json_t *record;
+	json_array_foreach(records, i, record) {
+		record_print(tail->run, record);
+		tail->from = (unsigned long long)json_integer_value(json_object_get(record, "offset")) + 1;
+		tail->started = true;
+	}
+	*ret_printed = json_array_size(records);
+	tail->left -= *ret_printed;
+	const json_t *next = json_object_get(page, "next");
+	if (*ret_printed == 0 && json_is_integer(next)) {
+		tail->from = (unsigned long long)json_integer_value(next);
+		tail->started = true;
+	}
+	json_decref(page);
+	return EXIT_OK;
+}
+
+static bool tail_init(struct tail *tail, const struct invocation *run) {
+	*tail = (struct tail){.run = run, .word = "earliest", .left = ~0ULL};
+	const char *from = option_value(run, "--from");
+	if (from != NULL && (strcmp(from, "earliest") == 0 || strcmp(from, "latest") == 0))
+		tail->word = from;
+	else if (from != NULL && !option_number(run, "--from", ~0ULL, &tail->from))
+		return false;
+	else
+		tail->started = from != NULL;
+	return option_number(run, "--count", ~0ULL, &tail->left);
+}
+
+static int tail_run(const struct invocation *run) {
+	struct tail tail;
+	if (!tail_init(&tail, run))
+		return EXIT_USAGE;
+	bool follow = option_value(run, "--follow") != NULL;
+	while (tail.left > 0) {
+		size_t printed;
+		int result = page_run(&tail, &printed);
+		if (result != EXIT_OK)
+			return result;
+		if (printed > 0)
+			continue;
+		if (!follow)
+			break;
+		if (fflush(stdout) != 0)
+			break; /* nobody reads any more */
+		socket_wait(-1, 0, clock_ms() + PAUSE_MS);
+	}
+	return EXIT_OK;
+}
+
+static const struct option tail_options[] = {
+	{"--from", "OFFSET", "begin at this offset; or earliest (default), or latest: only what is new"},
+	{"--follow", NULL, "do not end: wait for new records"},
+	{"--count", "N", "end after this many records"},
+	{NULL, NULL, NULL},
+};
+
+const struct command tail_command = {
+	.name = "tail",
+	.usage = "EGRESS [--from OFFSET|earliest|latest] [--follow] [--count N]",
+	.summary = "the records of an egress",
+	.help = "Prints the durable records of EGRESS, one a line: offset, time, source and payload. With --json each line is one\n"
+			"JSON object.\n\n"
+			"  sofun tail bans\n"
+			"  sofun tail bans --follow --from latest\n"
+			"  sofun --json tail bans --from 10 --count 5",
+	.options = tail_options,
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.run = tail_run,
+};

@@ -1,0 +1,75 @@
+/* wait: until the host is up, and all that it accepted before is handled and durable. */
+#include <stdio.h>
+
+#include "commands.h"
+#include "fail.h"
+#include "http.h"
+#include "output.h"
+#include "socket.h"
+
+enum {
+	TIMEOUT_MS = 30000,
+	PAUSE_MS = 20,     /* between two looks at a host that is not up yet */
+	GRACE_MS = 2000,   /* for the host's own word about the time-out */
+	PROBLEM_BYTES = 256,
+};
+
+/* A host that starts answers 503 until its recovery is over; one that was just killed has no socket. */
+static int host_wait(const struct invocation *run, uint64_t deadline_ms) {
+	char problem[PROBLEM_BYTES] = "";
+	for (;;) {
+		struct http_answer answer = {0};
+		uint64_t now_ms = clock_ms();
+		uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 1;
+		enum http_result result =
+			http_request(run->control, "GET", "/healthz", bytes_of(NULL, 0), left_ms, &answer, problem);
+		if (result == HTTP_OK)
+			buf_finish(&answer.body);
+		if (result == HTTP_OK && answer.status == 200)
+			return EXIT_OK;
+		if (clock_ms() + PAUSE_MS > deadline_ms)
+			return result == HTTP_UNREACHABLE ? fail_unreachable(run, "%s", problem)
+											  : fail_timeout(run, "the host is not ready in time");
+		socket_wait(-1, 0, clock_ms() + PAUSE_MS);
+	}
+}
+
+static int wait_run(const struct invocation *run) {
+	unsigned long long timeout_ms = TIMEOUT_MS;
+	if (!option_seconds(run, "--timeout", &timeout_ms))
+		return EXIT_USAGE;
+	uint64_t deadline_ms = clock_ms() + timeout_ms;
+	int result = host_wait(run, deadline_ms);
+	if (result != EXIT_OK)
+		return result;
+	uint64_t now_ms = clock_ms(), left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+	char body[64];
+	snprintf(body, sizeof body, "{\"timeout_ms\":%llu}", (unsigned long long)left_ms);
+	json_t *answer;
+	result = http_call(run, "POST", "/v1/barrier", bytes_text(body), left_ms + GRACE_MS, &answer);
+	if (result != EXIT_OK)
+		return result;
+	if (run->json)
+		output_json(answer);
+	else
+		printf("all that was accepted is handled and durable, in epoch %lld\n",
+			(long long)json_integer_value(json_object_get(answer, "epoch")));
+	json_decref(answer);
+	return EXIT_OK;
+}
+
+static const struct option wait_options[] = {
+	{"--timeout", "S", "give up after this many seconds (default 30): exit 6, or 3 if there is no host"},
+	{NULL, NULL, NULL},
+};
+
+const struct command wait_command = {
+	.name = "wait",
+	.usage = "[--timeout S]",
+	.summary = "until the host is up and has handled all that it accepted",
+	.help = "Waits until the host is up, and until everything that it accepted before this command is handled and durable.\n"
+			"A message that is between two attempts counts as not handled.\n\n"
+			"  sofund --data DIR & sofun --data DIR wait --timeout 10",
+	.options = wait_options,
+	.run = wait_run,
+};

@@ -62,7 +62,8 @@
 		"abi " SOFUN_TEXT(SOFUN_ABI_MAJOR) "." SOFUN_TEXT(SOFUN_ABI_MINOR) "\n" \
 		"plugin " name " " version "\n" SOFUN_EACH(SOFUN_PART_LINE, , __VA_ARGS__); \
 	const sofun_plugin sofun_plugin_descriptor = {SOFUN_MAGIC, SOFUN_ABI_MAJOR, SOFUN_ABI_MINOR, \
-		sizeof(sofun_plugin), 0, name, version, sofun_plugin_functions, sofun_plugin_routers, sofun_plugin_egresses, init, fini}
+		sizeof(sofun_plugin), 0, name, version, sofun_plugin_functions, sofun_plugin_routers, \
+		sofun_plugin_egresses, init, fini}
 
 #define SOFUN_WITH_FUNCTION(name) (FUNCTION, name##_function)
 #define SOFUN_WITH_ROUTER(name) (ROUTER, name##_router)

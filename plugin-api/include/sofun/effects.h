@@ -82,6 +82,12 @@ __attribute__((format(printf, 2, 3))) static inline int sofun_fail(sofun_context
 	return SOFUN_FAILED;
 }
 
+/* The same with a text that is at hand, whole however long. */
+static inline int sofun_fail_text(sofun_context *context, sofun_bytes text) {
+	context->host->fail(context, text);
+	return SOFUN_FAILED;
+}
+
 /* A line in the host's log; level is SOFUN_LOG_DEBUG to SOFUN_LOG_ERROR. Leaves at once, even if the callback fails. */
 __attribute__((format(printf, 3, 4))) static inline void sofun_log(
 	sofun_context *context, int level, const char *format, ...) {

@@ -214,6 +214,37 @@ static inline void sofun_write_bin(sofun_writer *writer, sofun_bytes bytes) {
 	sofun_write_raw(writer, bytes);
 }
 
+/* Well-formed UTF-8: no overlong forms, no surrogates, nothing beyond U+10FFFF. */
+static inline bool sofun_is_utf8(sofun_bytes text) {
+	size_t i = 0;
+	while (i < text.size) {
+		const uint8_t lead = text.data[i++];
+		if (lead < 0x80)
+			continue;
+		const size_t more = lead >= 0xf0 ? 3 : lead >= 0xe0 ? 2 : 1;
+		if (lead < 0xc2 || lead > 0xf4 || text.size - i < more)
+			return false;
+		const uint8_t low = lead == 0xe0 ? 0xa0 : lead == 0xf0 ? 0x90 : 0x80;
+		const uint8_t high = lead == 0xed ? 0x9f : lead == 0xf4 ? 0x8f : 0xbf;
+		if (text.data[i] < low || text.data[i] > high)
+			return false;
+		for (size_t k = 1; k < more; k++) {
+			if ((text.data[i + k] & 0xc0) != 0x80)
+				return false;
+		}
+		i += more;
+	}
+	return true;
+}
+
+/* str where the bytes are UTF-8, else bin: so that strict readers are not broken by what came from outside. */
+static inline void sofun_write_str_or_bin(sofun_writer *writer, sofun_bytes bytes) {
+	if (sofun_is_utf8(bytes))
+		sofun_write_str(writer, bytes);
+	else
+		sofun_write_bin(writer, bytes);
+}
+
 /* A C string as str. */
 static inline void sofun_write_text(sofun_writer *writer, const char *text) {
 	sofun_bytes bytes;

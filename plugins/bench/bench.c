@@ -1,0 +1,186 @@
+/* The plugin `bench`: makes load inside the host, so that a benchmark measures functions and not a client.
+ *
+ *   bench/driver  sends `left` messages in portions of `batch`, then itself a message with what is left
+ *   bench/chain   counts, and passes the message on until its hops are used up
+ */
+#include <sofun/sofun.h>
+
+SOFUN_STATELESS_FUNCTION(driver, "bench/driver");
+SOFUN_FUNCTION(chain, "bench/chain", 1,
+	SOFUN_VALUE(count, INT));
+SOFUN_PLUGIN("bench", "1.0.0",
+	SOFUN_WITH_FUNCTION(driver),
+	SOFUN_WITH_FUNCTION(chain));
+
+enum {
+	ID_BYTES = 16,
+	HOPS = 3,         /* of a chain that the driver starts */
+	HOPS_MAX = 1000,  /* a chain is a benchmark, not a way to fill the host */
+	BATCH_MAX = 1024, /* keeps an invocation short: others run in between */
+};
+
+struct order {
+	uint64_t left;
+	uint64_t ids;
+	uint64_t seed;
+	uint64_t batch;
+	sofun_bytes target;
+};
+
+/* splitmix64: the n-th number of a stream is a function of seed + n, so that a driver has nothing to remember. */
+static uint64_t mix(uint64_t x) {
+	x += 0x9e3779b97f4a7c15u;
+	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
+	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
+	return x ^ x >> 31;
+}
+
+/* The index as 16 hexadecimal digits, so that a person can name an instance. */
+static void id_write(uint64_t index, uint8_t *id) {
+	for (int i = ID_BYTES - 1; i >= 0; i--) {
+		id[i] = (uint8_t)"0123456789abcdef"[index & 15];
+		index >>= 4;
+	}
+}
+
+/* Something to go on from: a number that depends on the id's first bytes. */
+static uint64_t id_number(sofun_bytes id) {
+	uint64_t number = id.size;
+	for (size_t i = 0; i < id.size && i < ID_BYTES; i++)
+		number = number * 31 + id.data[i];
+	return number;
+}
+
+/* One of ids (at most 2^32), evenly. */
+static uint64_t index_of(uint64_t random, uint64_t ids) {
+	return ((random >> 32) * ids) >> 32;
+}
+
+static bool order_read(sofun_bytes payload, struct order *ret_order) {
+	sofun_reader reader = sofun_reader_of(payload);
+	uint32_t pairs;
+	sofun_bytes key;
+	bool good = sofun_read_map(&reader, &pairs) && pairs == 5;
+	for (uint32_t i = 0; good && i < pairs; i++) {
+		good = sofun_read_str(&reader, &key);
+		if (good && sofun_bytes_are(key, "left"))
+			good = sofun_read_uint(&reader, &ret_order->left);
+		else if (good && sofun_bytes_are(key, "ids"))
+			good = sofun_read_uint(&reader, &ret_order->ids);
+		else if (good && sofun_bytes_are(key, "seed"))
+			good = sofun_read_uint(&reader, &ret_order->seed);
+		else if (good && sofun_bytes_are(key, "batch"))
+			good = sofun_read_uint(&reader, &ret_order->batch);
+		else
+			good = good && sofun_bytes_are(key, "target") && sofun_read_str(&reader, &ret_order->target);
+	}
+	return good && ret_order->ids >= 1 && ret_order->ids <= UINT32_MAX && ret_order->batch >= 1 &&
+		ret_order->batch <= BATCH_MAX;
+}
+
+/* The rest of the order, to the driver itself. */
+static int order_send(sofun_context *context, const struct order *order, sofun_bytes self) {
+	uint8_t room[96];
+	sofun_writer writer = sofun_writer_into(room, sizeof room);
+	sofun_write_map(&writer, 5);
+	sofun_write_text(&writer, "left");
+	sofun_write_uint(&writer, order->left);
+	sofun_write_text(&writer, "ids");
+	sofun_write_uint(&writer, order->ids);
+	sofun_write_text(&writer, "seed");
+	sofun_write_uint(&writer, order->seed);
+	sofun_write_text(&writer, "batch");
+	sofun_write_uint(&writer, order->batch);
+	sofun_write_text(&writer, "target");
+	sofun_write_str(&writer, order->target);
+	sofun_bytes payload;
+	const int status = sofun_written(&writer, &payload);
+	return status == SOFUN_OK ? sofun_send(context, "bench/driver", self, payload) : status;
+}
+
+static int driver_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	struct order order;
+	memset(&order, 0, sizeof order);
+	const bool good = order_read(message->payload, &order);
+	const bool is_chain = good && sofun_bytes_are(order.target, "chain");
+	if (!good || (!is_chain && !sofun_bytes_are(order.target, "counter")))
+		return sofun_fail(context, "the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to %d, "
+			"target: counter or chain}", BATCH_MAX);
+	int status = SOFUN_OK;
+	const uint64_t portion = order.left < order.batch ? order.left : order.batch;
+	for (uint64_t i = 0; status == SOFUN_OK && i < portion; i++) {
+		id_write(index_of(mix(order.seed++), order.ids), id);
+		status = is_chain ? sofun_send_int(context, "bench/chain", sofun_bytes_of(id, ID_BYTES), HOPS)
+						  : sofun_send_nil(context, "demo/counter", sofun_bytes_of(id, ID_BYTES));
+	}
+	order.left -= portion;
+	if (status == SOFUN_OK && order.left > 0)
+		status = order_send(context, &order, message->self.id);
+	return status == SOFUN_OK ? 0 : sofun_fail(context, "not sent: %s", sofun_status_text(status));
+}
+
+static int counter_send(sofun_context *context, uint64_t ids, uint64_t random) {
+	uint8_t id[ID_BYTES];
+	id_write(index_of(random, ids), id);
+	return sofun_send_nil(context, "demo/counter", sofun_bytes_of(id, ID_BYTES));
+}
+
+/* One link of a chain: [hops, ids]. */
+static int hop_send(sofun_context *context, uint64_t hops, uint64_t ids, uint64_t random) {
+	uint8_t room[1 + 2 * SOFUN_INT_BYTES_MAX];
+	uint8_t id[ID_BYTES];
+	sofun_writer writer = sofun_writer_into(room, sizeof room);
+	sofun_write_array(&writer, 2);
+	sofun_write_uint(&writer, hops);
+	sofun_write_uint(&writer, ids);
+	sofun_bytes payload;
+	const int status = sofun_written(&writer, &payload);
+	id_write(index_of(random, ids), id);
+	return status == SOFUN_OK ? sofun_send(context, "bench/chain", sofun_bytes_of(id, ID_BYTES), payload) : status;
+}
+
+static bool hop_read(sofun_bytes payload, uint64_t *ret_hops, uint64_t *ret_ids) {
+	sofun_reader reader = sofun_reader_of(payload);
+	uint32_t count;
+	return sofun_read_array(&reader, &count) && count == 2 && sofun_read_uint(&reader, ret_hops) &&
+		sofun_read_uint(&reader, ret_ids) && *ret_hops >= 1 && *ret_hops <= HOPS_MAX && *ret_ids >= 1 &&
+		*ret_ids <= UINT32_MAX;
+}
+
+static int driver_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	struct order order;
+	memset(&order, 0, sizeof order);
+	const bool good = order_read(message->payload, &order);
+	const bool is_chain = good && sofun_bytes_are(order.target, "chain");
+	if (!good || (!is_chain && !sofun_bytes_are(order.target, "counter")))
+		return sofun_fail(context,
+			"the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to %d, target: counter or chain}", BATCH_MAX);
+	int status = SOFUN_OK;
+	const uint64_t portion = order.left < order.batch ? order.left : order.batch;
+	for (uint64_t i = 0; status == SOFUN_OK && i < portion; i++) {
+		const uint64_t random = mix(order.seed++);
+		status = is_chain ? hop_send(context, HOPS, order.ids, random) : counter_send(context, order.ids, random);
+	}
+	order.left -= portion;
+	if (status == SOFUN_OK && order.left > 0)
+		status = order_send(context, &order, message->self.id);
+	return status == SOFUN_OK ? 0 : sofun_fail(context, "not sent: %s", sofun_status_text(status));
+}
+
+static int chain_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	uint64_t hops, ids;
+	if (!hop_read(message->payload, &hops, &ids))
+		return sofun_fail(context, "the payload must be [hops: 1 to %d, ids: 1 to 2^32-1]", HOPS_MAX);
+	int64_t count;
+	int status = sofun_get_int(context, chain_count, &count);
+	if (status == SOFUN_OK)
+		status = sofun_set_int(context, chain_count, count + 1);
+	if (status == SOFUN_OK && hops > 1)
+		status = hop_send(context, hops - 1, ids, mix(id_number(message->self.id) + hops));
+	if (status == SOFUN_OK)
+		status = sofun_reply_int(context, count + 1);
+	return status == SOFUN_OK ? 0 : sofun_fail(context, "not counted or not passed on: %s", sofun_status_text(status));
+}

@@ -114,8 +114,8 @@ static int source_invoke(sofun_context *context, void *plugin_data, const sofun_
 	struct failure failure;
 	memset(&failure, 0, sizeof failure);
 	if (!failure_read(message->payload, &failure) || failure.time.size > LINE_TIME_BYTES)
-		return sofun_fail(context, "the payload must be {count: 1 or more, time: text of at most %d bytes, user: a name}",
-			LINE_TIME_BYTES);
+		return sofun_fail(context,
+			"the payload must be {count: 1 or more, time: a text of at most %d bytes, user: a name}", LINE_TIME_BYTES);
 	int64_t before, after;
 	int status = sofun_get_int(context, source_failures, &before);
 	if (status == SOFUN_OK && __builtin_add_overflow(before, failure.count, &after))

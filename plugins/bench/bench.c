@@ -98,28 +98,6 @@ static int order_send(sofun_context *context, const struct order *order, sofun_b
 	return status == SOFUN_OK ? sofun_send(context, "bench/driver", self, payload) : status;
 }
 
-static int driver_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
-	(void)plugin_data;
-	struct order order;
-	memset(&order, 0, sizeof order);
-	const bool good = order_read(message->payload, &order);
-	const bool is_chain = good && sofun_bytes_are(order.target, "chain");
-	if (!good || (!is_chain && !sofun_bytes_are(order.target, "counter")))
-		return sofun_fail(context, "the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to %d, "
-			"target: counter or chain}", BATCH_MAX);
-	int status = SOFUN_OK;
-	const uint64_t portion = order.left < order.batch ? order.left : order.batch;
-	for (uint64_t i = 0; status == SOFUN_OK && i < portion; i++) {
-		id_write(index_of(mix(order.seed++), order.ids), id);
-		status = is_chain ? sofun_send_int(context, "bench/chain", sofun_bytes_of(id, ID_BYTES), HOPS)
-						  : sofun_send_nil(context, "demo/counter", sofun_bytes_of(id, ID_BYTES));
-	}
-	order.left -= portion;
-	if (status == SOFUN_OK && order.left > 0)
-		status = order_send(context, &order, message->self.id);
-	return status == SOFUN_OK ? 0 : sofun_fail(context, "not sent: %s", sofun_status_text(status));
-}
-
 static int counter_send(sofun_context *context, uint64_t ids, uint64_t random) {
 	uint8_t id[ID_BYTES];
 	id_write(index_of(random, ids), id);

@@ -9,6 +9,12 @@
 /* magic, abi_major, abi_minor, size: frozen for all time. */
 enum { PREFIX_BYTES = offsetof(sofun_plugin, flags) };
 
+/* What ABI 1.0 had: a struct may be longer than ours or shorter, but never shorter than this. */
+enum {
+	FUNCTION_BYTES_MIN = offsetof(sofun_function, invoke) + sizeof(void (*)(void)),
+	ROUTER_BYTES_MIN = offsetof(sofun_router, route) + sizeof(void (*)(void)),
+};
+
 static bool abi_refuse(struct error *error, const char *message) {
 	error_set(error, ERROR_REFUSED, "%s", message);
 	error_hint(error, "build the plugin again with the macros and headers of this host's ABI");
@@ -101,7 +107,7 @@ static sofun_value *abi_values_of(const struct abi_facts *facts, const struct ma
 static bool abi_function(const sofun_function *function, const struct manifest *manifest, struct abi_facts *facts,
 	struct error *error) {
 	sofun_function copy = {0};
-	if (function->size < sizeof(copy))
+	if (function->size < FUNCTION_BYTES_MIN)
 		return abi_refuse(error, "a function's struct is smaller than that of ABI 1.0");
 	abi_copy(&copy, sizeof(copy), function, function->size);
 	if (copy.type == NULL || copy.invoke == NULL)
@@ -143,7 +149,7 @@ static bool abi_functions(const sofun_plugin *plugin, const struct manifest *man
 static bool abi_router(const sofun_router *router, const struct manifest *manifest, struct abi_facts *facts,
 	struct error *error) {
 	sofun_router copy = {0};
-	if (router->size < sizeof(copy))
+	if (router->size < ROUTER_BYTES_MIN)
 		return abi_refuse(error, "a router's struct is smaller than that of ABI 1.0");
 	abi_copy(&copy, sizeof(copy), router, router->size);
 	if (copy.ingress == NULL || copy.format == NULL || copy.route == NULL)

@@ -40,7 +40,7 @@ def raised(kind, function):
 		value = function()
 	except kind as error:
 		return error
-	raise Failed(f"no {kind.__name__}, but {value!r}")
+	raise Failed(f"no error ({kind}), but {value!r}")
 
 
 def wait_until(condition, deadline_s=30.0, what="condition", every_s=0.005):

@@ -3,6 +3,8 @@
  * runtime database
  *   'F'                              format: written by the store when it is made
  *   'C'                              last checkpoint: written by the store
+ *   'B' database:u32be               epoch of that database's last checkpoint: written by the store
+ *   'E' name                         end of an egress log at the last checkpoint: written by the store
  *   'L'                              layout of the queues: written by the flow
  *   'N'                              clock and counters that must not go back: written by the flow
  *   'T' number:u16be                 function type: [name, plugin, schema]
@@ -26,6 +28,8 @@
 enum key_kind {
 	KEY_FORMAT = 'F',
 	KEY_CHECKPOINT = 'C',
+	KEY_DATABASE = 'B',
+	KEY_EGRESS = 'E',
 	KEY_LAYOUT = 'L',
 	KEY_NUMBERS = 'N',
 	KEY_TYPE = 'T',

@@ -52,4 +52,8 @@ struct kv_factory {
 
 struct kv_factory *kv_leveldb(size_t cache_bytes, size_t write_buffer_bytes);
 
+/* The same, but each database is opened as a shadow in a temporary folder, because LevelDB cannot open one without
+ * writing: what is read is what stands there, and nothing of it is changed. For --verify. */
+struct kv_factory *kv_leveldb_shadow(size_t cache_bytes);
+
 #endif

@@ -77,6 +77,9 @@ bool store_applier_step(struct store *store);
 /* [applier] Sleeps until handed something or timeout. */
 void store_applier_wait(struct store *store, uint64_t timeout_us);
 
+/* [any thread] Ends that sleep: the applier's owner wants it to stop. */
+void store_applier_wake(struct store *store);
+
 /* [any thread] True once the store has failed for good; the reason then. */
 bool store_failed(const struct store *store, struct error *ret_error);
 

@@ -1,0 +1,296 @@
+/* A checkpoint: the frozen table goes to the databases and the egress logs, then the journal is trimmed. [applier]
+ *
+ * For each type database: batches in key order; row 'C'; flush; row 'C' again, sealed and synced (rule 1: a synced
+ * write alone does not make durable what was written before it, and a flush alone does not tell its failure). Then the
+ * egress logs, synced. Then the same for the runtime database, whose last batch tells how far all others are: whoever
+ * sees its sealed row 'C' may rely on everything through that epoch. What a power cut leaves of an unfinished
+ * checkpoint is harmless, since the journal holds it all and redo may be applied twice. */
+#include <errno.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "state/store_inside.h"
+
+static void written_add(struct checkpoint *checkpoint, uint32_t number) {
+	if (checkpoint->written_count == checkpoint->written_capacity) {
+		checkpoint->written_capacity = checkpoint->written_capacity == 0 ? 64 : checkpoint->written_capacity * 2;
+		checkpoint->written = realloc(checkpoint->written, checkpoint->written_capacity * sizeof *checkpoint->written);
+		check_memory(checkpoint->written);
+	}
+	checkpoint->written[checkpoint->written_count++] = number;
+}
+
+/* ---- beginning ---- */
+
+static void egresses_list(struct store *store, struct checkpoint *checkpoint) {
+	checkpoint->egresses = check_alloc(store->egress_count + 1, sizeof *checkpoint->egresses);
+	for (size_t i = 0; i < store->egress_count; i++)
+		if (store->egresses[i]->frozen_count > 0)
+			checkpoint->egresses[checkpoint->egress_count++] = store->egresses[i];
+}
+
+static void tables_freeze(struct store *store) {
+	struct table *fresh = table_create(&store->readers);
+	pthread_mutex_lock(&store->egress_mutex);
+	pthread_rwlock_wrlock(&store->readers);
+	store->frozen = store->active;
+	store->active = fresh;
+	pthread_rwlock_unlock(&store->readers);
+	egress_freeze(store);
+	pthread_mutex_unlock(&store->egress_mutex);
+	store->active_bytes = 0;
+}
+
+static void checkpoint_begin(struct store *store) {
+	struct checkpoint *checkpoint = &store->checkpoint;
+	tables_freeze(store);
+	check(table_epoch(store->frozen) <= journal_synced(store->journal)); /* rule 2 */
+	*checkpoint = (struct checkpoint){
+		.phase = CHECKPOINT_SORT,
+		.runs = table_runs_create(store->frozen, TABLE_RUNS_ALL),
+		.epoch = table_epoch(store->frozen),
+		.time_ms = table_time_ms(store->frozen),
+	};
+	egresses_list(store, checkpoint);
+}
+
+static bool checkpoint_due(const struct store *store) {
+	uint64_t wanted = store->draining ? 1 : store->checkpoint_bytes;
+	return store->active_bytes >= wanted;
+}
+
+static bool sort_step(struct store *store, struct checkpoint *checkpoint) {
+	if (table_runs_collect(checkpoint->runs)) {
+		table_runs_sort(checkpoint->runs);
+		atomic_store(&store->runs_bytes, table_runs_bytes(checkpoint->runs));
+		return true;
+	}
+	table_runs_start(checkpoint->runs);
+	checkpoint->phase = CHECKPOINT_TYPES;
+	return true;
+}
+
+/* ---- databases ---- */
+
+/* One batch of the current database from the front of the runs. */
+static bool batch_write(struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
+	struct kv_op ops[BATCH_KEYS_MAX];
+	size_t count = 0;
+	size_t bytes = 0;
+	struct redo_op op;
+	while (count < BATCH_KEYS_MAX && bytes < BATCH_BYTES_MAX && table_runs_peek(checkpoint->runs, &op) &&
+		op.database == checkpoint->database->number) {
+		ops[count++] = (struct kv_op){.key = op.key, .value = op.value, .remove = op.kind == REDO_REMOVE};
+		bytes += op.key.size + op.value.size;
+		table_runs_next(checkpoint->runs);
+	}
+	return count == 0 || kv->ops->write(kv, ops, count, false, error);
+}
+
+static bool checkpoint_put(const struct checkpoint *checkpoint, struct kv *kv, uint8_t flags, bool sync, struct error *error) {
+	struct checkpoint_row row = {.epoch = checkpoint->epoch, .time_ms = checkpoint->time_ms, .flags = flags};
+	struct key key = key_of(KEY_CHECKPOINT);
+	struct buf value = {0};
+	checkpoint_row_put(&value, &row);
+	bool good = row_put(kv, key_bytes(&key), bytes_buf(&value), sync, error);
+	buf_finish(&value);
+	return good;
+}
+
+/* Rule 1. The row goes before the flush too, so that it is in a table: logs may be set aside (rule 15). */
+static bool database_seal(struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
+	return checkpoint_put(checkpoint, kv, 0, false, error) && kv->ops->flush(kv, error) &&
+		checkpoint_put(checkpoint, kv, CHECKPOINT_SEALED, true, error);
+}
+
+static void database_enter(struct checkpoint *checkpoint, struct database *database) {
+	checkpoint->database = database;
+	table_runs_mark(checkpoint->runs);
+}
+
+static bool types_step(struct store *store, struct checkpoint *checkpoint, struct error *error) {
+	struct redo_op op;
+	bool more = table_runs_peek(checkpoint->runs, &op) && op.database != REDO_RUNTIME;
+	if (checkpoint->database == NULL && !more) {
+		checkpoint->phase = CHECKPOINT_EGRESS;
+		return true;
+	}
+	if (checkpoint->database == NULL)
+		database_enter(checkpoint, store_database(store, op.database));
+	struct kv *kv = database_writing(store, checkpoint->database, error);
+	if (kv == NULL)
+		return false;
+	if (more && op.database == checkpoint->database->number)
+		return batch_write(checkpoint, kv, error);
+	if (!database_seal(checkpoint, kv, error))
+		return false;
+	written_add(checkpoint, checkpoint->database->number);
+	checkpoint->database = NULL;
+	return true;
+}
+
+/* ---- egress logs ---- */
+
+static void egress_row_add(struct checkpoint *checkpoint, const struct egress *egress, const struct egress_row *row) {
+	struct buf key = {0};
+	struct buf value = {0};
+	buf_append_u8(&key, KEY_EGRESS);
+	buf_append_bytes(&key, bytes_buf(&egress->name));
+	egress_row_put(&value, row);
+	buf_append_sized(&checkpoint->egress_rows, bytes_buf(&key));
+	buf_append_sized(&checkpoint->egress_rows, bytes_buf(&value));
+	buf_finish(&key);
+	buf_finish(&value);
+}
+
+static bool egress_append(struct checkpoint *checkpoint, struct egress *egress, struct error *error) {
+	for (size_t bytes = 0; checkpoint->egress_record < egress->frozen_count && bytes < BATCH_BYTES_MAX;) {
+		struct redo_op op = table_operation(egress->records[checkpoint->egress_record]);
+		if (!egress_log_append(egress->log, op.offset, op.value, error))
+			return false;
+		checkpoint->egress_record++;
+		bytes += op.value.size + 1;
+	}
+	return true;
+}
+
+static bool egress_step(struct store *store, struct checkpoint *checkpoint, struct error *error) {
+	if (checkpoint->egress == checkpoint->egress_count) {
+		checkpoint->phase = CHECKPOINT_RUNTIME;
+		database_enter(checkpoint, &store->runtime);
+		return true;
+	}
+	struct egress *egress = checkpoint->egresses[checkpoint->egress];
+	if (egress->log == NULL && !egress_log_make(store, egress, error))
+		return false;
+	if (checkpoint->egress_record < egress->frozen_count)
+		return egress_append(checkpoint, egress, error);
+	struct egress_row row;
+	if (!egress_log_sync(egress->log, &row, error))
+		return false;
+	egress_row_add(checkpoint, egress, &row);
+	checkpoint->egress++;
+	checkpoint->egress_record = 0;
+	return true;
+}
+
+/* ---- the runtime database ---- */
+
+/* Rows 'E' and 'B': what they tell is durable already. */
+static bool own_rows_write(const struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
+	size_t count = 0;
+	struct kv_op *ops = check_alloc(checkpoint->egress_count + checkpoint->written_count + 1, sizeof *ops);
+	struct key *keys = check_alloc(checkpoint->written_count + 1, sizeof *keys);
+	struct buf epoch = {0};
+	database_row_put(&epoch, checkpoint->epoch);
+	for (size_t i = 0; i < checkpoint->written_count; i++) {
+		keys[i] = key_database(checkpoint->written[i]);
+		ops[count++] = (struct kv_op){.key = key_bytes(&keys[i]), .value = bytes_buf(&epoch)};
+	}
+	for (struct bytes rest = bytes_buf(&checkpoint->egress_rows); rest.size > 0; count++) {
+		bool good = sized_take(&rest, &ops[count].key) && sized_take(&rest, &ops[count].value);
+		check(good);
+	}
+	bool good = count == 0 || kv->ops->write(kv, ops, count, false, error);
+	buf_finish(&epoch);
+	free(keys);
+	free(ops);
+	return good;
+}
+
+static bool runtime_step(struct store *store, struct checkpoint *checkpoint, struct error *error) {
+	struct kv *kv = database_writing(store, &store->runtime, error);
+	if (kv == NULL)
+		return false;
+	struct redo_op op;
+	if (table_runs_peek(checkpoint->runs, &op))
+		return batch_write(checkpoint, kv, error);
+	if (!own_rows_write(checkpoint, kv, error) || !database_seal(checkpoint, kv, error))
+		return false;
+	checkpoint->database = NULL;
+	checkpoint->phase = CHECKPOINT_TRIM;
+	return true;
+}
+
+/* ---- the end ---- */
+
+void checkpoint_abandon(struct checkpoint *checkpoint) {
+	table_runs_destroy(checkpoint->runs);
+	free(checkpoint->written);
+	free(checkpoint->egresses);
+	buf_finish(&checkpoint->egress_rows);
+	*checkpoint = (struct checkpoint){0};
+}
+
+/* From here on the databases answer for what the frozen table held. */
+static void tables_thaw(struct store *store) {
+	pthread_mutex_lock(&store->egress_mutex);
+	egress_thaw(store);
+	pthread_rwlock_wrlock(&store->readers);
+	struct table *frozen = store->frozen;
+	store->frozen = NULL;
+	pthread_rwlock_unlock(&store->readers);
+	pthread_mutex_unlock(&store->egress_mutex);
+	table_release(frozen);
+}
+
+static bool trim_step(struct store *store, struct checkpoint *checkpoint, struct error *error) {
+	if (!journal_trim(store->journal, checkpoint->epoch, error))
+		return false;
+	for (size_t i = 0; i < checkpoint->written_count; i++)
+		atomic_store(&store_database(store, checkpoint->written[i])->checkpoint, checkpoint->epoch);
+	store->checkpoint_time_ms = checkpoint->time_ms;
+	atomic_store(&store->checkpoint_epoch, checkpoint->epoch);
+	checkpoint_abandon(checkpoint);
+	tables_thaw(store);
+	atomic_store(&store->runs_bytes, 0);
+	atomic_fetch_add(&store->checkpoints, 1);
+	return true;
+}
+
+/* Rule 16: what was being written starts over when there is space; anything else ends the store. */
+static void step_failed(struct store *store, struct checkpoint *checkpoint, const struct error *error) {
+	if (error->system != ENOSPC) {
+		store_fail(store, error);
+		return;
+	}
+	atomic_store(&store->database_full, true);
+	checkpoint->egress_record = 0;
+	if (checkpoint->database != NULL)
+		table_runs_rewind(checkpoint->runs);
+}
+
+bool checkpoint_step(struct store *store) {
+	struct checkpoint *checkpoint = &store->checkpoint;
+	if (checkpoint->phase == CHECKPOINT_IDLE) {
+		if (!checkpoint_due(store))
+			return false;
+		checkpoint_begin(store);
+		return true;
+	}
+	struct error error;
+	bool good = false;
+	switch (checkpoint->phase) {
+	case CHECKPOINT_IDLE:
+		break;
+	case CHECKPOINT_SORT:
+		return sort_step(store, checkpoint);
+	case CHECKPOINT_TYPES:
+		good = types_step(store, checkpoint, &error);
+		break;
+	case CHECKPOINT_EGRESS:
+		good = egress_step(store, checkpoint, &error);
+		break;
+	case CHECKPOINT_RUNTIME:
+		good = runtime_step(store, checkpoint, &error);
+		break;
+	case CHECKPOINT_TRIM:
+		good = trim_step(store, checkpoint, &error);
+		break;
+	}
+	if (good)
+		atomic_store(&store->database_full, false);
+	else
+		step_failed(store, checkpoint, &error);
+	return good;
+}

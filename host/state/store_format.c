@@ -1,0 +1,142 @@
+#include "state/store_format.h"
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "base/varint.h"
+
+/* "sofundb" and a NUL. */
+static const uint8_t format_magic[8] = {'s', 'o', 'f', 'u', 'n', 'd', 'b', 0};
+
+enum {
+	FORMAT_FIXED_BYTES = 8 + 4 + 4 + STORE_ID_BYTES + 4,
+	CHECKPOINT_ROW_BYTES = 8 + 8 + 1,
+	DATABASE_ROW_BYTES = 8,
+	EGRESS_ROW_BYTES = 8 + 8 + 8,
+	/* NAME_MAX is 255; the rest is for the hash. */
+	PATH_NAME_BYTES_MAX = 220,
+};
+
+void buf_append_u32(struct buf *buf, uint32_t value) {
+	for (int shift = 0; shift < 32; shift += 8)
+		buf_append_u8(buf, (uint8_t)(value >> shift));
+}
+
+void buf_append_u64(struct buf *buf, uint64_t value) {
+	for (int shift = 0; shift < 64; shift += 8)
+		buf_append_u8(buf, (uint8_t)(value >> shift));
+}
+
+uint32_t u32_at(const uint8_t *data) {
+	uint32_t value = 0;
+	for (int i = 3; i >= 0; i--)
+		value = value << 8 | data[i];
+	return value;
+}
+
+uint64_t u64_at(const uint8_t *data) {
+	return (uint64_t)u32_at(data + 4) << 32 | u32_at(data);
+}
+
+void format_row_put(struct buf *value, const struct format_row *row) {
+	buf_append(value, format_magic, sizeof format_magic);
+	buf_append_u32(value, row->format);
+	buf_append_u32(value, row->hash);
+	buf_append(value, row->store_id, STORE_ID_BYTES);
+	buf_append_u32(value, row->database);
+	buf_append_sized(value, row->name);
+}
+
+/* A newer format may have more behind what is known here: only magic and format are certain. */
+bool format_row_take(struct bytes value, struct format_row *ret_row) {
+	if (value.size < FORMAT_FIXED_BYTES || memcmp(value.data, format_magic, sizeof format_magic) != 0)
+		return false;
+	ret_row->format = u32_at(value.data + 8);
+	ret_row->hash = u32_at(value.data + 12);
+	memcpy(ret_row->store_id, value.data + 16, STORE_ID_BYTES);
+	ret_row->database = u32_at(value.data + 16 + STORE_ID_BYTES);
+	ret_row->name = bytes_of(NULL, 0);
+	if (ret_row->format > STORE_FORMAT)
+		return true;
+	struct bytes rest = bytes_of(value.data + FORMAT_FIXED_BYTES, value.size - FORMAT_FIXED_BYTES);
+	return sized_take(&rest, &ret_row->name) && rest.size == 0;
+}
+
+void checkpoint_row_put(struct buf *value, const struct checkpoint_row *row) {
+	buf_append_u64(value, row->epoch);
+	buf_append_u64(value, row->time_ms);
+	buf_append_u8(value, row->flags);
+}
+
+bool checkpoint_row_take(struct bytes value, struct checkpoint_row *ret_row) {
+	if (value.size != CHECKPOINT_ROW_BYTES)
+		return false;
+	ret_row->epoch = u64_at(value.data);
+	ret_row->time_ms = u64_at(value.data + 8);
+	ret_row->flags = value.data[16];
+	return true;
+}
+
+struct key key_database(uint32_t number) {
+	struct key key = key_of(KEY_DATABASE);
+	for (int shift = 24; shift >= 0; shift -= 8)
+		key_u8(&key, (uint8_t)(number >> shift));
+	return key;
+}
+
+void database_row_put(struct buf *value, uint64_t epoch) {
+	buf_append_u64(value, epoch);
+}
+
+bool database_row_take(struct bytes key, struct bytes value, uint32_t *ret_number, uint64_t *ret_epoch) {
+	if (key.size != 5 || value.size != DATABASE_ROW_BYTES)
+		return false;
+	*ret_number = (uint32_t)key.data[1] << 24 | (uint32_t)key.data[2] << 16 | (uint32_t)key.data[3] << 8 | key.data[4];
+	*ret_epoch = u64_at(value.data);
+	return true;
+}
+
+void egress_row_put(struct buf *value, const struct egress_row *row) {
+	buf_append_u64(value, row->end);
+	buf_append_u64(value, row->segment);
+	buf_append_u64(value, row->bytes);
+}
+
+bool egress_row_take(struct bytes value, struct egress_row *ret_row) {
+	if (value.size != EGRESS_ROW_BYTES)
+		return false;
+	ret_row->end = u64_at(value.data);
+	ret_row->segment = u64_at(value.data + 8);
+	ret_row->bytes = u64_at(value.data + 16);
+	return true;
+}
+
+static bool plain(uint8_t byte) {
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '_' ||
+		byte == '-' || byte == '.';
+}
+
+void path_name(struct buf *path, struct bytes name) {
+	size_t start = path->size;
+	for (size_t i = 0; i < name.size; i++) {
+		if (path->size - start > PATH_NAME_BYTES_MAX) {
+			buf_printf(path, "~%016llx", (unsigned long long)hash_bytes(0, name.data, name.size));
+			return;
+		}
+		/* "." and ".." are folders of their own. */
+		if (plain(name.data[i]) && (i > 0 || name.data[i] != '.'))
+			buf_append_u8(path, name.data[i]);
+		else
+			buf_printf(path, "%%%02X", name.data[i]);
+	}
+}
+
+char *path_of(const char *dir, const char *sub, struct bytes name) {
+	struct buf path = {0};
+	buf_printf(&path, "%s/%s", dir, sub);
+	if (name.size > 0) {
+		buf_append_u8(&path, '/');
+		path_name(&path, name);
+	}
+	buf_append_u8(&path, 0);
+	return (char *)path.data;
+}

@@ -1,0 +1,203 @@
+/* What the files store*.c and applier*.c share. No other code should include this file.
+ *
+ * Locks, in the order in which they may be taken: taking, egress_mutex, readers; the others are leaves. */
+#ifndef HOST_STATE_STORE_INSIDE_H
+#define HOST_STATE_STORE_INSIDE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/park.h"
+#include "state/egress_log.h"
+#include "state/store.h"
+#include "state/store_format.h"
+#include "state/table.h"
+#include "state/table_runs.h"
+
+enum {
+	STORE_MAGIC = 0x57073a11,
+	/* Type numbers are u16 in row 'T'. */
+	DATABASE_NUMBERS = 65536,
+	/* Keys and bytes of one batch: large enough to pay for the call, small enough for a bounded step. */
+	BATCH_KEYS_MAX = 1024,
+	BATCH_BYTES_MAX = 1024 * 1024,
+	/* Redo that is taken into the table in one step, beyond which the next epoch waits for the next step. */
+	TAKE_BYTES_MAX = 1024 * 1024,
+	/* Under `interval` and `none` the applier syncs the journal itself when epochs have waited for that for so many of
+	 * its short sleeps, or a part of checkpoint_bytes has gathered: what is not synced is not applied (rule 2). */
+	UNSYNCED_WAITS_MAX = 250,
+	UNSYNCED_CHECKPOINT_PART = 8,
+	/* While there is work that nobody announces the applier looks again so often; waking it costs more. */
+	APPLIER_POLL_US = 2000,
+	/* So many short sleeps without work come before a long one: under load nobody pays for waking the applier. */
+	IDLE_POLLS_MAX = 50,
+	/* While a disk is full it looks for space so often. */
+	APPLIER_SPACE_POLL_US = 100000,
+};
+
+#define EGRESS_SEGMENT_BYTES ((uint64_t)64 << 20)
+
+struct database {
+	uint32_t number;
+	char *name;
+	pthread_mutex_t mutex;       /* held while it is opened */
+	_Atomic(struct kv *) kv;     /* NULL until needed */
+	_Atomic uint64_t checkpoint; /* row 'B': epoch of its last checkpoint; 0: it holds nothing that is not in the journal */
+};
+
+/* Guarded by egress_mutex, but for `log`, which stays once it is set. */
+struct egress {
+	struct buf name;
+	struct egress_log *log;   /* NULL: nothing checkpointed yet */
+	const uint8_t **records;  /* places of the records in the tables, oldest first */
+	size_t record_count;
+	size_t record_capacity;
+	size_t frozen_count;      /* of these, in the frozen table */
+	uint64_t first;           /* offset of records[0] */
+};
+
+enum checkpoint_phase {
+	CHECKPOINT_IDLE,
+	CHECKPOINT_SORT,    /* the frozen table's operations, run by run */
+	CHECKPOINT_TYPES,   /* batches; at the end of each database flush and seal */
+	CHECKPOINT_EGRESS,  /* append and sync */
+	CHECKPOINT_RUNTIME, /* batches, the store's own rows last; flush and seal: the checkpoint stands */
+	CHECKPOINT_TRIM,    /* the journal; the frozen table goes */
+};
+
+/* A checkpoint in progress. [applier] */
+struct checkpoint {
+	enum checkpoint_phase phase;
+	struct table_runs *runs;
+	struct database *database; /* being written; NULL between two */
+	uint32_t *written;         /* databases sealed so far */
+	size_t written_count;
+	size_t written_capacity;
+	struct egress **egresses;  /* those with frozen records */
+	size_t egress_count;
+	size_t egress;             /* next of them to be appended */
+	size_t egress_record;      /* next of its records */
+	struct buf egress_rows;    /* key:sized value:sized, for the runtime database */
+	uint64_t epoch;
+	uint64_t time_ms;
+};
+
+struct store {
+	unsigned magic;
+	struct disk *disk;
+	struct kv_factory *factory;
+	char *dir;
+	uint64_t checkpoint_bytes;
+	uint64_t journal_bytes_max;
+	uint8_t id[STORE_ID_BYTES];
+
+	struct journal *journal;
+	pthread_mutex_t journal_mutex; /* append and sync, which the applier may call too */
+	_Atomic bool journal_full;     /* the last append found no space */
+
+	/* Handed epochs, a ring. */
+	pthread_mutex_t handed_mutex;
+	struct store_epoch **handed;
+	size_t handed_first;
+	size_t handed_count;
+	size_t handed_capacity; /* a power of two */
+	_Atomic uint64_t handed_bytes;
+	unsigned unsynced_waits; /* [applier] */
+	unsigned idle_polls;     /* [applier] short sleeps since there was work */
+	_Atomic bool sleeps_long; /* the applier must be woken */
+	struct park park;
+
+	pthread_mutex_t taking;   /* held while an epoch enters the active table: cursors see whole epochs */
+	pthread_rwlock_t readers; /* of the tables: shared to look up, exclusive to change which they are */
+	struct table *active;
+	struct table *frozen;     /* NULL: no checkpoint in progress */
+	uint64_t active_bytes;    /* [applier] of journal, about */
+	_Atomic uint64_t applied;
+	bool draining;            /* [applier] store_close: a checkpoint is due however little there is */
+
+	struct checkpoint checkpoint;
+	_Atomic uint64_t checkpoint_epoch; /* of the last sealed one */
+	uint64_t checkpoint_time_ms;
+	_Atomic bool database_full; /* the checkpoint waits for space */
+	_Atomic uint64_t checkpoints;
+	_Atomic uint64_t runs_bytes;
+	_Atomic uint64_t journal_bytes_written;
+
+	struct database runtime;
+	_Atomic(struct database *) databases[DATABASE_NUMBERS];
+
+	pthread_mutex_t egress_mutex;
+	struct egress **egresses; /* by name */
+	size_t egress_count;
+	size_t egress_capacity;
+	struct egress *egress_last; /* the one taken last, for the next record is mostly its too */
+
+	pthread_mutex_t failure_mutex;
+	_Atomic bool failed;
+	struct error failure;
+};
+
+/* Keeps the first reason. */
+void store_fail(struct store *store, const struct error *error);
+
+/* ---- store_database.c ---- */
+
+void database_init(struct database *database, uint32_t number, const char *name);
+void database_finish(struct database *database);
+
+/* The database of a number, which must have been named. */
+struct database *store_database(struct store *store, uint32_t number);
+
+/* For reading: NULL with ERROR_NONE in *error if it holds nothing yet. */
+struct kv *database_reading(struct store *store, struct database *database, struct error *error);
+/* For a checkpoint: makes it if it is not there. */
+struct kv *database_writing(struct store *store, struct database *database, struct error *error);
+
+char *database_path(const struct store *store, const struct database *database);
+
+/* The row's value is whole, ours and not newer. name NULL: not compared. */
+bool format_check(const char *path, struct bytes value, const uint8_t *store_id, uint32_t database, const char *name,
+	struct error *error);
+/* Writes row 'F' so that it survives from here on. */
+bool format_write(struct kv *kv, const struct format_row *row, struct error *error);
+
+/* The row 'C' of a database; epoch 0 if there is none. */
+bool checkpoint_read(struct kv *kv, const char *path, struct checkpoint_row *ret_row, struct error *error);
+
+bool row_put(struct kv *kv, struct bytes key, struct bytes value, bool sync, struct error *error);
+
+/* ---- store_recover.c ---- */
+
+/* The store's own rows, then the journal. */
+bool store_recover(struct store *store, const struct store_options *options, struct store_recovered *ret_recovered,
+	struct error *error);
+
+/* ---- store_egress.c ---- */
+
+/* An egress record of an epoch that is being taken; table_take's egress(). */
+bool egress_take(void *store, const struct redo_op *op);
+
+/* Opens the log of an egress that a checkpoint row names. */
+bool egress_restore(struct store *store, struct bytes name, const struct egress_row *row, struct error *error);
+
+/* Opens a log that does not exist yet. [applier] */
+bool egress_log_make(struct store *store, struct egress *egress, struct error *error);
+
+void egress_freeze(struct store *store); /* with egress_mutex */
+void egress_thaw(struct store *store);   /* with egress_mutex: what was frozen is in the logs */
+void egress_destroy(struct egress *egress);
+
+/* ---- applier.c ---- */
+
+/* Takes an epoch into the active table, which owns it from here. False: malformed. */
+bool applier_take(struct store *store, struct store_epoch *epoch);
+
+/* ---- applier_checkpoint.c ---- */
+
+/* One bounded piece of a checkpoint; begins one if it is due. False: nothing to do, or no space to do it. */
+bool checkpoint_step(struct store *store);
+
+/* Lets go what a checkpoint in progress holds. */
+void checkpoint_abandon(struct checkpoint *checkpoint);
+
+#endif

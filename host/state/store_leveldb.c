@@ -1,0 +1,518 @@
+/* LevelDB behind kv.h; the only file that includes leveldb/c.h. [any thread]
+ *
+ * A kv stays while its database is open or not: databases that nobody uses at the moment are closed when all together
+ * would take more than the write-buffer budget, the one used longest ago first, and opened again at need (rule 18).
+ * A database whose last write failed is opened again before the next one: LevelDB's background error is sticky
+ * (rule 16). */
+#include <errno.h>
+#include <leveldb/c.h>
+#include <pthread.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "state/kv.h"
+#include "state/store_leveldb_dir.h"
+
+enum {
+	FACTORY_MAGIC = 0x1e5e1db0,
+	BLOOM_BITS = 10,
+	/* LevelDB holds two of them while one is being flushed. A smaller one stalls writers for seconds. */
+	WRITE_BUFFER_BYTES = 16 * 1024 * 1024,
+	/* Fewer and larger tables: each costs a sync. */
+	TABLE_FILE_BYTES = 8 * 1024 * 1024,
+	/* Tables whose index and filter stay in memory, in one database. */
+	OPEN_TABLES_MAX = 128,
+	/* What a database costs that is open and flushed, about. */
+	IDLE_BYTES = 512 * 1024,
+	/* Room that opening a database needs beside its unflushed rows: a manifest, a log. */
+	REOPEN_BYTES = 1024 * 1024,
+};
+
+struct leveldb_kv {
+	struct kv kv;
+	struct leveldb_factory *factory;
+	char *path;
+	char *shadow; /* where it is really opened; NULL: at path */
+	/* Guarded by the factory's mutex. */
+	leveldb_t *db;    /* NULL: closed */
+	unsigned pins;    /* calls and cursors that use db */
+	bool busy;        /* being opened or closed by some thread */
+	bool broken;      /* a write failed: open again before the next */
+	uint64_t used;    /* when, in the factory's turns */
+	size_t unflushed; /* bytes written since the last flush */
+	struct leveldb_kv *next;
+};
+
+struct leveldb_factory {
+	struct kv_factory factory;
+	unsigned magic;
+	bool shadows;
+	size_t budget;
+	leveldb_cache_t *cache;
+	leveldb_filterpolicy_t *filter;
+	leveldb_options_t *options;        /* of what must exist */
+	leveldb_options_t *options_create; /* of what may be new */
+	leveldb_readoptions_t *reading;
+	leveldb_readoptions_t *scanning; /* leaves the cache as it is */
+	leveldb_writeoptions_t *writing;
+	leveldb_writeoptions_t *syncing;
+	pthread_mutex_t mutex;
+	pthread_cond_t changed; /* some kv's pins or busy */
+	uint64_t turn;
+	struct leveldb_kv *kvs;
+};
+
+struct leveldb_cursor {
+	struct kv_cursor cursor;
+	struct leveldb_kv *kv;
+	leveldb_iterator_t *iterator; /* NULL: the database did not open */
+	struct error error;           /* then why */
+};
+
+/* ---- errors ---- */
+
+static int text_system(const char *text) {
+	if (strstr(text, strerror(ENOSPC)) != NULL || strstr(text, strerror(EDQUOT)) != NULL)
+		return ENOSPC;
+	return strstr(text, strerror(EIO)) != NULL ? EIO : 0;
+}
+
+/* Takes LevelDB's text over. */
+static bool leveldb_failed(const struct leveldb_kv *kv, const char *what, char *text, struct error *error) {
+	error_set(error, ERROR_STORE_FAILED, "cannot %s database %s: %s", what, kv->path, text);
+	error->system = text_system(text);
+	if (strstr(text, "lock ") != NULL) {
+		error->code = ERROR_REFUSED;
+		error_hint(error, "another process uses it: stop that one first");
+	} else if (error->system == ENOSPC) {
+		error_hint(error, "free space on that disk: sofund goes on by itself");
+	} else {
+		error_hint(error, "look at it with sofund --verify, or restore the data directory from a backup");
+	}
+	leveldb_free(text);
+	return false;
+}
+
+/* ---- opening and closing ---- */
+
+static leveldb_t *db_try(const struct leveldb_kv *kv, bool create, char **ret_text) {
+	const struct leveldb_factory *factory = kv->factory;
+	*ret_text = NULL;
+	return leveldb_open(create ? factory->options_create : factory->options, kv->shadow != NULL ? kv->shadow : kv->path,
+		ret_text);
+}
+
+/* Rule 15. What is lost with the logs is in the journal; if they are not what is damaged, they come back. */
+static leveldb_t *db_without_logs(const struct leveldb_kv *kv, char *text) {
+	const char *dir = kv->shadow != NULL ? kv->shadow : kv->path;
+	unsigned count;
+	if (strncmp(text, "Corruption", strlen("Corruption")) != 0 || leveldb_dir_set_aside(dir, &count) < 0 || count == 0)
+		return NULL;
+	char *again;
+	leveldb_t *db = db_try(kv, false, &again);
+	if (db != NULL) {
+		log_event(LOG_WARN, "log_set_aside", "database=\"%s\" logs=%u reason=\"%s\"", kv->path, count, text);
+		leveldb_free(text);
+		return db;
+	}
+	leveldb_free(again);
+	leveldb_dir_put_back(dir);
+	return NULL;
+}
+
+/* first: no row written through this kv is only in a log. */
+static leveldb_t *db_open(const struct leveldb_kv *kv, bool create, bool first, struct error *error) {
+	char *text;
+	leveldb_t *db = db_try(kv, create, &text);
+	if (db == NULL && first)
+		db = db_without_logs(kv, text);
+	if (db == NULL)
+		leveldb_failed(kv, "open", text, error);
+	return db;
+}
+
+static size_t kv_charge(const struct leveldb_kv *kv) {
+	size_t rows = kv->unflushed > 2 * (size_t)WRITE_BUFFER_BYTES ? 2 * (size_t)WRITE_BUFFER_BYTES : kv->unflushed;
+	return kv->db == NULL ? 0 : IDLE_BYTES + rows;
+}
+
+/* [mutex] Returns with the mutex held, but lets it go meanwhile. */
+static void kv_shut(struct leveldb_kv *kv) {
+	struct leveldb_factory *factory = kv->factory;
+	leveldb_t *db = kv->db;
+	kv->busy = true;
+	kv->db = NULL;
+	pthread_mutex_unlock(&factory->mutex);
+	leveldb_close(db);
+	pthread_mutex_lock(&factory->mutex);
+	kv->busy = false;
+	pthread_cond_broadcast(&factory->changed);
+}
+
+/* [mutex] The idle one that was used longest ago, if all together are over the budget. */
+static struct leveldb_kv *kv_surplus(const struct leveldb_factory *factory, size_t wanted, const struct leveldb_kv *keep) {
+	size_t charge = wanted;
+	struct leveldb_kv *oldest = NULL;
+	for (struct leveldb_kv *kv = factory->kvs; kv != NULL; kv = kv->next) {
+		charge += kv_charge(kv);
+		bool idle = kv->db != NULL && kv->pins == 0 && !kv->busy && kv != keep;
+		if (idle && (oldest == NULL || kv->used < oldest->used))
+			oldest = kv;
+	}
+	return charge > factory->budget ? oldest : NULL;
+}
+
+/* [mutex] */
+static void room_make(struct leveldb_factory *factory, size_t wanted, const struct leveldb_kv *keep) {
+	struct leveldb_kv *kv;
+	while ((kv = kv_surplus(factory, wanted, keep)) != NULL)
+		kv_shut(kv);
+}
+
+/* [mutex] REQUIRES closed and not busy. */
+static bool kv_reopen(struct leveldb_kv *kv, struct error *error) {
+	struct leveldb_factory *factory = kv->factory;
+	kv->busy = true;
+	room_make(factory, IDLE_BYTES, kv);
+	bool first = kv->unflushed == 0;
+	pthread_mutex_unlock(&factory->mutex);
+	leveldb_t *db = db_open(kv, false, first, error);
+	pthread_mutex_lock(&factory->mutex);
+	kv->db = db;
+	kv->busy = false;
+	if (db != NULL)
+		kv->broken = false;
+	pthread_cond_broadcast(&factory->changed);
+	return db != NULL;
+}
+
+/* The database, open until it is unpinned; NULL if it does not open. */
+static leveldb_t *kv_pin(struct leveldb_kv *kv, struct error *error) {
+	struct leveldb_factory *factory = kv->factory;
+	pthread_mutex_lock(&factory->mutex);
+	while (kv->busy)
+		pthread_cond_wait(&factory->changed, &factory->mutex);
+	leveldb_t *db = NULL;
+	if (kv->db != NULL || kv_reopen(kv, error)) {
+		db = kv->db;
+		kv->pins++;
+		kv->used = ++factory->turn;
+	}
+	pthread_mutex_unlock(&factory->mutex);
+	return db;
+}
+
+static void kv_unpin(struct leveldb_kv *kv) {
+	struct leveldb_factory *factory = kv->factory;
+	pthread_mutex_lock(&factory->mutex);
+	check(kv->pins > 0);
+	if (--kv->pins == 0)
+		pthread_cond_broadcast(&factory->changed);
+	pthread_mutex_unlock(&factory->mutex);
+}
+
+/* Opens a broken database again, once nobody uses it and there is room: closed, it could not even be read. */
+static bool kv_mend(struct leveldb_kv *kv, struct error *error) {
+	struct leveldb_factory *factory = kv->factory;
+	pthread_mutex_lock(&factory->mutex);
+	bool broken = kv->broken;
+	uint64_t bytes = kv->unflushed + REOPEN_BYTES;
+	pthread_mutex_unlock(&factory->mutex);
+	if (!broken)
+		return true;
+	int result = leveldb_dir_space(kv->path, bytes);
+	if (result < 0)
+		return error_system(error, ERROR_STORE_FAILED, -result, "cannot open database %s again", kv->path);
+	pthread_mutex_lock(&factory->mutex);
+	while (kv->busy || kv->pins > 0)
+		pthread_cond_wait(&factory->changed, &factory->mutex);
+	if (kv->db != NULL)
+		kv_shut(kv);
+	while (kv->busy)
+		pthread_cond_wait(&factory->changed, &factory->mutex);
+	bool good = kv->db != NULL || kv_reopen(kv, error);
+	pthread_mutex_unlock(&factory->mutex);
+	return good;
+}
+
+/* ---- the calls of kv.h ---- */
+
+static struct leveldb_kv *kv_of(struct kv *kv) {
+	return (struct leveldb_kv *)(void *)kv;
+}
+
+static int leveldb_kv_get(struct kv *base, struct bytes key, struct buf *ret_value, struct error *error) {
+	struct leveldb_kv *kv = kv_of(base);
+	leveldb_t *db = kv_pin(kv, error);
+	if (db == NULL)
+		return -1;
+	char *text = NULL;
+	size_t size;
+	char *value = leveldb_get(db, kv->factory->reading, (const char *)key.data, key.size, &size, &text);
+	kv_unpin(kv);
+	if (text != NULL) {
+		leveldb_failed(kv, "read", text, error);
+		return -1;
+	}
+	if (value == NULL)
+		return 0;
+	buf_append(ret_value, value, size);
+	leveldb_free(value);
+	return 1;
+}
+
+static leveldb_writebatch_t *batch_of(const struct kv_op *ops, size_t count, size_t *ret_bytes) {
+	leveldb_writebatch_t *batch = leveldb_writebatch_create();
+	*ret_bytes = 0;
+	for (size_t i = 0; i < count; i++) {
+		const struct kv_op *op = &ops[i];
+		const char *value = op->value.size > 0 ? (const char *)op->value.data : "";
+		if (op->remove)
+			leveldb_writebatch_delete(batch, (const char *)op->key.data, op->key.size);
+		else
+			leveldb_writebatch_put(batch, (const char *)op->key.data, op->key.size, value, op->value.size);
+		*ret_bytes += op->key.size + op->value.size;
+	}
+	return batch;
+}
+
+static void kv_written(struct leveldb_kv *kv, size_t bytes, bool failed) {
+	struct leveldb_factory *factory = kv->factory;
+	pthread_mutex_lock(&factory->mutex);
+	kv->unflushed += bytes;
+	kv->broken = kv->broken || failed;
+	room_make(factory, 0, kv);
+	pthread_mutex_unlock(&factory->mutex);
+}
+
+static bool leveldb_kv_write(struct kv *base, const struct kv_op *ops, size_t count, bool sync, struct error *error) {
+	struct leveldb_kv *kv = kv_of(base);
+	if (!kv_mend(kv, error))
+		return false;
+	leveldb_t *db = kv_pin(kv, error);
+	if (db == NULL)
+		return false;
+	size_t bytes;
+	leveldb_writebatch_t *batch = batch_of(ops, count, &bytes);
+	char *text = NULL;
+	leveldb_write(db, sync ? kv->factory->syncing : kv->factory->writing, batch, &text);
+	leveldb_writebatch_destroy(batch);
+	kv_unpin(kv);
+	kv_written(kv, bytes, text != NULL);
+	return text == NULL || leveldb_failed(kv, "write", text, error);
+}
+
+/* A compaction of a range that holds no key flushes what is in memory, and does nothing else. It tells no error: the
+ * next write does. */
+static bool leveldb_kv_flush(struct kv *base, struct error *error) {
+	struct leveldb_kv *kv = kv_of(base);
+	leveldb_t *db = kv_pin(kv, error);
+	if (db == NULL)
+		return false;
+	leveldb_compact_range(db, "\xff", 1, "\xff", 1);
+	kv_unpin(kv);
+	pthread_mutex_lock(&kv->factory->mutex);
+	if (!kv->broken)
+		kv->unflushed = 0;
+	pthread_mutex_unlock(&kv->factory->mutex);
+	return true;
+}
+
+static void leveldb_kv_close(struct kv *base) {
+	struct leveldb_kv *kv = kv_of(base);
+	struct leveldb_factory *factory = kv->factory;
+	pthread_mutex_lock(&factory->mutex);
+	while (kv->busy)
+		pthread_cond_wait(&factory->changed, &factory->mutex);
+	check(kv->pins == 0);
+	struct leveldb_kv **link = &factory->kvs;
+	while (*link != kv)
+		link = &(*link)->next;
+	*link = kv->next;
+	pthread_mutex_unlock(&factory->mutex);
+	if (kv->db != NULL)
+		leveldb_close(kv->db);
+	if (kv->shadow != NULL)
+		leveldb_dir_shadow_remove(kv->shadow);
+	free(kv->path);
+	free(kv);
+}
+
+/* ---- cursors ---- */
+
+static struct leveldb_cursor *cursor_of(const struct kv_cursor *cursor) {
+	return (struct leveldb_cursor *)(uintptr_t)cursor;
+}
+
+static void cursor_seek(struct kv_cursor *base, struct bytes key) {
+	struct leveldb_cursor *cursor = cursor_of(base);
+	if (cursor->iterator != NULL)
+		leveldb_iter_seek(cursor->iterator, key.size > 0 ? (const char *)key.data : "", key.size);
+}
+
+static void cursor_next(struct kv_cursor *base) {
+	leveldb_iter_next(cursor_of(base)->iterator);
+}
+
+static bool cursor_valid(const struct kv_cursor *base) {
+	struct leveldb_cursor *cursor = cursor_of(base);
+	return cursor->iterator != NULL && leveldb_iter_valid(cursor->iterator) != 0;
+}
+
+static struct bytes cursor_key(const struct kv_cursor *base) {
+	size_t size;
+	const char *key = leveldb_iter_key(cursor_of(base)->iterator, &size);
+	return bytes_of(key, size);
+}
+
+static struct bytes cursor_value(const struct kv_cursor *base) {
+	size_t size;
+	const char *value = leveldb_iter_value(cursor_of(base)->iterator, &size);
+	return bytes_of(value, size);
+}
+
+static bool cursor_status(const struct kv_cursor *base, struct error *error) {
+	struct leveldb_cursor *cursor = cursor_of(base);
+	if (cursor->iterator == NULL) {
+		*error = cursor->error;
+		return false;
+	}
+	char *text = NULL;
+	leveldb_iter_get_error(cursor->iterator, &text);
+	return text == NULL || leveldb_failed(cursor->kv, "read", text, error);
+}
+
+static void cursor_close(struct kv_cursor *base) {
+	struct leveldb_cursor *cursor = cursor_of(base);
+	if (cursor->iterator != NULL) {
+		leveldb_iter_destroy(cursor->iterator);
+		kv_unpin(cursor->kv);
+	}
+	free(cursor);
+}
+
+static const struct kv_cursor_ops cursor_ops = {
+	.seek = cursor_seek,
+	.next = cursor_next,
+	.valid = cursor_valid,
+	.key = cursor_key,
+	.value = cursor_value,
+	.status = cursor_status,
+	.close = cursor_close,
+};
+
+static struct kv_cursor *leveldb_kv_cursor(struct kv *base) {
+	struct leveldb_kv *kv = kv_of(base);
+	struct leveldb_cursor *cursor = check_alloc(1, sizeof *cursor);
+	cursor->cursor.ops = &cursor_ops;
+	cursor->kv = kv;
+	leveldb_t *db = kv_pin(kv, &cursor->error);
+	if (db != NULL)
+		cursor->iterator = leveldb_create_iterator(db, kv->factory->scanning);
+	return &cursor->cursor;
+}
+
+static const struct kv_ops leveldb_kv_ops = {
+	.get = leveldb_kv_get,
+	.write = leveldb_kv_write,
+	.flush = leveldb_kv_flush,
+	.cursor = leveldb_kv_cursor,
+	.close = leveldb_kv_close,
+};
+
+/* ---- the factory ---- */
+
+static struct kv *factory_open(struct kv_factory *base, const char *path, bool create, struct error *error) {
+	struct leveldb_factory *factory = (struct leveldb_factory *)(void *)base;
+	CHECK_OBJECT(factory, FACTORY_MAGIC);
+	struct leveldb_kv *kv = check_alloc(1, sizeof *kv);
+	kv->kv.ops = &leveldb_kv_ops;
+	kv->factory = factory;
+	kv->path = check_strdup(path);
+	int result = factory->shadows ? leveldb_dir_shadow(path, &kv->shadow) : 0;
+	if (result < 0)
+		error_system(error, ERROR_STORE_FAILED, -result, "cannot make a shadow of database %s", path);
+	pthread_mutex_lock(&factory->mutex);
+	room_make(factory, IDLE_BYTES, NULL);
+	pthread_mutex_unlock(&factory->mutex);
+	kv->db = result < 0 ? NULL : db_open(kv, create, true, error);
+	pthread_mutex_lock(&factory->mutex);
+	kv->used = ++factory->turn;
+	kv->next = factory->kvs;
+	factory->kvs = kv;
+	pthread_mutex_unlock(&factory->mutex);
+	if (kv->db != NULL)
+		return &kv->kv;
+	leveldb_kv_close(&kv->kv);
+	return NULL;
+}
+
+static void factory_close(struct kv_factory *base) {
+	struct leveldb_factory *factory = (struct leveldb_factory *)(void *)base;
+	CHECK_OBJECT(factory, FACTORY_MAGIC);
+	check(factory->kvs == NULL);
+	leveldb_options_destroy(factory->options);
+	leveldb_options_destroy(factory->options_create);
+	leveldb_readoptions_destroy(factory->reading);
+	leveldb_readoptions_destroy(factory->scanning);
+	leveldb_writeoptions_destroy(factory->writing);
+	leveldb_writeoptions_destroy(factory->syncing);
+	leveldb_cache_destroy(factory->cache);
+	leveldb_filterpolicy_destroy(factory->filter);
+	pthread_mutex_destroy(&factory->mutex);
+	pthread_cond_destroy(&factory->changed);
+	factory->magic = 0;
+	free(factory);
+}
+
+static leveldb_options_t *options_make(const struct leveldb_factory *factory, bool create) {
+	leveldb_options_t *options = leveldb_options_create();
+	size_t buffer = factory->budget / 4 < WRITE_BUFFER_BYTES ? factory->budget / 4 : WRITE_BUFFER_BYTES;
+	leveldb_options_set_create_if_missing(options, create);
+	leveldb_options_set_paranoid_checks(options, 1);
+	leveldb_options_set_write_buffer_size(options, buffer);
+	leveldb_options_set_max_file_size(options, TABLE_FILE_BYTES);
+	leveldb_options_set_max_open_files(options, OPEN_TABLES_MAX);
+	leveldb_options_set_cache(options, factory->cache);
+	leveldb_options_set_filter_policy(options, factory->filter);
+	leveldb_options_set_compression(options, leveldb_no_compression);
+	return options;
+}
+
+static leveldb_readoptions_t *reading_make(bool fill_cache) {
+	leveldb_readoptions_t *options = leveldb_readoptions_create();
+	leveldb_readoptions_set_verify_checksums(options, 1);
+	leveldb_readoptions_set_fill_cache(options, fill_cache);
+	return options;
+}
+
+static struct kv_factory *factory_make(size_t cache_bytes, size_t write_buffer_bytes, bool shadows) {
+	struct leveldb_factory *factory = check_alloc(1, sizeof *factory);
+	factory->factory.open = factory_open;
+	factory->factory.close = factory_close;
+	factory->magic = FACTORY_MAGIC;
+	factory->shadows = shadows;
+	factory->budget = write_buffer_bytes;
+	factory->cache = leveldb_cache_create_lru(cache_bytes);
+	factory->filter = leveldb_filterpolicy_create_bloom(BLOOM_BITS);
+	factory->options = options_make(factory, false);
+	factory->options_create = options_make(factory, true);
+	factory->reading = reading_make(true);
+	factory->scanning = reading_make(false);
+	factory->writing = leveldb_writeoptions_create();
+	factory->syncing = leveldb_writeoptions_create();
+	leveldb_writeoptions_set_sync(factory->syncing, 1);
+	pthread_mutex_init(&factory->mutex, NULL);
+	pthread_cond_init(&factory->changed, NULL);
+	return &factory->factory;
+}
+
+struct kv_factory *kv_leveldb(size_t cache_bytes, size_t write_buffer_bytes) {
+	return factory_make(cache_bytes, write_buffer_bytes, false);
+}
+
+struct kv_factory *kv_leveldb_shadow(size_t cache_bytes) {
+	return factory_make(cache_bytes, 4 * (size_t)WRITE_BUFFER_BYTES, true);
+}

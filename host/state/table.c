@@ -1,0 +1,227 @@
+/* See table.h. Open addressing with linear probing; a slot is a hash and the place of the operation in the redo that
+ * the journal holds too, so an entry costs 16 bytes and no copy. */
+#include "state/table.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+
+enum {
+	TABLE_MAGIC = 0x7ab1e001,
+	SLOTS_MIN = 1024,
+	/* Operations that are parsed ahead of their insertion, so that their slots are on the way from memory meanwhile. */
+	AHEAD = 16,
+};
+
+struct table {
+	unsigned magic;
+	_Atomic unsigned references;
+	pthread_rwlock_t *readers;
+	struct table_slot *slots; /* moved only with readers held exclusively */
+	size_t slot_count;        /* a power of two */
+	_Atomic uint64_t entries;
+	_Atomic uint64_t bytes;
+	struct store_epoch **epochs;
+	size_t epoch_count;
+	size_t epoch_capacity;
+};
+
+static uint64_t key_hash(uint32_t database, struct bytes key) {
+	return hash_bytes((uint64_t)database * HASH_K0, key.data, key.size);
+}
+
+static struct table_slot *slots_create(size_t count) {
+	return check_alloc(count, sizeof(struct table_slot));
+}
+
+struct table *table_create(pthread_rwlock_t *readers) {
+	struct table *table = check_alloc(1, sizeof *table);
+	table->magic = TABLE_MAGIC;
+	atomic_init(&table->references, 1);
+	table->readers = readers;
+	table->slot_count = SLOTS_MIN;
+	table->slots = slots_create(SLOTS_MIN);
+	atomic_init(&table->bytes, SLOTS_MIN * sizeof(struct table_slot));
+	return table;
+}
+
+void table_reference(struct table *table) {
+	CHECK_OBJECT(table, TABLE_MAGIC);
+	atomic_fetch_add(&table->references, 1);
+}
+
+void table_release(struct table *table) {
+	if (table == NULL)
+		return;
+	CHECK_OBJECT(table, TABLE_MAGIC);
+	if (atomic_fetch_sub(&table->references, 1) != 1)
+		return;
+	for (size_t i = 0; i < table->epoch_count; i++)
+		store_epoch_destroy(table->epochs[i]);
+	free(table->epochs);
+	free(table->slots);
+	table->magic = 0;
+	free(table);
+}
+
+static void slot_set(struct table_slot *slot, uint64_t hash, const uint8_t *place) {
+	atomic_store_explicit(&slot->hash, hash, memory_order_relaxed);
+	atomic_store_explicit(&slot->place, place, memory_order_release);
+}
+
+static const uint8_t *slot_place(const struct table_slot *slot) {
+	return atomic_load_explicit(&slot->place, memory_order_acquire);
+}
+
+static uint64_t slot_hash(const struct table_slot *slot) {
+	return atomic_load_explicit(&slot->hash, memory_order_relaxed);
+}
+
+static void slots_copy(const struct table *table, struct table_slot *slots, size_t count) {
+	for (size_t i = 0; i < table->slot_count; i++) {
+		const uint8_t *place = slot_place(&table->slots[i]);
+		if (place == NULL)
+			continue;
+		uint64_t hash = slot_hash(&table->slots[i]);
+		size_t at = hash & (count - 1);
+		while (slot_place(&slots[at]) != NULL)
+			at = (at + 1) & (count - 1);
+		slot_set(&slots[at], hash, place);
+	}
+}
+
+static void slots_grow(struct table *table) {
+	size_t count = table->slot_count * 2;
+	struct table_slot *slots = slots_create(count);
+	slots_copy(table, slots, count);
+	struct table_slot *old = table->slots;
+	pthread_rwlock_wrlock(table->readers);
+	table->slots = slots;
+	table->slot_count = count;
+	pthread_rwlock_unlock(table->readers);
+	atomic_fetch_add(&table->bytes, count / 2 * sizeof *slots);
+	free(old);
+}
+
+static bool place_holds(const uint8_t *place, uint32_t database, struct bytes key) {
+	struct redo_op op = table_operation(place);
+	return op.database == database && bytes_equal(op.key, key);
+}
+
+/* Where the key stands, or the free slot where it would. */
+static struct table_slot *slot_find(const struct table *table, uint64_t hash, uint32_t database, struct bytes key) {
+	size_t at = hash & (table->slot_count - 1);
+	for (;; at = (at + 1) & (table->slot_count - 1)) {
+		struct table_slot *slot = &table->slots[at];
+		const uint8_t *place = slot_place(slot);
+		if (place == NULL || (slot_hash(slot) == hash && place_holds(place, database, key)))
+			return slot;
+	}
+}
+
+struct ahead {
+	uint64_t hash;
+	const uint8_t *place;
+	uint32_t database;
+	struct bytes key;
+};
+
+static void ahead_insert(struct table *table, const struct ahead *ahead, size_t count) {
+	if ((atomic_load_explicit(&table->entries, memory_order_relaxed) + AHEAD) * 3 > table->slot_count * 2)
+		slots_grow(table);
+	for (size_t i = 0; i < count; i++) {
+		struct table_slot *slot = slot_find(table, ahead[i].hash, ahead[i].database, ahead[i].key);
+		if (slot_place(slot) == NULL)
+			atomic_fetch_add_explicit(&table->entries, 1, memory_order_relaxed);
+		slot_set(slot, ahead[i].hash, ahead[i].place);
+	}
+}
+
+static bool part_take(struct table *table, struct bytes rest, bool (*egress)(void *arg, const struct redo_op *op), void *arg) {
+	struct ahead ahead[AHEAD];
+	size_t count = 0;
+	while (rest.size > 0) {
+		const uint8_t *place = rest.data;
+		struct redo_op op;
+		if (!redo_take(&rest, &op))
+			return false;
+		if (op.kind == REDO_EGRESS) {
+			if (!egress(arg, &op))
+				return false;
+			continue;
+		}
+		uint64_t hash = key_hash(op.database, op.key);
+		__builtin_prefetch(&table->slots[hash & (table->slot_count - 1)]);
+		ahead[count++] = (struct ahead){hash, place, op.database, op.key};
+		if (count == AHEAD) {
+			ahead_insert(table, ahead, count);
+			count = 0;
+		}
+	}
+	ahead_insert(table, ahead, count);
+	return true;
+}
+
+static void epoch_keep(struct table *table, struct store_epoch *epoch) {
+	if (table->epoch_count == table->epoch_capacity) {
+		table->epoch_capacity = table->epoch_capacity == 0 ? 64 : table->epoch_capacity * 2;
+		table->epochs = realloc(table->epochs, table->epoch_capacity * sizeof(struct store_epoch *));
+		check_memory(table->epochs);
+	}
+	table->epochs[table->epoch_count++] = epoch;
+	uint64_t bytes = sizeof *epoch + epoch->part_count * sizeof epoch->parts[0];
+	for (size_t i = 0; i < epoch->part_count; i++)
+		bytes += epoch->parts[i].capacity;
+	atomic_fetch_add(&table->bytes, bytes);
+}
+
+bool table_take(struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op),
+	void *arg) {
+	CHECK_OBJECT(table, TABLE_MAGIC);
+	check(epoch->epoch > table_epoch(table));
+	epoch_keep(table, epoch);
+	for (size_t i = 0; i < epoch->part_count; i++)
+		if (!part_take(table, bytes_buf(&epoch->parts[i]), egress, arg))
+			return false;
+	return true;
+}
+
+enum table_found table_get(const struct table *table, uint32_t database, struct bytes key, struct bytes *ret_value) {
+	CHECK_OBJECT(table, TABLE_MAGIC);
+	/* One load of the place decides: the slot found may be filled or overwritten by the applier at this moment. */
+	const uint8_t *place = slot_place(slot_find(table, key_hash(database, key), database, key));
+	if (place == NULL)
+		return TABLE_ABSENT;
+	struct redo_op op = table_operation(place);
+	if (op.database != database || !bytes_equal(op.key, key))
+		return TABLE_ABSENT;
+	if (op.kind == REDO_REMOVE)
+		return TABLE_REMOVED;
+	*ret_value = op.value;
+	return TABLE_VALUE;
+}
+
+uint64_t table_epoch(const struct table *table) {
+	return table->epoch_count == 0 ? 0 : table->epochs[table->epoch_count - 1]->epoch;
+}
+
+uint64_t table_time_ms(const struct table *table) {
+	return table->epoch_count == 0 ? 0 : table->epochs[table->epoch_count - 1]->time_ms;
+}
+
+uint64_t table_entries(const struct table *table) {
+	return atomic_load(&table->entries);
+}
+
+uint64_t table_bytes(const struct table *table) {
+	return atomic_load(&table->bytes);
+}
+
+size_t table_slot_count(const struct table *table) {
+	return table->slot_count;
+}
+
+const struct table_slot *table_slots(const struct table *table) {
+	return table->slots;
+}

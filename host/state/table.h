@@ -1,0 +1,55 @@
+/* The applier's table: the newest operation of every key of a run of epochs, found by hash. It stands between the
+ * journal and the databases: what has left a shard's cache is found here until a checkpoint has written it.
+ *
+ * One writer [applier]; readers on any thread hold `readers` (given at creation) shared, which keeps the slots where
+ * they are; operations are never moved or freed before the table is, so a reader with a reference may keep views. */
+#ifndef HOST_STATE_TABLE_H
+#define HOST_STATE_TABLE_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/bytes.h"
+#include "state/redo.h"
+#include "state/store.h"
+
+struct table;
+
+/* With one reference. `readers` is taken exclusively when the slots must move. */
+struct table *table_create(pthread_rwlock_t *readers);
+void table_reference(struct table *table);
+void table_release(struct table *table); /* NULL is fine; the last one frees the epochs too */
+
+/* [applier] Takes the epoch's operations in, and owns the epoch from here. egress() gets the egress records, in order,
+ * as views that live as long as the table; its false, or a malformed operation, ends it with false. */
+bool table_take(struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op),
+	void *arg);
+
+enum table_found { TABLE_ABSENT, TABLE_VALUE, TABLE_REMOVED };
+
+/* [any thread, readers shared] The value is a view into the table. */
+enum table_found table_get(const struct table *table, uint32_t database, struct bytes key, struct bytes *ret_value);
+
+uint64_t table_epoch(const struct table *table);   /* [applier] the last one in it; 0: none */
+uint64_t table_time_ms(const struct table *table); /* [applier] its time */
+uint64_t table_entries(const struct table *table); /* [any thread] keys */
+uint64_t table_bytes(const struct table *table);   /* [any thread] memory */
+
+/* The slots, for table_runs.c. A slot without a place is free. Places are published with release. */
+struct table_slot {
+	_Atomic uint64_t hash;
+	_Atomic(const uint8_t *) place; /* first byte of the operation in an epoch's part */
+};
+
+size_t table_slot_count(const struct table *table);
+const struct table_slot *table_slots(const struct table *table);
+
+/* The operation at a place that table_take has checked. */
+static inline struct redo_op table_operation(const uint8_t *place) {
+	struct bytes rest = bytes_of(place, PTRDIFF_MAX);
+	struct redo_op op;
+	redo_take(&rest, &op);
+	return op;
+}
+
+#endif

@@ -245,17 +245,6 @@ static void refuse_endpoint(struct exchange *exchange, const char *method) {
 	exchange_error(exchange, &error);
 }
 
-static bool body_fits(const struct exchange *exchange, struct error *error) {
-	size_t size = evbuffer_get_length(evhttp_request_get_input_buffer(exchange->event));
-	if (size <= exchange->control->config->frame_bytes)
-		return true;
-	error_set(error, ERROR_TOO_LARGE, "the body is too large");
-	error_found(error, "%zu bytes", size);
-	error_expected(error, "at most %llu bytes", (unsigned long long)exchange->control->config->frame_bytes);
-	error_hint(error, "the limit is the setting limits.frame_bytes");
-	return false;
-}
-
 static bool target_read(struct exchange *exchange, struct error *error) {
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(exchange->event);
 	const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
@@ -270,7 +259,7 @@ void exchange_begin(struct control *control, struct evhttp_request *event, struc
 	struct error error;
 	size_t count;
 	const struct endpoint *endpoints = endpoints_all(&count);
-	if (!peer_allowed(event, &error) || !body_fits(exchange, &error) || !target_read(exchange, &error)) {
+	if (!peer_allowed(event, &error) || !target_read(exchange, &error)) {
 		exchange_error(exchange, &error);
 		return;
 	}

@@ -12,6 +12,7 @@
 
 #include "base/check.h"
 #include "control/exchange.h"
+#include "control/page.h"
 
 #define SERVER_MAGIC 0x48545352u
 
@@ -69,13 +70,13 @@ static void request_read(struct evhttp_request *event, void *arg) {
 	exchange_begin(server->control, event, &server->exchanges);
 }
 
-/* evhttp answers a body beyond its limit itself, in HTML. So its limit is twice ours: up to there the refusal is our
- * JSON, and beyond there memory is still safe. */
 static void http_configure(struct http_server *server) {
 	struct evhttp *http = server->http;
+	const struct config *config = server->control->config;
 	evhttp_set_max_headers_size(http, HEADERS_BYTES_MAX);
-	evhttp_set_max_body_size(http, (ev_ssize_t)server->control->config->frame_bytes * 2);
-	evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE);
+	evhttp_set_max_body_size(http, (ev_ssize_t)config->frame_bytes);
+	evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE); /* a client reads the refusal once it has sent its body */
+	evhttp_set_bevcb(http, page_connection, (void *)(uintptr_t)config);
 	evhttp_set_timeout(http, IDLE_S);
 	evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
 		EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);

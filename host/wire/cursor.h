@@ -12,8 +12,9 @@
 #include "base/bytes.h"
 #include "base/error.h"
 
-/* The deepest nesting that anyone may ask for: the skipper's stack is of this size. */
-enum { CURSOR_NESTING_MAX = 1024 };
+/* The deepest nesting that anyone may ask for: the largest limits.nesting (1024) and a frame around it. The skipper's
+ * stack is of this size. */
+enum { CURSOR_NESTING_MAX = 1032 };
 
 struct cursor {
 	const uint8_t *at;

@@ -5,6 +5,7 @@ const struct command *const commands[] = {
 	&wait_command,
 	&load_command,
 	&unload_command,
+	&inspect_command,
 	&swap_command,
 	&rollback_command,
 	&versions_command,

@@ -16,9 +16,8 @@ static int page_ask(const struct invocation *run, const json_t *after, json_t **
 	buf_printf(&target, "/v1/dead?limit=%d", PAGE);
 	if (after != NULL) {
 		text_of_json(after, &text);
-		buf_append_u8(&text, '\0');
 		buf_printf(&target, "&after=");
-		target_append(&target, (const char *)text.data);
+		target_append(&target, bytes_buf(&text));
 	}
 	int result = http_json(run, "GET", target_text(&target), NULL, ret_page);
 	buf_finish(&target);
@@ -79,7 +78,7 @@ static int letter_request(const struct invocation *run, const char *method, cons
 	json_t **ret_answer) {
 	struct buf target = {0};
 	buf_printf(&target, "/v1/dead/");
-	target_append(&target, number);
+	target_append(&target, bytes_text(number));
 	buf_printf(&target, "%s", action);
 	int result = http_json(run, method, target_text(&target), NULL, ret_answer);
 	buf_finish(&target);

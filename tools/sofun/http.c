@@ -18,10 +18,10 @@ enum {
 	TIMEOUT_MS = 60000, /* of a request that has no limit of its own: the host answers these from memory or one sync */
 };
 
-void target_append(struct buf *target, const char *text) {
-	for (; *text != '\0'; text++) {
-		unsigned char byte = (unsigned char)*text;
-		if (isalnum(byte) || strchr("-._~", byte) != NULL)
+void target_append(struct buf *target, struct bytes text) {
+	for (size_t i = 0; i < text.size; i++) {
+		unsigned char byte = text.data[i];
+		if (isalnum(byte) || (byte != '\0' && strchr("-._~", byte) != NULL))
 			buf_append_u8(target, byte);
 		else
 			buf_printf(target, "%%%02X", byte);
@@ -32,12 +32,9 @@ bool target_append_type(struct buf *target, const char *type) {
 	const char *slash = strchr(type, '/');
 	if (slash == NULL || slash == type || slash[1] == '\0')
 		return false;
-	char *space = check_strdup(type);
-	space[slash - type] = '\0';
-	target_append(target, space);
+	target_append(target, bytes_of(type, (size_t)(slash - type)));
 	buf_append_u8(target, '/');
-	target_append(target, slash + 1);
-	free(space);
+	target_append(target, bytes_text(slash + 1));
 	return true;
 }
 
@@ -138,11 +135,11 @@ static int answer_take(const struct invocation *run, const char *target, const s
 	return result;
 }
 
-int http_call(const struct invocation *run, const char *method, const char *target, struct bytes body,
-	uint64_t timeout_ms, json_t **ret_answer) {
+/* EXIT_OK: there is an answer, of whatever status. */
+static int answer_ask(const struct invocation *run, const char *method, const char *target, struct bytes body,
+	uint64_t timeout_ms, struct http_answer *ret_answer) {
 	char problem[PROBLEM_BYTES] = "";
-	struct http_answer answer;
-	switch (http_request(run->control, method, target, body, timeout_ms, &answer, problem)) {
+	switch (http_request(run->control, method, target, body, timeout_ms, ret_answer, problem)) {
 	case HTTP_UNREACHABLE:
 		return fail_unreachable(run, "%s", problem);
 	case HTTP_TIMEOUT:
@@ -152,7 +149,28 @@ int http_call(const struct invocation *run, const char *method, const char *targ
 	case HTTP_OK:
 		break;
 	}
-	int result = answer_take(run, target, &answer, ret_answer);
+	return EXIT_OK;
+}
+
+int http_call(const struct invocation *run, const char *method, const char *target, struct bytes body,
+	uint64_t timeout_ms, json_t **ret_answer) {
+	struct http_answer answer;
+	int result = answer_ask(run, method, target, body, timeout_ms, &answer);
+	if (result != EXIT_OK)
+		return result;
+	result = answer_take(run, target, &answer, ret_answer);
+	buf_finish(&answer.body);
+	return result;
+}
+
+int http_json_if_found(const struct invocation *run, const char *target, json_t **ret_answer) {
+	struct http_answer answer;
+	*ret_answer = NULL;
+	int result = answer_ask(run, "GET", target, bytes_of(NULL, 0), TIMEOUT_MS, &answer);
+	if (result != EXIT_OK)
+		return result;
+	if (answer.status != 404)
+		result = answer_take(run, target, &answer, ret_answer);
 	buf_finish(&answer.body);
 	return result;
 }

@@ -30,8 +30,11 @@ int http_call(const struct invocation *run, const char *method, const char *targ
 int http_json(const struct invocation *run, const char *method, const char *target, const json_t *body,
 	json_t **ret_answer);
 
-/* Appends text percent-encoded, as one segment of a path. */
-void target_append(struct buf *target, const char *text);
+/* GET, where not_found is no failure: *ret_answer is NULL then. */
+int http_json_if_found(const struct invocation *run, const char *target, json_t **ret_answer);
+
+/* Appends text percent-encoded, as one segment of a path or one value of a query. */
+void target_append(struct buf *target, struct bytes text);
 
 /* As target_append for NS/NAME, keeping the slash; false if it has none. */
 bool target_append_type(struct buf *target, const char *type);

@@ -36,7 +36,7 @@ static int load_run(const struct invocation *run) {
 static int unload_run(const struct invocation *run) {
 	struct buf target = {0};
 	buf_printf(&target, "/v1/plugins/");
-	target_append(&target, argument(run, 0));
+	target_append(&target, bytes_text(argument(run, 0)));
 	json_t *answer;
 	int result = http_json(run, "DELETE", target_text(&target), NULL, &answer);
 	buf_finish(&target);

@@ -6,6 +6,7 @@
 #include "fail.h"
 #include "http.h"
 #include "output.h"
+#include "wire/json.h"
 
 enum { LIMIT_MAX = 1000000 };
 
@@ -19,6 +20,10 @@ static int instances_print(const struct invocation *run, const json_t *answer) {
 	json_array_foreach(json_object_get(answer, "instances"), i, at) {
 		struct buf text = {0};
 		text_of_json(json_object_get(at, "id"), &text);
+		if (json_object_get(at, "values") != NULL) {
+			buf_printf(&text, "  ");
+			text_of_json(json_object_get(at, "values"), &text);
+		}
 		printf("%.*s\n", (int)text.size, (const char *)text.data);
 		buf_finish(&text);
 	}
@@ -58,35 +63,71 @@ static int instance_print(const struct invocation *run, const json_t *answer) {
 	return EXIT_OK;
 }
 
-static int state_run(const struct invocation *run) {
+/* "/v1/state/NS/NAME" and what the arguments add; false: told. */
+static bool target_build(const struct invocation *run, struct buf *target) {
 	unsigned long long limit = 0;
+	const char *id = argument(run, 1), *after = option_value(run, "--after"), *mark = "?";
 	if (!option_number(run, "--limit", LIMIT_MAX, &limit))
-		return EXIT_USAGE;
-	const char *id = argument(run, 1), *after = option_value(run, "--after");
-	struct buf target = {0};
-	buf_printf(&target, "/v1/state/");
-	if (!target_append_type(&target, argument(run, 0)))
-		return buf_finish(&target), fail_usage(run, "a function is NS/NAME, not '%s'", argument(run, 0));
+		return false;
+	buf_printf(target, "/v1/state/");
+	if (!target_append_type(target, argument(run, 0)))
+		return fail_usage(run, "a function is NS/NAME, not '%s'", argument(run, 0)), false;
 	if (id != NULL) {
-		buf_printf(&target, "/");
-		target_append(&target, id);
-	} else {
-		const char *mark = "?";
-		if (option_value(run, "--limit") != NULL) {
-			buf_printf(&target, "?limit=%llu", limit);
-			mark = "&";
-		}
-		if (after != NULL) {
-			buf_printf(&target, "%safter=", mark);
-			target_append(&target, after);
-		}
+		buf_printf(target, "/");
+		target_append(target, bytes_text(id));
+		return true;
 	}
-	json_t *answer;
-	int result = http_json(run, "GET", target_text(&target), NULL, &answer);
+	if (option_value(run, "--limit") != NULL) {
+		buf_printf(target, "?limit=%llu", limit);
+		mark = "&";
+	}
+	if (after != NULL) {
+		buf_printf(target, "%safter=", mark);
+		target_append(target, bytes_text(after));
+	}
+	return true;
+}
+
+/* Asks for the instance of each row and puts its values into the row. One that has gone meanwhile leaves the page. */
+static int values_add(const struct invocation *run, json_t *instances) {
+	int result = EXIT_OK;
+	for (size_t i = 0; i < json_array_size(instances) && result == EXIT_OK;) {
+		struct buf target = {0}, id = {0};
+		struct error error;
+		json_t *row = json_array_get(instances, i), *instance = NULL;
+		buf_printf(&target, "/v1/state/");
+		target_append_type(&target, argument(run, 0));
+		buf_printf(&target, "/");
+		if (!json_to_bytes(json_object_get(row, "id"), &id, &error))
+			result = fail_error(run, &error);
+		target_append(&target, bytes_buf(&id));
+		if (result == EXIT_OK)
+			result = http_json_if_found(run, target_text(&target), &instance);
+		if (result == EXIT_OK && instance == NULL) {
+			json_array_remove(instances, i);
+		} else if (result == EXIT_OK) {
+			json_object_set(row, "values", json_object_get(instance, "values"));
+			i++;
+		}
+		json_decref(instance);
+		buf_finish(&target);
+		buf_finish(&id);
+	}
+	return result;
+}
+
+static int state_run(const struct invocation *run) {
+	struct buf target = {0};
+	json_t *answer = NULL;
+	bool one = argument(run, 1) != NULL;
+	int result = EXIT_USAGE;
+	if (target_build(run, &target))
+		result = http_json(run, "GET", target_text(&target), NULL, &answer);
+	if (result == EXIT_OK && !one && option_value(run, "--values") != NULL)
+		result = values_add(run, json_object_get(answer, "instances"));
+	if (result == EXIT_OK)
+		result = one ? instance_print(run, answer) : instances_print(run, answer);
 	buf_finish(&target);
-	if (result != EXIT_OK)
-		return result;
-	result = id == NULL ? instances_print(run, answer) : instance_print(run, answer);
 	json_decref(answer);
 	return result;
 }
@@ -94,16 +135,17 @@ static int state_run(const struct invocation *run) {
 static const struct option state_options[] = {
 	{"--limit", "N", "list at most this many instances"},
 	{"--after", "ID", "list those behind this id: what `next` of the page before said"},
+	{"--values", NULL, "list each instance with its values"},
 	{NULL, NULL, NULL},
 };
 
 const struct command state_command = {
 	.name = "state",
-	.usage = "NS/NAME [ID] [--limit N] [--after ID]",
+	.usage = "NS/NAME [ID] [--limit N] [--after ID] [--values]",
 	.summary = "the instances of a function, or the values of one",
 	.help = "Without ID: a page of the instances of the function NS/NAME, in the order of their ids. With ID: its durable\n"
 			"values. An instance without state: exit 4.\n\n"
-			"  sofun state auth/source --limit 100\n"
+			"  sofun state auth/source --limit 100 --values\n"
 			"  sofun state auth/source 203.0.113.7",
 	.options = state_options,
 	.arguments_min = 1,

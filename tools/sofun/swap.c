@@ -13,7 +13,7 @@ enum { DEADLINE_MS_MAX = 86400000 };
 static int plugin_post(const struct invocation *run, const char *action, const json_t *body) {
 	struct buf target = {0};
 	buf_printf(&target, "/v1/plugins/");
-	target_append(&target, argument(run, 0));
+	target_append(&target, bytes_text(argument(run, 0)));
 	buf_printf(&target, "/%s", action);
 	json_t *answer;
 	int result = http_json(run, "POST", target_text(&target), body, &answer);
@@ -57,7 +57,7 @@ static int rollback_run(const struct invocation *run) {
 static int versions_run(const struct invocation *run) {
 	struct buf target = {0};
 	buf_printf(&target, "/v1/plugins/");
-	target_append(&target, argument(run, 0));
+	target_append(&target, bytes_text(argument(run, 0)));
 	buf_printf(&target, "/versions");
 	json_t *answer;
 	int result = http_json(run, "GET", target_text(&target), NULL, &answer);

@@ -43,7 +43,7 @@ static void record_print(const struct invocation *run, const json_t *record) {
 static int page_ask(const struct tail *tail, unsigned long long limit, json_t **ret_page) {
 	struct buf target = {0};
 	buf_printf(&target, "/v1/egresses/");
-	target_append(&target, argument(tail->run, 0));
+	target_append(&target, bytes_text(argument(tail->run, 0)));
 	if (tail->started)
 		buf_printf(&target, "?from=%llu&limit=%llu", tail->from, limit);
 	else

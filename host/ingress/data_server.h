@@ -1,0 +1,36 @@
+/* The data socket: MessagePack-RPC (wire/rpc.h) on a Unix socket of mode 0600. Reads with read calls of its own and hands
+ * frames to the engine where they lie; the answers of one turn of the loop leave in one write a connection.
+ * [loop thread] */
+#ifndef HOST_INGRESS_DATA_SERVER_H
+#define HOST_INGRESS_DATA_SERVER_H
+
+#include <stdbool.h>
+
+#include "config.h"
+#include "flow/engine.h"
+#include "flow/request.h"
+
+struct event_base;
+struct data_server;
+
+/* Binds and listens; requests are served from the first turn of the loop. A socket file that a killed host has left is
+ * replaced: the caller holds the directory's lock. Keeps all pointers. NULL: ERROR_BAD_REQUEST, the path is too long;
+ * ERROR_REFUSED, it cannot be bound. */
+struct data_server *data_server_create(struct event_base *base, const struct config *config, struct engine *engine,
+	struct requests *requests, const char *path, struct error *error);
+
+/* Sockets are not read until data_server_resume. The server pauses by itself while engine_pressed(); this is for any
+ * other reason to wait. */
+void data_server_pause(struct data_server *server);
+void data_server_resume(struct data_server *server);
+
+/* Takes no more connections, reads nothing more and removes the socket file; what is open may still be answered. */
+void data_server_stop(struct data_server *server);
+
+/* True until every request has been answered and its answer written (or its connection is gone). */
+bool data_server_busy(const struct data_server *server);
+
+/* Closes all connections; open requests are cancelled. NULL is fine. */
+void data_server_destroy(struct data_server *server);
+
+#endif

@@ -6,6 +6,10 @@ target_compile_options(sofun_flags INTERFACE
 	-Wall -Wextra -Wpedantic -Wshadow -Wconversion -fno-common
 	$<$<BOOL:${SOFUN_WERROR}>:-Werror>)
 
+if(SOFUN_MUTANTS)
+	target_compile_definitions(sofun_flags INTERFACE SOFUN_MUTANTS=1)
+endif()
+
 if(SOFUN_SANITIZER STREQUAL "address")
 	set(sanitize -fsanitize=address -fno-omit-frame-pointer)
 elseif(SOFUN_SANITIZER STREQUAL "undefined")

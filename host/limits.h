@@ -30,11 +30,12 @@ enum {
 	SHARDS_MAX = 64,
 };
 
-/* Bytes of redo and of messages born in one epoch of a shard: two of them, and the largest invocation, fit a segment. */
+/* Bytes of redo and of messages born in one epoch of a shard: a shard that reaches it waits for the cut. */
 #define EPOCH_BYTES_MAX MIB(4)
-#define INVOCATION_BYTES_MAX MIB(16)
-/* A journal segment: 32 shards' epochs, or the largest invocation many times over. */
-#define JOURNAL_SEGMENT_BYTES MIB(64)
+/* Bytes of all effects of one invocation (rule 22). */
+#define INVOCATION_BYTES_MAX MIB(8)
+/* A journal segment holds one epoch of every shard, its largest invocation included: this much for each of them. */
+#define JOURNAL_SEGMENT_SHARD_BYTES MIB(16)
 #define CHECKPOINT_BYTES MIB(64)
 /* A run of waiting messages in one row: FIFO pieces of this size make a spill of two million messages 2,000 rows. */
 #define QUEUE_CHUNK_BYTES KIB(128)

@@ -1,0 +1,361 @@
+#include "flow/commit.h"
+
+#include <errno.h>
+#include <stdlib.h>
+#include <sys/eventfd.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+
+enum {
+	/* A shard that runs is given this long to close by itself before the committer does it on its behalf. */
+	CUT_PATIENCE_US = 200,
+	/* How often a full disk is tried again. */
+	SPACE_RETRY_US = 100000,
+	/* Appended epochs that the applier has not taken: beyond it commits wait, and with them the shards. */
+	EPOCHS_BEHIND_MAX = 512,
+};
+
+void committer_init(struct committer *committer, struct flow *flow, uint64_t epoch) {
+	*committer = (struct committer){.flow = flow, .epoch = epoch};
+	pthread_mutex_init(&committer->release_mutex, NULL);
+	committer->release_last = &committer->release_first;
+	committer->release_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
+	check(committer->release_fd >= 0);
+}
+
+void committer_finish(struct committer *committer) {
+	struct release *release = committer_take(committer);
+	while (release != NULL) {
+		struct release *next = release->next;
+		release_destroy(release);
+		release = next;
+	}
+	store_epoch_destroy(committer->part);
+	buf_finish(&committer->answers);
+	close(committer->release_fd);
+	pthread_mutex_destroy(&committer->release_mutex);
+}
+
+/* ---- the cut ---- */
+
+static bool hold_borrow(struct shard *shard, int from) {
+	return atomic_compare_exchange_strong_explicit(&shard->hold, &from, HOLD_CUT, memory_order_acquire, memory_order_relaxed);
+}
+
+/* Closes on behalf of a shard that sleeps or is inside a plugin; one that runs does it itself. */
+static void shard_cut(struct committer *committer, struct shard *shard, bool patient) {
+	int from = HOLD_IDLE;
+	if (!hold_borrow(shard, HOLD_IDLE)) {
+		if (patient || !hold_borrow(shard, HOLD_PLUGIN))
+			return;
+		from = HOLD_PLUGIN;
+	}
+	if (shard->epoch == committer->epoch && shard->recording == 0)
+		epoch_close(shard);
+	epoch_complete(shard);
+	bool wake = atomic_exchange(&shard->stalled, false);
+	atomic_store_explicit(&shard->hold, from, memory_order_release);
+	if (wake)
+		park_wake(&shard->park);
+}
+
+static bool shards_sealed(const struct committer *committer) {
+	const struct flow *flow = committer->flow;
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		if (atomic_load_explicit(&flow->shards[i]->sealed, memory_order_acquire) < committer->epoch)
+			return false;
+	}
+	return true;
+}
+
+static bool cut_wanted(const struct committer *committer) {
+	for (uint32_t i = 0; i < committer->flow->shards_count; i++) {
+		if (atomic_load(&committer->flow->shards[i]->wants) >= committer->epoch)
+			return true;
+	}
+	return false;
+}
+
+static bool cut_begin(struct committer *committer) {
+	struct flow *flow = committer->flow;
+	if (atomic_load(&flow->failed) || committer->epoch > store_applied(flow->store) + EPOCHS_BEHIND_MAX)
+		return false;
+	if (!cut_wanted(committer))
+		return false;
+	atomic_store(&flow->cut, committer->epoch);
+	committer->cut_us = monotonic_us();
+	committer->state = COMMITTER_CUTTING;
+	return true;
+}
+
+/* ---- the record ---- */
+
+/* Numbers the egress records by (shard, order) and takes over the redo. */
+static void part_take(struct flow *flow, struct seal *seal, struct buf *ret_redo) {
+	for (size_t at = 0; at < seal->places.size; at += sizeof(struct egress_place)) {
+		struct egress_place place;
+		memcpy(&place, seal->places.data + at, sizeof place);
+		redo_egress_offset_set(&seal->redo, place.place, flow->egresses[place.egress].next++);
+	}
+	buf_reset(&seal->places);
+	*ret_redo = seal->redo;
+	seal->redo = (struct buf){0};
+	buf_reserve(&seal->redo, ret_redo->size); /* the next epoch will be about as large */
+}
+
+static void record_build(struct committer *committer) {
+	struct flow *flow = committer->flow;
+	struct store_epoch *part = store_epoch_create(flow->shards_count);
+	part->epoch = committer->epoch;
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		struct seal *seal = &flow->shards[i]->seal;
+		check(seal->epoch == committer->epoch);
+		part_take(flow, seal, &part->parts[i]);
+		if (seal->time_ms > part->time_ms)
+			part->time_ms = seal->time_ms;
+	}
+	if (part->time_ms < committer->time_ms)
+		part->time_ms = committer->time_ms;
+	committer->part = part;
+	committer->state = COMMITTER_WRITING;
+}
+
+/* ---- what leaves ---- */
+
+static void release_add(struct committer *committer, struct release *release) {
+	pthread_mutex_lock(&committer->release_mutex);
+	*committer->release_last = release;
+	committer->release_last = &release->next;
+	pthread_mutex_unlock(&committer->release_mutex);
+	uint64_t one = 1;
+	ssize_t written = write(committer->release_fd, &one, sizeof one);
+	check(written == sizeof one || errno == EAGAIN);
+}
+
+static void counts_add(struct counts *sum, const struct counts *counts) {
+	sum->born += counts->born;
+	sum->handled += counts->handled;
+	sum->retried += counts->retried;
+	sum->dead += counts->dead;
+	sum->records += counts->records;
+	sum->replies_stale += counts->replies_stale;
+	sum->colour[0] += counts->colour[0];
+	sum->colour[1] += counts->colour[1];
+	sum->due += counts->due;
+	sum->retrying += counts->retrying;
+	sum->cache_bytes += counts->cache_bytes;
+	if (counts->barrier_seen < sum->barrier_seen)
+		sum->barrier_seen = counts->barrier_seen;
+	if (counts->clock_seen < sum->clock_seen)
+		sum->clock_seen = counts->clock_seen;
+}
+
+static struct counts counts_sum(const struct flow *flow) {
+	struct counts sum = {.barrier_seen = UINT64_MAX, .clock_seen = UINT64_MAX};
+	for (uint32_t i = 0; i < flow->shards_count; i++)
+		counts_add(&sum, &flow->shards[i]->seal.counts);
+	return sum;
+}
+
+static void owed_publish(struct flow *flow) {
+	for (size_t type = 0; type < TYPES_MAX; type++) {
+		int64_t owed = 0;
+		bool known = false;
+		for (uint32_t i = 0; i < flow->shards_count; i++) {
+			const struct seal *seal = &flow->shards[i]->seal;
+			if (type < seal->owed_count) {
+				owed += seal->owed[type];
+				known = true;
+			}
+		}
+		if (!known)
+			break;
+		atomic_store_explicit(&flow->owed[type], owed, memory_order_relaxed);
+	}
+}
+
+/* Unless the loop thread has given it up. */
+static void milestone_answer(struct committer *committer, struct milestone *milestone, uint64_t serial, uint64_t number) {
+	struct engine_answer answer = {.token = milestone->token, .number = number};
+	if (atomic_compare_exchange_strong(&milestone->serial, &serial, 0))
+		output_put(&committer->answers, &answer);
+}
+
+static void milestones_check(struct committer *committer, const struct counts *sum) {
+	uint64_t serial = atomic_load(&committer->barrier.serial);
+	if (serial != 0 && sum->barrier_seen >= serial && sum->colour[committer->barrier.colour] == 0 &&
+		(!committer->barrier.both || sum->colour[1 - committer->barrier.colour] == 0))
+		milestone_answer(committer, &committer->barrier, serial, committer->epoch);
+	serial = atomic_load(&committer->clock.serial);
+	if (serial != 0 && sum->clock_seen >= serial && sum->due == 0)
+		milestone_answer(committer, &committer->clock, serial, flow_clock_now(&committer->flow->clock));
+}
+
+static void epoch_release(struct committer *committer) {
+	struct flow *flow = committer->flow;
+	struct counts sum = counts_sum(flow);
+	owed_publish(flow);
+	milestones_check(committer, &sum);
+	bool any = committer->answers.size > 0;
+	for (uint32_t i = 0; i < flow->shards_count; i++)
+		any |= flow->shards[i]->seal.outputs.size > 0;
+	pthread_mutex_lock(&committer->release_mutex);
+	committer->counts = sum;
+	committer->time_ms = committer->part->time_ms;
+	pthread_mutex_unlock(&committer->release_mutex);
+	atomic_store(&flow->durable, committer->epoch);
+	if (!any)
+		return;
+	struct release *release = check_alloc(1, sizeof *release + (flow->shards_count + 1) * sizeof(struct buf));
+	release->count = flow->shards_count + 1;
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		release->outputs[i] = flow->shards[i]->seal.outputs;
+		flow->shards[i]->seal.outputs = (struct buf){0};
+	}
+	release->outputs[flow->shards_count] = committer->answers;
+	committer->answers = (struct buf){0};
+	release_add(committer, release);
+}
+
+/* ---- steps ---- */
+
+static bool journal_write(struct committer *committer) {
+	struct flow *flow = committer->flow;
+	struct error error;
+	if (!store_append(flow->store, committer->part, &error)) {
+		if (error.system != ENOSPC) {
+			flow_fail(flow, &error);
+		} else if (!atomic_exchange(&committer->waiting_for_space, true)) {
+			log_event(LOG_ERROR, "no_space", "epoch=%llu reason=\"%s\"", (unsigned long long)committer->epoch, error.message);
+		}
+		return false;
+	}
+	if (atomic_exchange(&committer->waiting_for_space, false))
+		log_event(LOG_INFO, "space_again", "epoch=%llu", (unsigned long long)committer->epoch);
+	committer->unsynced = true;
+	if (flow->config->durability != DURABILITY_SYNC)
+		return true;
+	if (!store_sync(flow->store, &error)) {
+		flow_fail(flow, &error);
+		return false;
+	}
+	committer->unsynced = false;
+	return true;
+}
+
+static bool interval_sync(struct committer *committer) {
+	struct flow *flow = committer->flow;
+	if (flow->config->durability != DURABILITY_INTERVAL || !committer->unsynced)
+		return false;
+	uint64_t now_us = monotonic_us();
+	if (now_us - committer->synced_us < flow->config->durability_interval_ms * 1000)
+		return false;
+	struct error error;
+	if (!store_sync(flow->store, &error)) {
+		flow_fail(flow, &error);
+		return false;
+	}
+	committer->synced_us = now_us;
+	committer->unsynced = false;
+	return true;
+}
+
+static bool step_cutting(struct committer *committer) {
+	struct flow *flow = committer->flow;
+	bool patient = monotonic_us() - committer->cut_us < CUT_PATIENCE_US;
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		if (atomic_load_explicit(&flow->shards[i]->sealed, memory_order_acquire) < committer->epoch)
+			shard_cut(committer, flow->shards[i], patient);
+	}
+	if (!shards_sealed(committer))
+		return false;
+	record_build(committer);
+	return true;
+}
+
+static bool step_writing(struct committer *committer) {
+	struct flow *flow = committer->flow;
+	if (atomic_load(&flow->failed) || !journal_write(committer))
+		return false;
+	epoch_release(committer);
+	store_hand(flow->store, committer->part);
+	committer->part = NULL;
+	committer->epoch++;
+	committer->state = COMMITTER_IDLE;
+	return true;
+}
+
+bool committer_step(struct committer *committer) {
+	if (interval_sync(committer))
+		return true;
+	switch (committer->state) {
+	case COMMITTER_IDLE:
+		return cut_begin(committer);
+	case COMMITTER_CUTTING:
+		return step_cutting(committer);
+	default:
+		return step_writing(committer);
+	}
+}
+
+uint64_t committer_idle_us(const struct committer *committer) {
+	switch (committer->state) {
+	case COMMITTER_CUTTING:
+		return CUT_PATIENCE_US;
+	case COMMITTER_WRITING:
+		return SPACE_RETRY_US;
+	default:
+		if (committer->unsynced && committer->flow->config->durability == DURABILITY_INTERVAL)
+			return committer->flow->config->durability_interval_ms * 1000;
+		return cut_wanted(committer) ? CUT_PATIENCE_US : UINT64_MAX;
+	}
+}
+
+bool committer_settled(const struct committer *committer) {
+	return committer->state == COMMITTER_IDLE && !cut_wanted(committer);
+}
+
+bool committer_commit_now(struct committer *committer, struct buf *redo, struct error *error) {
+	struct flow *flow = committer->flow;
+	struct store_epoch *part = store_epoch_create(1);
+	part->epoch = committer->epoch;
+	part->time_ms = flow_clock_now(&flow->clock);
+	part->parts[0] = *redo;
+	*redo = (struct buf){0};
+	if (!store_append(flow->store, part, error) || !store_sync(flow->store, error)) {
+		store_epoch_destroy(part);
+		return false;
+	}
+	store_hand(flow->store, part);
+	atomic_store(&flow->cut, committer->epoch);
+	atomic_store(&flow->durable, committer->epoch++);
+	return true;
+}
+
+struct release *committer_take(struct committer *committer) {
+	uint64_t count;
+	ssize_t got = read(committer->release_fd, &count, sizeof count);
+	check(got == sizeof count || errno == EAGAIN);
+	pthread_mutex_lock(&committer->release_mutex);
+	struct release *first = committer->release_first;
+	committer->release_first = NULL;
+	committer->release_last = &committer->release_first;
+	pthread_mutex_unlock(&committer->release_mutex);
+	return first;
+}
+
+void release_destroy(struct release *release) {
+	for (size_t i = 0; i < release->count; i++)
+		buf_finish(&release->outputs[i]);
+	free(release);
+}
+
+void committer_release_now(struct committer *committer, struct buf *outputs) {
+	struct release *release = check_alloc(1, sizeof *release + sizeof(struct buf));
+	release->count = 1;
+	release->outputs[0] = *outputs;
+	*outputs = (struct buf){0};
+	release_add(committer, release);
+}

@@ -1,0 +1,68 @@
+/* The committer: asks for a cut, makes it durable with one append, and only then lets out what waited on it. Private to
+ * host/flow. */
+#ifndef HOST_FLOW_COMMIT_H
+#define HOST_FLOW_COMMIT_H
+
+#include "flow/shard.h"
+
+enum committer_state { COMMITTER_IDLE, COMMITTER_CUTTING, COMMITTER_WRITING };
+
+/* A barrier or a clock move that waits for its epoch; at most one of each is under way. [committer] answers it. */
+struct milestone {
+	_Atomic uint64_t serial; /* set by the loop thread once the inputs are placed; 0: none */
+	uint64_t token;
+	uint8_t colour;          /* barrier: what must be handled */
+	bool both;               /* barrier: messages of both colours, an earlier barrier was given up */
+};
+
+/* Outputs of one epoch on their way to the loop thread. */
+struct release {
+	struct release *next;
+	size_t count;
+	struct buf outputs[];
+};
+
+struct committer {
+	struct flow *flow;
+	enum committer_state state;
+	uint64_t epoch;           /* the next to be committed */
+	struct store_epoch *part; /* COMMITTER_WRITING */
+	uint64_t cut_us;          /* when the cut was asked for */
+	uint64_t synced_us;       /* durability=interval: when the journal was last synced */
+	bool unsynced;            /* something was appended since */
+	struct milestone barrier;
+	struct milestone clock;
+	struct buf answers;       /* of milestones, for the next release */
+	_Atomic bool waiting_for_space;
+
+	pthread_mutex_t release_mutex;
+	struct release *release_first; /* under release_mutex, in order */
+	struct release **release_last;
+	int release_fd;                /* eventfd: readable when there is one */
+
+	/* as of the last durable cut, for engine_status; under release_mutex */
+	struct counts counts;
+	uint64_t time_ms;
+};
+
+void committer_init(struct committer *committer, struct flow *flow, uint64_t epoch);
+void committer_finish(struct committer *committer);
+
+/* One step. False: nothing to do now; committer_idle_us says until when. */
+bool committer_step(struct committer *committer);
+uint64_t committer_idle_us(const struct committer *committer);
+
+/* True if everything that shards closed is durable and released, and none of them has anything open. */
+bool committer_settled(const struct committer *committer);
+
+/* Commits redo as an epoch of its own, and waits for it. Only while no thread runs yet. */
+bool committer_commit_now(struct committer *committer, struct buf *redo, struct error *error);
+
+/* [loop] Takes all releases; the caller frees each, with release_destroy. */
+struct release *committer_take(struct committer *committer);
+void release_destroy(struct release *release);
+
+/* [loop] Outputs that did not need an epoch. */
+void committer_release_now(struct committer *committer, struct buf *outputs);
+
+#endif

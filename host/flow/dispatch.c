@@ -1,0 +1,207 @@
+/* The one place where plugin code is entered: give up the hold, call, take the hold back. */
+#include <sched.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "flow/dead_letter.h"
+#include "flow/shard.h"
+#include "plugin/image.h"
+
+/* From here until hold_take the committer may cut on this shard's behalf (rule 21). */
+static void hold_give(struct shard *shard) {
+	atomic_store_explicit(&shard->hold, HOLD_PLUGIN, memory_order_release);
+}
+
+static void hold_take(struct shard *shard) {
+	int plugin = HOLD_PLUGIN;
+	while (!atomic_compare_exchange_weak_explicit(&shard->hold, &plugin, HOLD_RUN, memory_order_acquire,
+		memory_order_relaxed)) {
+		plugin = HOLD_PLUGIN;
+		sched_yield(); /* a cut takes microseconds */
+	}
+}
+
+int dispatch_route(struct shard *shard, const struct route *route, const sofun_record *record) {
+	struct invocation *invocation = shard->invocation;
+	hold_give(shard);
+	int result = route->router->route(&invocation->context, route->plugin_data, record);
+	hold_take(shard);
+	return result;
+}
+
+static int invoke(struct shard *shard, const struct binding *binding, struct instance *instance, const struct message *message,
+	uint32_t attempts) {
+	struct invocation *invocation = shard->invocation;
+	const struct view *view = shard->view;
+	sofun_message call = {
+		.size = sizeof call,
+		.attempt = attempts + 1,
+		.self = {.type = {(const uint8_t *)binding->name, strlen(binding->name)}, .id = {message->id.data, message->id.size}},
+		.type = {message->type.size > 0 ? message->type.data : NULL, message->type.size},
+		.payload = {message->payload.data, message->payload.size},
+	};
+	uint16_t caller = message->head->caller_type;
+	if (caller != 0 && caller < view->binding_count && view->bindings[caller].name != NULL) {
+		const char *name = view->bindings[caller].name;
+		call.caller.type = (sofun_bytes){(const uint8_t *)name, strlen(name)};
+		call.caller.id = (sofun_bytes){message->caller_id.data, message->caller_id.size};
+	}
+	invocation_begin(invocation, view, binding, instance, shard->epoch_time_ms);
+	hold_give(shard);
+	int result = binding->function->invoke(&invocation->context, binding->plugin_data, &call);
+	hold_take(shard);
+	return result;
+}
+
+static const struct message_route *route_of(const struct message *message) {
+	return (message->head->flags & MESSAGE_ROUTE) != 0 ? &message->route : NULL;
+}
+
+static void handled(struct shard *shard, const struct message *message) {
+	const struct message_head *head = message->head;
+	shard->counts.handled++;
+	shard->counts.colour[head->flags & MESSAGE_COLOUR]--;
+	if ((head->flags & MESSAGE_COUNTED) != 0)
+		shard->owed[head->type]--;
+	shard->epoch_messages++;
+}
+
+static void failure_text(struct invocation *invocation, int result) {
+	if (invocation->failure.size == 0)
+		buf_printf(&invocation->failure, "the function returned %d and gave no reason", result);
+}
+
+static void dead(struct shard *shard, const struct binding *binding, const struct message *message, uint32_t attempts) {
+	const struct view *view = shard->view;
+	struct dead_letter letter = {
+		.to = bytes_text(binding->name),
+		.id = message->id,
+		.code = bytes_text("function_failed"),
+		.reason = bytes_buf(&shard->invocation->failure),
+		.attempts = attempts,
+		.plugin = bytes_text(binding->image->name),
+		.version = bytes_text(binding->image->version),
+		.type = message->type,
+		.time_ms = shard->epoch_time_ms,
+		.payload = message->payload,
+	};
+	if (message->head->caller_type != 0) {
+		letter.from = bytes_text(view->bindings[message->head->caller_type].name);
+		letter.from_id = message->caller_id;
+	}
+	effects_dead(shard, &letter, route_of(message), ERROR_FUNCTION_FAILED);
+	handled(shard, message);
+}
+
+enum outcome { OUTCOME_DONE, OUTCOME_AGAIN, OUTCOME_STORE };
+
+/* Calls the function once and lets its effects happen, or makes a dead letter of a message that is out of attempts. */
+static enum outcome attempt(struct shard *shard, const struct binding *binding, struct instance *instance,
+	const struct message *message, uint32_t attempts, bool last) {
+	struct invocation *invocation = shard->invocation;
+	int result = invoke(shard, binding, instance, message, attempts);
+	shard_touch(shard); /* the epoch may have been cut while the function ran */
+	if (invocation->store_error.code != ERROR_NONE) {
+		flow_fail(shard->flow, &invocation->store_error);
+		return OUTCOME_STORE;
+	}
+	if (result == 0) {
+		struct cause cause = {.route = route_of(message), .colour = message->head->flags & MESSAGE_COLOUR};
+		effects_apply(shard, &cause);
+		handled(shard, message);
+		return OUTCOME_DONE;
+	}
+	failure_text(invocation, result);
+	shard->epoch_messages++;
+	if (!last && attempts + 1 < shard->flow->config->retry_attempts)
+		return OUTCOME_AGAIN;
+	dead(shard, binding, message, attempts + 1);
+	return OUTCOME_DONE;
+}
+
+static bool live_for(const struct binding *binding, const struct message_head *head) {
+	return binding->function != NULL && head->birth_epoch < binding->fence_epoch;
+}
+
+static struct instance *instance_of(struct shard *shard, const struct binding *binding, const struct message *message) {
+	struct error error;
+	struct flow *flow = shard->flow;
+	struct instance *instance = cache_get(&shard->cache, flow->store, message->head->hash, binding->number, message->id,
+		binding->value_count, binding->function->schema, store_applied(flow->store), &error);
+	if (instance == NULL)
+		flow_fail(flow, &error);
+	else
+		instance->flags |= INSTANCE_USED;
+	return instance;
+}
+
+static bool message_live(struct shard *shard, const struct binding *binding, const uint8_t *at, const struct message *message) {
+	struct instance *instance = instance_of(shard, binding, message);
+	if (instance == NULL)
+		return false;
+	if (instance->wait != NULL) {
+		retry_behind(shard, instance, at);
+		return true;
+	}
+	switch (attempt(shard, binding, instance, message, 0, false)) {
+	case OUTCOME_STORE:
+		return false;
+	case OUTCOME_AGAIN:
+		retry_begin(shard, instance, message);
+		break;
+	case OUTCOME_DONE:
+		break;
+	}
+	return true;
+}
+
+bool dispatch_message(struct shard *shard, const uint8_t *at) {
+	struct message message;
+	message_read(at, &message);
+	shard_touch(shard);
+	check(message.head->type < shard->view->binding_count);
+	const struct binding *binding = &shard->view->bindings[message.head->type];
+	if (!live_for(binding, message.head) || park_waits(shard, message.head->type)) {
+		park_message(shard, at);
+		return true;
+	}
+	return message_live(shard, binding, at, &message);
+}
+
+bool dispatch_parked(struct shard *shard, struct queue *park) {
+	struct error error;
+	bool failed = false;
+	const uint8_t *at = queue_peek(park, shard->flow->store, &failed, &error);
+	if (failed) {
+		flow_fail(shard->flow, &error);
+		return false;
+	}
+	struct message message;
+	message_read(at, &message);
+	shard_touch(shard);
+	return message_live(shard, &shard->view->bindings[message.head->type], at, &message);
+}
+
+bool dispatch_waiting(struct shard *shard, struct wait *wait) {
+	struct error error;
+	bool failed = false;
+	const uint8_t *at = queue_peek(&wait->queue, shard->flow->store, &failed, &error);
+	if (failed) {
+		flow_fail(shard->flow, &error);
+		return false;
+	}
+	struct message message;
+	message_read(at, &message);
+	shard_touch(shard);
+	const struct binding *binding = &shard->view->bindings[message.head->type];
+	const struct config *config = shard->flow->config;
+	bool last = wait->attempts > 0 && shard->epoch_time_ms - wait->first_failed_ms >= config->retry_block_ms_max;
+	enum outcome outcome = attempt(shard, binding, wait->instance, &message, wait->attempts, last);
+	if (outcome == OUTCOME_STORE)
+		return false;
+	if (outcome == OUTCOME_AGAIN)
+		retry_again(shard, wait);
+	else
+		retry_done(shard, wait);
+	return true;
+}

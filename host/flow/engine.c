@@ -1,0 +1,285 @@
+#include "flow/engine.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "flow/engine_inside.h"
+#include "flow/recover.h"
+
+/* Of limits.memory_bytes: what functions keep warm, and what may wait in memory before it is paged out. The rest is the
+ * store's (main.c). */
+enum { CACHE_SHARE_PERCENT = 40, QUEUE_SHARE_PERCENT = 10 };
+
+/* ---- life ---- */
+
+static void flow_init(struct flow *flow, const struct config *config, struct store *store,
+	const struct store_recovered *recovered) {
+	flow->config = config;
+	flow->store = store;
+	flow->shards_count = config->shards;
+	flow->incarnation = recovered->epoch + 1;
+	memcpy(&flow->hash_seed, recovered->store_id, sizeof flow->hash_seed);
+	flow->cache_bytes = (size_t)(config->memory_bytes / 100 * CACHE_SHARE_PERCENT / config->shards);
+	flow->queue_bytes = (size_t)(config->memory_bytes / 100 * QUEUE_SHARE_PERCENT / config->shards);
+	flow_clock_init(&flow->clock, config->test_clock, config->test_clock_ms, recovered->time_ms);
+	atomic_store(&flow->cut, recovered->epoch);
+	atomic_store(&flow->durable, recovered->epoch);
+	pthread_mutex_init(&flow->egress_mutex, NULL);
+	pthread_mutex_init(&flow->failure_mutex, NULL);
+}
+
+static void shards_create(struct flow *flow, uint64_t epoch) {
+	uint32_t count = flow->shards_count;
+	flow->shards = check_alloc(count, sizeof *flow->shards);
+	flow->channels = check_alloc((size_t)count * count, sizeof *flow->channels);
+	for (uint32_t i = 0; i < count; i++)
+		flow->shards[i] = shard_create(flow, i, epoch);
+	for (uint32_t to = 0; to < count; to++) {
+		for (uint32_t from = 0; from < count; from++)
+			queue_init(shard_channel(flow, from, to), queue_id(QUEUE_CHANNEL, flow->layout, (uint16_t)from, (uint16_t)to), 0,
+				&flow->shards[to]->queue_memory);
+	}
+}
+
+struct engine *engine_create(const struct config *config, struct store *store, const struct store_recovered *recovered,
+	struct error *error) {
+	check(config->shards >= 1 && config->shards <= SHARDS_MAX);
+	struct engine *engine = check_alloc(1, sizeof *engine);
+	struct flow *flow = &engine->flow;
+	flow_init(flow, config, store, recovered);
+	committer_init(&engine->committer, flow, recovered->epoch + 1);
+	engine->committer.time_ms = recovered->time_ms;
+	pthread_mutex_init(&engine->reading_mutex, NULL);
+	if (!recover_layout(flow, &engine->layout_changed, error) || !recover_numbers(flow, &engine->types, error)) {
+		engine_destroy(engine);
+		return NULL;
+	}
+	shards_create(flow, recovered->epoch + 1);
+	return engine;
+}
+
+void engine_start(struct engine *engine, struct view *view) {
+	struct flow *flow = &engine->flow;
+	struct error error;
+	engine->view = view;
+	atomic_store(&flow->view, view);
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		flow->shards[i]->view = view;
+		flow->shards[i]->parks_live = true;
+		atomic_store(&flow->shards[i]->view_generation, view->generation);
+	}
+	if (!recover_queues(flow, &engine->committer, engine->layout_changed, &error))
+		flow_fail(flow, &error);
+	for (uint32_t i = 0; i < flow->shards_count; i++)
+		flow->shards[i]->seal.counts = flow->shards[i]->counts;
+	engine->started = true;
+	if (!engine->threadless)
+		engine_threads_start(engine);
+}
+
+void engine_stop(struct engine *engine) {
+	if (!engine->started)
+		return;
+	engine->started = false;
+	if (!engine->threadless)
+		engine_threads_stop(engine);
+	engine_requests_refuse(engine);
+}
+
+static void views_destroy(struct engine *engine) {
+	while (engine->old_views != NULL) {
+		struct old_view *old = engine->old_views;
+		engine->old_views = old->next;
+		view_destroy(old->view);
+		free(old);
+	}
+	view_destroy(engine->view);
+}
+
+static void pendings_destroy(struct pending *pending) {
+	while (pending != NULL) {
+		struct pending *next = pending->next;
+		free(pending);
+		pending = next;
+	}
+}
+
+void engine_destroy(struct engine *engine) {
+	if (engine == NULL)
+		return;
+	struct flow *flow = &engine->flow;
+	check(!engine->started);
+	for (uint32_t i = 0; flow->shards != NULL && i < flow->shards_count; i++)
+		shard_destroy(flow->shards[i]);
+	for (size_t i = 0; flow->channels != NULL && i < (size_t)flow->shards_count * flow->shards_count; i++)
+		queue_finish(&flow->channels[i]);
+	free(flow->shards);
+	free(flow->channels);
+	committer_finish(&engine->committer);
+	views_destroy(engine);
+	pendings_destroy(engine->barriers);
+	pendings_destroy(engine->clocks);
+	engine_readings_done(engine);
+	free(engine);
+}
+
+/* ---- answers ---- */
+
+int engine_answer_fd(struct engine *engine) {
+	return engine->committer.release_fd;
+}
+
+static void outputs_answer(struct engine *engine, const struct buf *outputs,
+	void (*answer)(void *arg, const struct engine_answer *answer), void *arg) {
+	for (size_t at = 0; at < outputs->size;) {
+		struct output output;
+		memcpy(&output, outputs->data + at, sizeof output);
+		const uint8_t *payload = outputs->data + at + sizeof output;
+		struct engine_answer out = {
+			.token = output.token,
+			.code = (enum error_code)output.code,
+			.number = output.number,
+			.accepted = output.accepted,
+			.payload = bytes_of(payload, output.payload_size),
+			.type = bytes_of(payload + output.payload_size, output.type_size),
+		};
+		answer(arg, &out);
+		engine_milestone_answered(engine, output.token);
+		at += output.size;
+	}
+}
+
+void engine_take_answers(struct engine *engine, void (*answer)(void *arg, const struct engine_answer *answer), void *arg) {
+	struct release *release = committer_take(&engine->committer);
+	while (release != NULL) {
+		struct release *next = release->next;
+		for (size_t i = 0; i < release->count; i++)
+			outputs_answer(engine, &release->outputs[i], answer, arg);
+		release_destroy(release);
+		release = next;
+	}
+	engine_readings_done(engine);
+}
+
+bool engine_pressed(struct engine *engine) {
+	struct flow *flow = &engine->flow;
+	if (store_pressed(flow->store) || atomic_load(&engine->committer.waiting_for_space) || atomic_load(&flow->failed))
+		return true;
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		if (atomic_load_explicit(&flow->shards[i]->input_pending, memory_order_relaxed) > INPUT_PRESSED_BYTES)
+			return true;
+	}
+	return false;
+}
+
+/* ---- plugins ---- */
+
+uint64_t engine_adopted(struct engine *engine) {
+	uint64_t adopted = UINT64_MAX;
+	for (uint32_t i = 0; i < engine->flow.shards_count; i++) {
+		uint64_t generation = atomic_load_explicit(&engine->flow.shards[i]->view_generation, memory_order_acquire);
+		adopted = generation < adopted ? generation : adopted;
+	}
+	for (struct old_view **place = &engine->old_views; *place != NULL;) {
+		struct old_view *old = *place;
+		if (old->view->generation >= adopted) {
+			place = &old->next;
+			continue;
+		}
+		*place = old->next;
+		view_destroy(old->view);
+		free(old);
+	}
+	return adopted;
+}
+
+void engine_publish(struct engine *engine, struct view *view) {
+	check(view->generation > engine->view->generation);
+	struct old_view *old = check_alloc(1, sizeof *old);
+	*old = (struct old_view){.next = engine->old_views, .view = engine->view};
+	engine->old_views = old;
+	engine->view = view;
+	atomic_store_explicit(&engine->flow.view, view, memory_order_release);
+	for (uint32_t i = 0; i < engine->flow.shards_count; i++)
+		park_wake(&engine->flow.shards[i]->park);
+	engine_adopted(engine);
+}
+
+uint64_t engine_fence(struct engine *engine) {
+	return atomic_load(&engine->flow.cut) + 2; /* the open epochs are cut and cut + 1 */
+}
+
+/* An epoch that begins after every shard has adopted the view must be durable before `owed` can be believed. */
+static bool drain_settled(struct engine *engine, uint16_t type, uint64_t fence) {
+	struct flow *flow = &engine->flow;
+	if (engine_adopted(engine) < engine->view->generation)
+		return false;
+	if (engine->drain_fence[type] != fence) {
+		engine->drain_fence[type] = fence;
+		engine->drain_epoch[type] = atomic_load(&flow->cut) + 2;
+	}
+	if (atomic_load(&flow->durable) >= engine->drain_epoch[type])
+		return true;
+	atomic_store(&flow->shards[0]->wants, atomic_load(&flow->cut) + 1);
+	park_wake(&flow->committer_park);
+	return false;
+}
+
+void engine_waiting(struct engine *engine, uint16_t type, uint64_t before_epoch, struct engine_waiting *ret_waiting) {
+	check(type < TYPES_MAX);
+	int64_t owed = atomic_load_explicit(&engine->flow.owed[type], memory_order_relaxed);
+	bool settled = drain_settled(engine, type, before_epoch);
+	*ret_waiting = (struct engine_waiting){.messages = owed > 0 ? (uint64_t)owed : settled ? 0 : 1};
+	pthread_mutex_lock(&engine->committer.release_mutex);
+	ret_waiting->retrying = owed > 0 ? engine->committer.counts.retrying : 0;
+	pthread_mutex_unlock(&engine->committer.release_mutex);
+}
+
+uint16_t engine_next_type(struct engine *engine) {
+	check(engine->types + 1 < TYPES_MAX);
+	return ++engine->types;
+}
+
+/* ---- figures ---- */
+
+void engine_status(struct engine *engine, struct engine_status *ret_status) {
+	struct flow *flow = &engine->flow;
+	struct store_figures figures;
+	store_figures(flow->store, &figures);
+	pthread_mutex_lock(&engine->committer.release_mutex);
+	struct counts counts = engine->committer.counts;
+	uint64_t time_ms = engine->committer.time_ms;
+	pthread_mutex_unlock(&engine->committer.release_mutex);
+	*ret_status = (struct engine_status){
+		.epoch = atomic_load(&flow->durable),
+		.time_ms = time_ms,
+		.accepted = counts.born,
+		.handled = counts.handled,
+		.in_flight = counts.born - counts.handled,
+		.retried = counts.retried,
+		.dead = counts.dead,
+		.records = counts.records,
+		.replies_stale = counts.replies_stale,
+		.memory_bytes = figures.table_bytes + counts.cache_bytes,
+		.shards = flow->shards_count,
+		.failed = atomic_load(&flow->failed),
+		.waiting_for_space = atomic_load(&engine->committer.waiting_for_space),
+	};
+	for (uint32_t i = 0; i < flow->shards_count; i++)
+		ret_status->memory_bytes += atomic_load_explicit(&flow->shards[i]->queue_memory, memory_order_relaxed) +
+			atomic_load_explicit(&flow->shards[i]->input_bytes, memory_order_relaxed);
+	if (ret_status->failed) {
+		pthread_mutex_lock(&flow->failure_mutex);
+		ret_status->error = flow->failure;
+		pthread_mutex_unlock(&flow->failure_mutex);
+	}
+}
+
+uint64_t engine_parked(struct engine *engine, uint16_t type) {
+	check(type < TYPES_MAX);
+	return atomic_load_explicit(&engine->flow.parked[type], memory_order_relaxed);
+}
+
+uint64_t engine_time_ms(struct engine *engine) {
+	return flow_clock_update(&engine->flow.clock);
+}

@@ -1,0 +1,82 @@
+/* The engine's own parts. Private to host/flow: only engine*.c include this file. */
+#ifndef HOST_FLOW_ENGINE_INSIDE_H
+#define HOST_FLOW_ENGINE_INSIDE_H
+
+#include "flow/commit.h"
+
+/* A read for the reader thread, and on its way back. */
+struct reading {
+	struct reading *next;
+	void (*run)(void *arg, struct store *store);
+	void (*done)(void *arg);
+	void *arg;
+	uint64_t epoch; /* what was durable when it was asked */
+};
+
+struct readings {
+	struct reading *first;
+	struct reading **last;
+};
+
+/* A barrier or clock move that is not placed yet. */
+struct pending {
+	struct pending *next;
+	uint64_t token;
+	bool relative;
+	uint64_t ms;
+};
+
+struct old_view {
+	struct old_view *next;
+	struct view *view;
+};
+
+struct engine {
+	struct flow flow;
+	struct committer committer;
+	uint16_t types; /* highest number given */
+	bool layout_changed;
+	bool threadless; /* the simulation steps the parts itself */
+
+	/* [loop] */
+	struct view *view;
+	struct old_view *old_views;
+	uint8_t colour;
+	uint64_t serial;            /* of the last barrier or clock move */
+	uint64_t barrier_token;     /* under way; 0: none */
+	uint64_t clock_token;
+	struct pending *barriers;   /* waiting for their turn */
+	struct pending *clocks;
+	uint64_t drain_fence[TYPES_MAX]; /* for which drain_epoch counts */
+	uint64_t drain_epoch[TYPES_MAX]; /* once it is durable, `owed` speaks of the time after adoption */
+
+	bool started;
+	_Atomic bool ending;
+	pthread_t committer_thread;
+	pthread_t applier_thread;
+	pthread_t reader_thread;
+	struct park reader_park;
+	pthread_mutex_t reading_mutex;
+	struct readings asked; /* under reading_mutex */
+	struct readings read;  /* under reading_mutex */
+};
+
+/* engine_threads.c */
+void engine_threads_start(struct engine *engine);
+void engine_threads_stop(struct engine *engine);
+
+/* engine_requests.c: answers what was never taken from the inputs, with ERROR_STOPPING. */
+void engine_requests_refuse(struct engine *engine);
+
+/* engine_milestones.c: an answer went out; the next barrier or clock move may be placed. */
+void engine_milestone_answered(struct engine *engine, uint64_t token);
+
+/* Places an input of `size` bytes in all at shard `to`: fill it, then input_submit. */
+struct input *input_reserve(struct engine *engine, uint32_t to, enum input_kind kind, size_t body);
+void input_submit(struct engine *engine, uint32_t to, struct input *input);
+
+/* Runs the done() of finished reads. */
+void engine_readings_done(struct engine *engine);
+void *engine_reader_main(void *arg);
+
+#endif

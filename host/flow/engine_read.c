@@ -1,0 +1,73 @@
+/* Reads of what is durable, on a thread of their own: they may sort a table or wait for a disk. */
+#include <stdlib.h>
+#include <sys/eventfd.h>
+
+#include "base/check.h"
+#include "flow/engine_inside.h"
+
+enum { APPLIED_LOOK_US = 500 };
+
+static void readings_add(struct readings *readings, struct reading *reading) {
+	reading->next = NULL;
+	if (readings->first == NULL)
+		readings->last = &readings->first;
+	*readings->last = reading;
+	readings->last = &reading->next;
+}
+
+static struct reading *readings_take_all(struct engine *engine, struct readings *readings) {
+	pthread_mutex_lock(&engine->reading_mutex);
+	struct reading *first = readings->first;
+	readings->first = NULL;
+	pthread_mutex_unlock(&engine->reading_mutex);
+	return first;
+}
+
+void engine_read(struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg) {
+	struct reading *reading = check_alloc(1, sizeof *reading);
+	*reading = (struct reading){.run = run, .done = done, .arg = arg, .epoch = atomic_load(&engine->flow.durable)};
+	pthread_mutex_lock(&engine->reading_mutex);
+	readings_add(&engine->asked, reading);
+	pthread_mutex_unlock(&engine->reading_mutex);
+	park_wake(&engine->reader_park);
+}
+
+/* What was released before the question is in the tables before the answer is read. */
+static void applied_wait(struct engine *engine, uint64_t epoch) {
+	struct store *store = engine->flow.store;
+	while (store_applied(store) < epoch && !atomic_load(&engine->flow.failed) && !atomic_load(&engine->ending))
+		park_sleep(&engine->reader_park, APPLIED_LOOK_US);
+}
+
+void *engine_reader_main(void *arg) {
+	struct engine *engine = arg;
+	for (;;) {
+		struct reading *reading = readings_take_all(engine, &engine->asked);
+		if (reading == NULL) {
+			if (atomic_load(&engine->ending))
+				return NULL;
+			park_sleep(&engine->reader_park, UINT64_MAX);
+			continue;
+		}
+		while (reading != NULL) {
+			struct reading *next = reading->next;
+			applied_wait(engine, reading->epoch);
+			reading->run(reading->arg, engine->flow.store);
+			pthread_mutex_lock(&engine->reading_mutex);
+			readings_add(&engine->read, reading);
+			pthread_mutex_unlock(&engine->reading_mutex);
+			eventfd_write(engine->committer.release_fd, 1);
+			reading = next;
+		}
+	}
+}
+
+void engine_readings_done(struct engine *engine) {
+	struct reading *reading = readings_take_all(engine, &engine->read);
+	while (reading != NULL) {
+		struct reading *next = reading->next;
+		reading->done(reading->arg);
+		free(reading);
+		reading = next;
+	}
+}

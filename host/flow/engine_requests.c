@@ -1,0 +1,164 @@
+/* Requests on their way in: from the loop thread into the input queue of the shard that will take them. */
+#include "base/check.h"
+#include "base/hash.h"
+#include "flow/engine_inside.h"
+#include "state/key.h"
+
+enum { PRODUCER_NAME_BYTES_MAX = 200, INGRESS_NAME_BYTES_MAX = 63 }; /* with its prefix, a producer fits a key */
+
+struct input *input_reserve(struct engine *engine, uint32_t to, enum input_kind kind, size_t body) {
+	size_t size = (sizeof(struct input) + body + 7) & ~(size_t)7;
+	check(size <= UINT32_MAX);
+	struct input *input = (struct input *)(void *)queue_reserve(&engine->flow.shards[to]->input, (uint32_t)size);
+	*input = (struct input){.size = (uint32_t)size, .kind = (uint8_t)kind, .colour = engine->colour};
+	return input;
+}
+
+void input_submit(struct engine *engine, uint32_t to, struct input *input) {
+	struct shard *shard = engine->flow.shards[to];
+	atomic_fetch_add_explicit(&shard->input_pending, input->size, memory_order_relaxed);
+	queue_commit(&shard->input, input->size);
+	queue_publish(&shard->input);
+	park_wake(&shard->park);
+}
+
+static void refuse(struct engine *engine, uint64_t token, enum error_code code, const char *text) {
+	struct engine_answer answer = {.token = token, .code = code, .payload = bytes_text(text)};
+	struct buf outputs = {0};
+	output_put(&outputs, &answer);
+	committer_release_now(&engine->committer, &outputs);
+}
+
+static bool admitted(struct engine *engine, uint64_t token) {
+	if (atomic_load(&engine->flow.failed))
+		refuse(engine, token, ERROR_STORE_FAILED, "the store has failed; nothing is accepted any more");
+	else if (atomic_load(&engine->flow.stopping) || !engine->started)
+		refuse(engine, token, ERROR_STOPPING, "the host is not running");
+	else
+		return true;
+	return false;
+}
+
+void engine_ingest(struct engine *engine, uint64_t token, uint64_t session, struct bytes ingress, struct bytes producer,
+	uint64_t first, uint32_t count, struct bytes records) {
+	if (!admitted(engine, token))
+		return;
+	if (ingress.size == 0 || ingress.size > INGRESS_NAME_BYTES_MAX) {
+		refuse(engine, token, ERROR_UNKNOWN_INGRESS, "an ingress name has 1 to 63 bytes");
+		return;
+	}
+	if (producer.size == 0 || producer.size > PRODUCER_NAME_BYTES_MAX) {
+		refuse(engine, token, ERROR_BAD_REQUEST, "a producer name has 1 to 200 bytes");
+		return;
+	}
+	uint64_t hash = hash_mix(hash_bytes(engine->flow.hash_seed, ingress.data, ingress.size),
+		hash_bytes(engine->flow.hash_seed, producer.data, producer.size));
+	uint32_t to = message_shard((uint32_t)hash, engine->flow.shards_count);
+	struct input *input = input_reserve(engine, to, INPUT_INGEST, ingress.size + producer.size + records.size);
+	input->token = token;
+	input->session = session;
+	input->first = first;
+	input->count = count;
+	input->ingress_size = (uint16_t)ingress.size;
+	input->producer_size = (uint32_t)producer.size;
+	input->body_size = records.size;
+	uint8_t *at = (uint8_t *)(input + 1);
+	memcpy(at, ingress.data, ingress.size);
+	memcpy(at + ingress.size, producer.data, producer.size);
+	if (records.size > 0)
+		memcpy(at + ingress.size + producer.size, records.data, records.size);
+	input_submit(engine, to, input);
+}
+
+/* To a type that no plugin ever declared: the shard makes the dead letter. */
+static void unknown_submit(struct engine *engine, uint64_t token, const struct engine_message *message) {
+	struct stray stray = {
+		.to_size = (uint32_t)message->to.size,
+		.id_size = (uint32_t)message->id.size,
+		.type_size = (uint32_t)message->type.size,
+		.payload_size = (uint32_t)message->payload.size,
+	};
+	size_t body = sizeof stray + message->to.size + message->id.size + message->type.size + message->payload.size;
+	struct input *input = input_reserve(engine, 0, INPUT_UNKNOWN, body);
+	input->token = token;
+	uint8_t *at = (uint8_t *)(input + 1);
+	const struct bytes parts[] = {bytes_of(&stray, sizeof stray), message->to, message->id, message->type, message->payload};
+	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
+		if (parts[i].size > 0)
+			memcpy(at, parts[i].data, parts[i].size);
+		at += parts[i].size;
+	}
+	input_submit(engine, 0, input);
+}
+
+static void message_submit(struct engine *engine, uint64_t token, const struct engine_message *message, bool call) {
+	if (!admitted(engine, token))
+		return;
+	if (message->type.size > UINT8_MAX) {
+		refuse(engine, token, ERROR_TOO_LARGE, "the name of a payload's type has at most 255 bytes");
+		return;
+	}
+	struct flow *flow = &engine->flow;
+	uint16_t type = view_type(engine->view, message->to);
+	if (type == 0) {
+		unknown_submit(engine, token, message);
+		return;
+	}
+	struct message_route route = {.incarnation = flow->incarnation, .token = token};
+	struct message_parts parts = {
+		.head = {.type = type, .hash = flow_hash(flow, type, message->id)},
+		.route = call ? &route : NULL,
+		.id = message->id,
+		.type = message->type,
+		.payload = message->payload,
+	};
+	uint32_t size = message_measure(&parts);
+	uint32_t to = message_shard(parts.head.hash, flow->shards_count);
+	struct input *input = input_reserve(engine, to, INPUT_MESSAGE, size);
+	input->token = token;
+	message_put((uint8_t *)(input + 1), &parts);
+	input_submit(engine, to, input);
+}
+
+void engine_send(struct engine *engine, uint64_t token, const struct engine_message *message) {
+	message_submit(engine, token, message, false);
+}
+
+void engine_call(struct engine *engine, uint64_t token, const struct engine_message *message) {
+	message_submit(engine, token, message, true);
+}
+
+void engine_commit_rows(struct engine *engine, uint64_t token, const struct engine_row *rows, size_t count) {
+	if (!admitted(engine, token))
+		return;
+	struct buf redo = {0};
+	for (size_t i = 0; i < count; i++) {
+		if (rows[i].remove)
+			redo_remove(&redo, REDO_RUNTIME, rows[i].key);
+		else
+			redo_put(&redo, REDO_RUNTIME, rows[i].key, rows[i].value);
+	}
+	struct input *input = input_reserve(engine, 0, INPUT_ROWS, redo.size);
+	input->token = token;
+	input->body_size = redo.size;
+	if (redo.size > 0)
+		memcpy(input + 1, redo.data, redo.size);
+	input_submit(engine, 0, input);
+	buf_finish(&redo);
+}
+
+void engine_requests_refuse(struct engine *engine) {
+	struct flow *flow = &engine->flow;
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		struct queue *inputs = &flow->shards[i]->input;
+		struct error error;
+		bool failed = false;
+		const uint8_t *at;
+		while ((at = queue_peek(inputs, flow->store, &failed, &error)) != NULL) {
+			const struct input *input = (const struct input *)(const void *)at;
+			if (input->token != 0)
+				refuse(engine, input->token, ERROR_STOPPING, "the host is stopping");
+			queue_consume(inputs);
+		}
+	}
+}

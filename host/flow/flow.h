@@ -1,0 +1,122 @@
+/* What shards, committer and engine share. Private to host/flow: no other code includes this file.
+ *
+ * Who owns what:
+ *   a shard (shard.h)      whoever holds it: its thread, or the committer while that thread sleeps or is in a plugin
+ *   a channel              its tail the sending shard, its head the receiving one
+ *   an input queue         its tail the loop thread, its head the shard
+ *   a seal                 the shard until `sealed` names its epoch, then the committer
+ *   everything else below  as its line says */
+#ifndef HOST_FLOW_FLOW_H
+#define HOST_FLOW_FLOW_H
+
+#include <pthread.h>
+#include <stdatomic.h>
+
+#include "base/park.h"
+#include "config.h"
+#include "flow/engine.h"
+#include "flow/flow_clock.h"
+#include "flow/queue.h"
+#include "limits.h"
+
+struct shard;
+
+enum { EGRESSES_MAX = 1024, EGRESS_NAME_BYTES_MAX = 63 };
+
+/* An egress that was used; index = its number in this process. */
+struct egress {
+	char name[EGRESS_NAME_BYTES_MAX + 1];
+	size_t name_size;
+	uint64_t next; /* [committer] offset of the next record */
+};
+
+/* Counts of a shard since the start; a seal holds what they were at its cut. */
+struct counts {
+	uint64_t born;    /* messages that came to stand in mailboxes, or were taken from an input */
+	uint64_t handled; /* of these, consumed for good */
+	uint64_t retried;
+	uint64_t dead;
+	uint64_t records;
+	uint64_t replies_stale;
+	int64_t colour[2];       /* in flight, by colour */
+	uint64_t barrier_seen;   /* serial of the last barrier whose place in the input was passed */
+	uint64_t clock_seen;     /* the same for clock moves */
+	uint64_t due;            /* waits whose time has come but that were not tried yet */
+	uint64_t retrying;       /* addresses in backoff */
+	uint64_t cache_bytes;    /* memory of instances */
+};
+
+/* Where in a redo buffer the committer writes an egress offset. */
+struct egress_place {
+	uint32_t egress;
+	size_t place;
+};
+
+/* A shard's part of an epoch that is closed. */
+struct seal {
+	uint64_t epoch;
+	uint64_t time_ms;
+	struct buf redo;
+	struct buf outputs;      /* struct output, back to back */
+	struct buf places;       /* struct egress_place */
+	struct counts counts;
+	int64_t *owed;           /* by type number: counted messages in flight */
+	size_t owed_count;
+};
+
+/* What leaves once the epoch is durable. payload, then type, follow; the whole is 8-aligned. */
+struct output {
+	uint32_t size;
+	uint32_t code; /* enum error_code */
+	uint64_t token;
+	uint64_t number;
+	uint64_t accepted;
+	uint32_t payload_size;
+	uint32_t type_size;
+};
+
+void output_put(struct buf *outputs, const struct engine_answer *answer);
+
+struct flow {
+	const struct config *config;
+	struct store *store;
+	uint32_t shards_count;
+	uint32_t layout;        /* rising with every change of the number of shards: part of queue ids */
+	uint64_t incarnation;   /* of this process, in reply routes */
+	uint64_t hash_seed;     /* of addresses; from the store id */
+	struct shard **shards;
+	struct queue *channels; /* [from * shards_count + to] */
+	struct flow_clock clock;
+	size_t cache_bytes;     /* a shard's budget for instances */
+	size_t queue_bytes;     /* a shard's budget for waiting messages in memory */
+
+	_Atomic(struct view *) view; /* [loop] publishes */
+	_Atomic uint64_t cut;        /* [committer] every shard is to close this epoch */
+	_Atomic uint64_t durable;    /* [committer] last released epoch */
+	_Atomic uint64_t dead_next;  /* number of the next dead letter */
+	_Atomic uint64_t wait_next;  /* serial of the next wait queue */
+	_Atomic bool stopping;       /* shards take nothing more */
+	_Atomic uint32_t restoring;  /* shards that still have messages of an older layout: inputs wait for them */
+	_Atomic uint64_t parked[TYPES_MAX];
+	_Atomic int64_t owed[TYPES_MAX]; /* [committer] as of the last durable cut */
+	struct park committer_park;
+
+	pthread_mutex_t egress_mutex;
+	struct egress egresses[EGRESSES_MAX]; /* append-only under egress_mutex */
+	_Atomic uint32_t egress_count;
+
+	pthread_mutex_t failure_mutex;
+	struct error failure; /* under failure_mutex; set once */
+	_Atomic bool failed;
+};
+
+/* Stops commits for good: the first reason counts. [any thread] */
+void flow_fail(struct flow *flow, const struct error *error);
+
+/* The egress's index, a new one if it was never used; -1 if there are EGRESSES_MAX already. [any thread] */
+int flow_egress(struct flow *flow, struct bytes name);
+
+/* The address hash of FORMAT.md. */
+uint32_t flow_hash(const struct flow *flow, uint16_t type, struct bytes id);
+
+#endif

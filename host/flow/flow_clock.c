@@ -1,0 +1,54 @@
+#include "flow/flow_clock.h"
+
+#include <time.h>
+
+uint64_t monotonic_us(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;
+}
+
+static uint64_t system_ms(void) {
+	struct timespec now;
+	clock_gettime(CLOCK_REALTIME, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+void flow_clock_init(struct flow_clock *clock, bool test, uint64_t test_ms, uint64_t last_ms) {
+	clock->test = test;
+	pthread_mutex_init(&clock->mutex, NULL);
+	uint64_t start = test ? test_ms : system_ms();
+	clock->base_ms = start > last_ms ? start : last_ms;
+	clock->base_mono_us = monotonic_us();
+	atomic_init(&clock->now_ms, clock->base_ms);
+}
+
+uint64_t flow_clock_update(struct flow_clock *clock) {
+	if (clock->test)
+		return flow_clock_now(clock);
+	pthread_mutex_lock(&clock->mutex);
+	uint64_t system = system_ms();
+	uint64_t mono_us = monotonic_us();
+	uint64_t now = atomic_load_explicit(&clock->now_ms, memory_order_relaxed);
+	if (system >= now) {
+		now = system;
+		clock->base_ms = now;
+		clock->base_mono_us = mono_us;
+	} else {
+		uint64_t half_ms = (mono_us - clock->base_mono_us) / 2000;
+		if (clock->base_ms + half_ms > now)
+			now = clock->base_ms + half_ms;
+	}
+	atomic_store_explicit(&clock->now_ms, now, memory_order_relaxed);
+	pthread_mutex_unlock(&clock->mutex);
+	return now;
+}
+
+uint64_t flow_clock_set(struct flow_clock *clock, uint64_t to_ms) {
+	pthread_mutex_lock(&clock->mutex);
+	if (to_ms > atomic_load_explicit(&clock->now_ms, memory_order_relaxed))
+		atomic_store_explicit(&clock->now_ms, to_ms, memory_order_relaxed);
+	uint64_t now = flow_clock_now(clock);
+	pthread_mutex_unlock(&clock->mutex);
+	return now;
+}

@@ -1,0 +1,294 @@
+#include "flow/instance.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "flow/instance_record.h"
+#include "state/key.h"
+
+enum {
+	CACHE_FIRST_SLOTS = 1024,
+	EVICT_LOOKS_MAX = 64, /* slots the hand passes for one insertion: bounded work, and more than one goes on average */
+};
+
+/* ---- values ---- */
+
+static uint8_t *slot_heap(const struct slot *slot) {
+	uint8_t *heap;
+	memcpy(&heap, slot->as.big.heap, sizeof heap);
+	return heap;
+}
+
+static void slot_heap_set(struct slot *slot, uint8_t *heap, bool cold) {
+	slot->as.big.cold = cold;
+	memcpy(slot->as.big.heap, &heap, sizeof heap);
+}
+
+struct bytes slot_bytes(const struct slot *slot) {
+	if (slot->size <= SLOT_INLINE_BYTES)
+		return bytes_of(slot->as.small, slot->size);
+	check(slot->as.big.cold == 0);
+	return bytes_of(slot_heap(slot), slot->size);
+}
+
+static void slot_set(struct slot *slot, struct bytes msgpack) {
+	bool was_big = slot->size > SLOT_INLINE_BYTES;
+	if (msgpack.size > SLOT_INLINE_BYTES) {
+		uint8_t *heap = was_big ? slot_heap(slot) : NULL;
+		if (heap == NULL || slot->size != msgpack.size) {
+			heap = realloc(heap, msgpack.size);
+			check_memory(heap);
+		}
+		memcpy(heap, msgpack.data, msgpack.size);
+		slot_heap_set(slot, heap, false);
+	} else {
+		if (was_big)
+			free(slot_heap(slot));
+		if (msgpack.size > 0)
+			memcpy(slot->as.small, msgpack.data, msgpack.size);
+	}
+	slot->size = (uint32_t)msgpack.size;
+}
+
+void instance_set(struct instance *instance, uint32_t number, struct bytes msgpack) {
+	check(number < instance->value_count);
+	uint64_t bit = UINT64_C(1) << number;
+	bool large = msgpack.size > VALUE_INLINE_BYTES;
+	if (large && instance->large == NULL)
+		instance->large = check_alloc(1, sizeof *instance->large);
+	if (instance->large != NULL && (large || (instance->large->rows & bit) != 0))
+		instance->large->dirty |= bit;
+	slot_set(&instance->slots[number], msgpack);
+}
+
+/* ---- redo ---- */
+
+static void large_redo(struct instance *instance, struct buf *redo) {
+	struct instance_large *large = instance->large;
+	for (uint32_t number = 0; number < instance->value_count && large->dirty != 0; number++) {
+		uint64_t bit = UINT64_C(1) << number;
+		if ((large->dirty & bit) == 0)
+			continue;
+		large->dirty &= ~bit;
+		struct key key = key_large_value(instance_id_bytes(instance), (uint8_t)number);
+		if (instance->slots[number].size > VALUE_INLINE_BYTES) {
+			redo_put(redo, instance->type, key_bytes(&key), slot_bytes(&instance->slots[number]));
+			large->rows |= bit;
+		} else {
+			redo_remove(redo, instance->type, key_bytes(&key));
+			large->rows &= ~bit;
+		}
+	}
+}
+
+static bool row_write(const struct instance *instance, struct buf *row) {
+	bool any = false;
+	struct instance_header header = {.schema = instance->schema};
+	buf_reset(row);
+	instance_header_put(row, &header);
+	for (uint32_t number = 0; number < instance->value_count; number++) {
+		const struct slot *slot = &instance->slots[number];
+		if (slot->size == 0)
+			continue;
+		any = true;
+		if (slot->size > VALUE_INLINE_BYTES)
+			instance_large_put(row, number, slot->size);
+		else
+			instance_value_put(row, number, slot_bytes(slot));
+	}
+	return any;
+}
+
+void instance_redo(struct instance *instance, struct buf *redo, struct buf *scratch) {
+	if (instance->large != NULL)
+		large_redo(instance, redo);
+	struct key key = key_instance(instance_id_bytes(instance));
+	if (row_write(instance, scratch)) {
+		redo_put(redo, instance->type, key_bytes(&key), bytes_buf(scratch));
+		instance->flags |= INSTANCE_ROW;
+	} else if ((instance->flags & INSTANCE_ROW) != 0) {
+		redo_remove(redo, instance->type, key_bytes(&key));
+		instance->flags &= (uint8_t)~INSTANCE_ROW;
+	}
+}
+
+/* ---- instances ---- */
+
+static struct instance *instance_create(uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count, uint32_t schema) {
+	struct instance *instance = check_alloc(1, sizeof *instance + value_count * sizeof(struct slot) + id.size);
+	instance->hash = hash;
+	instance->type = type;
+	instance->id_size = (uint8_t)id.size;
+	instance->value_count = (uint8_t)value_count;
+	instance->schema = schema;
+	memcpy(instance_id(instance), id.data, id.size);
+	return instance;
+}
+
+static void instance_destroy(struct instance *instance) {
+	for (uint32_t number = 0; number < instance->value_count; number++) {
+		if (instance->slots[number].size > SLOT_INLINE_BYTES)
+			free(slot_heap(&instance->slots[number]));
+	}
+	free(instance->large);
+	free(instance);
+}
+
+size_t instance_memory(const struct instance *instance) {
+	enum { MALLOC_HEAD_BYTES = 16 };
+	size_t memory = MALLOC_HEAD_BYTES + sizeof *instance + instance->value_count * sizeof(struct slot) + instance->id_size;
+	for (uint32_t number = 0; number < instance->value_count; number++) {
+		const struct slot *slot = &instance->slots[number];
+		if (slot->size > SLOT_INLINE_BYTES && slot->as.big.cold == 0)
+			memory += MALLOC_HEAD_BYTES + slot->size;
+	}
+	return memory;
+}
+
+/* ---- the cache ---- */
+
+void cache_init(struct cache *cache, size_t memory_max) {
+	*cache = (struct cache){.slot_count = CACHE_FIRST_SLOTS, .memory_max = memory_max};
+	cache->slots = check_alloc(cache->slot_count, sizeof *cache->slots);
+}
+
+void cache_finish(struct cache *cache) {
+	for (size_t i = 0; i < cache->slot_count; i++) {
+		if (cache->slots[i].instance != NULL)
+			instance_destroy(cache->slots[i].instance);
+	}
+	free(cache->slots);
+	buf_finish(&cache->row);
+}
+
+static size_t slot_home(const struct cache *cache, uint32_t hash) {
+	return (size_t)(hash * 0x9e3779b1u) & (cache->slot_count - 1);
+}
+
+struct instance *cache_find(struct cache *cache, uint32_t hash, uint16_t type, struct bytes id) {
+	size_t mask = cache->slot_count - 1;
+	for (size_t i = slot_home(cache, hash); cache->slots[i].instance != NULL; i = (i + 1) & mask) {
+		struct instance *instance = cache->slots[i].instance;
+		if (cache->slots[i].hash == hash && instance->type == type && instance->id_size == id.size &&
+			memcmp(instance_id(instance), id.data, id.size) == 0)
+			return instance;
+	}
+	return NULL;
+}
+
+static void slot_place(struct cache *cache, struct instance *instance) {
+	size_t mask = cache->slot_count - 1;
+	size_t i = slot_home(cache, instance->hash);
+	while (cache->slots[i].instance != NULL)
+		i = (i + 1) & mask;
+	cache->slots[i] = (struct cache_slot){.hash = instance->hash, .instance = instance};
+}
+
+static void cache_double(struct cache *cache) {
+	struct cache_slot *old = cache->slots;
+	size_t old_count = cache->slot_count;
+	cache->slot_count *= 2;
+	cache->slots = check_alloc(cache->slot_count, sizeof *cache->slots);
+	cache->hand = 0;
+	for (size_t i = 0; i < old_count; i++) {
+		if (old[i].instance != NULL)
+			slot_place(cache, old[i].instance);
+	}
+	free(old);
+}
+
+/* Removes slot i and closes the gap, so that every probe still finds what follows. */
+static void slot_remove(struct cache *cache, size_t i) {
+	size_t mask = cache->slot_count - 1;
+	size_t hole = i;
+	for (size_t next = (i + 1) & mask; cache->slots[next].instance != NULL; next = (next + 1) & mask) {
+		size_t home = slot_home(cache, cache->slots[next].hash);
+		if (((next - home) & mask) >= ((next - hole) & mask)) {
+			cache->slots[hole] = cache->slots[next];
+			hole = next;
+		}
+	}
+	cache->slots[hole] = (struct cache_slot){0};
+	cache->used--;
+}
+
+static bool evictable(const struct instance *instance, uint64_t applied) {
+	return (instance->flags & INSTANCE_DIRTY) == 0 && instance->wait == NULL && instance->dirty_epoch <= applied;
+}
+
+static void cache_evict(struct cache *cache, uint64_t applied) {
+	size_t mask = cache->slot_count - 1;
+	for (int looks = 0; looks < EVICT_LOOKS_MAX && cache->memory > cache->memory_max; looks++) {
+		struct instance *instance = cache->slots[cache->hand].instance;
+		if (instance == NULL || !evictable(instance, applied)) {
+			cache->hand = (cache->hand + 1) & mask;
+		} else if ((instance->flags & INSTANCE_USED) != 0) {
+			instance->flags &= (uint8_t)~INSTANCE_USED;
+			cache->hand = (cache->hand + 1) & mask;
+		} else {
+			cache->memory -= instance_memory(instance);
+			slot_remove(cache, cache->hand); /* the hand stays: another may have moved here */
+			instance_destroy(instance);
+		}
+	}
+}
+
+/* Fills a new instance from its row. The highest number in the row may exceed what the live version declares. */
+static struct instance *instance_load(struct bytes row, uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count,
+	struct error *error) {
+	struct instance_header header;
+	struct instance_value value;
+	struct bytes rest = row;
+	if (!instance_header_take(&rest, &header))
+		goto malformed;
+	for (struct bytes at = rest; at.size > 0;) {
+		if (!instance_value_take(&at, &value))
+			goto malformed;
+		if (value.number >= value_count)
+			value_count = value.number + 1;
+	}
+	struct instance *instance = instance_create(hash, type, id, value_count, (uint32_t)header.schema);
+	instance->flags = INSTANCE_ROW;
+	while (rest.size > 0 && instance_value_take(&rest, &value)) {
+		struct slot *slot = &instance->slots[value.number];
+		if (!value.large) {
+			slot_set(slot, value.msgpack);
+			continue;
+		}
+		if (instance->large == NULL)
+			instance->large = check_alloc(1, sizeof *instance->large);
+		instance->large->rows |= UINT64_C(1) << value.number;
+		slot->size = (uint32_t)value.size;
+		slot_heap_set(slot, NULL, true);
+	}
+	return instance;
+malformed:
+	error_set(error, ERROR_STORE_FAILED, "the row of an instance of type %u is malformed: run sofund --verify", type);
+	return NULL;
+}
+
+struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
+	uint32_t value_count, uint32_t schema, uint64_t applied, struct error *error) {
+	struct instance *instance = cache_find(cache, hash, type, id);
+	if (instance != NULL)
+		return instance;
+	struct key key = key_instance(id);
+	buf_reset(&cache->row);
+	int found = store_get(store, type, key_bytes(&key), &cache->row, error);
+	if (found < 0)
+		return NULL;
+	if (found == 0)
+		instance = instance_create(hash, type, id, value_count, schema);
+	else
+		instance = instance_load(bytes_buf(&cache->row), hash, type, id, value_count, error);
+	if (instance == NULL)
+		return NULL;
+	if (cache->memory > cache->memory_max)
+		cache_evict(cache, applied);
+	if ((cache->used + 1) * 4 > cache->slot_count * 3)
+		cache_double(cache);
+	slot_place(cache, instance);
+	cache->used++;
+	cache->memory += instance_memory(instance);
+	return instance;
+}

@@ -1,0 +1,112 @@
+/* Instances in memory: a shard's cache of function state. Belongs to whoever holds the shard. */
+#ifndef HOST_FLOW_INSTANCE_H
+#define HOST_FLOW_INSTANCE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "base/error.h"
+#include "state/store.h"
+
+/* A value's MessagePack: up to 12 bytes in place, more on the heap. size 0: unset. */
+enum { SLOT_INLINE_BYTES = 12 };
+struct slot {
+	uint32_t size;
+	union {
+		uint8_t small[SLOT_INLINE_BYTES];
+		struct {
+			uint32_t cold; /* 1: a large value that was not read yet; heap is NULL */
+			uint8_t heap[sizeof(void *)]; /* a pointer, unaligned */
+		} big;
+	} as;
+};
+_Static_assert(sizeof(struct slot) == 16, "a warm instance stays small");
+
+struct wait; /* shard.h */
+
+/* Which values have a row of their own, and which of those rows must be written at the next cut. */
+struct instance_large {
+	uint64_t rows;
+	uint64_t dirty;
+};
+
+enum instance_flag {
+	INSTANCE_DIRTY = 1,   /* in the shard's dirty list */
+	INSTANCE_ROW = 4,     /* its row exists in the store or is on its way there */
+	INSTANCE_USED = 8,    /* since the eviction hand last passed */
+};
+
+struct instance {
+	uint32_t hash;
+	uint16_t type;
+	uint8_t id_size;
+	uint8_t value_count;
+	uint64_t dirty_epoch; /* the last epoch whose redo holds it: it may leave once that is applied (rule 14) */
+	uint32_t schema;
+	uint8_t flags;
+	struct instance_large *large; /* NULL: no value is large */
+	struct wait *wait;            /* messages queue behind one in backoff; NULL: no */
+	struct slot slots[];          /* value_count, then the id */
+};
+
+static inline uint8_t *instance_id(const struct instance *instance) {
+	return (uint8_t *)(uintptr_t)(instance->slots + instance->value_count);
+}
+
+static inline struct bytes instance_id_bytes(const struct instance *instance) {
+	return bytes_of(instance_id(instance), instance->id_size);
+}
+
+/* The value as it is in memory. REQUIRES: not cold. */
+struct bytes slot_bytes(const struct slot *slot);
+static inline bool slot_cold(const struct slot *slot) {
+	return slot->size > SLOT_INLINE_BYTES && slot->as.big.cold != 0;
+}
+
+/* Replaces a value ({NULL, 0} unsets it). Marks what its row needs; the caller marks the instance dirty. */
+void instance_set(struct instance *instance, uint32_t number, struct bytes msgpack);
+
+/* Appends the instance's redo: its row and the large values that changed. Clears what it marked. */
+void instance_redo(struct instance *instance, struct buf *redo, struct buf *scratch);
+
+/* Bytes of memory it takes. */
+size_t instance_memory(const struct instance *instance);
+
+struct cache_slot {
+	uint32_t hash;
+	uint32_t filled;
+	struct instance *instance;
+};
+
+struct cache {
+	struct cache_slot *slots;
+	size_t slot_count; /* power of two */
+	size_t used;
+	size_t hand;       /* of the eviction clock */
+	size_t memory;     /* of the instances */
+	size_t memory_max;
+	struct buf row;    /* scratch for reading */
+};
+
+void cache_init(struct cache *cache, size_t memory_max);
+void cache_finish(struct cache *cache);
+
+/* NULL if it is not in memory. */
+struct instance *cache_find(struct cache *cache, uint32_t hash, uint16_t type, struct bytes id);
+
+static inline void cache_prefetch(const struct cache *cache, uint32_t hash) {
+	__builtin_prefetch(&cache->slots[(size_t)(hash * 0x9e3779b1u) & (cache->slot_count - 1)]);
+}
+
+/* Finds it or reads it from the store; a new one if it is nowhere. NULL: the store failed. Evicts others first if the
+ * memory is spent; `applied` as of store_applied. */
+struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
+	uint32_t value_count, uint32_t schema, uint64_t applied, struct error *error);
+
+/* After a set: the instance's memory changed by `delta`. */
+static inline void cache_account(struct cache *cache, size_t before, size_t after) {
+	cache->memory += after - before;
+}
+
+#endif

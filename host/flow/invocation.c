@@ -1,0 +1,59 @@
+#include "flow/invocation.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "wire/pack.h"
+
+struct invocation *invocation_create(struct flow *flow) {
+	struct invocation *invocation = check_alloc(1, sizeof *invocation);
+	invocation->context.host = host_api_table();
+	invocation->flow = flow;
+	return invocation;
+}
+
+void invocation_destroy(struct invocation *invocation) {
+	if (invocation == NULL)
+		return;
+	for (int i = 0; i < VALUES_MAX; i++) {
+		buf_finish(&invocation->values[i]);
+		buf_finish(&invocation->cold[i]);
+	}
+	for (int i = 0; i < INVOCATION_BUFS_MAX; i++)
+		free(invocation->bufs[i].data);
+	buf_finish(&invocation->sends);
+	buf_finish(&invocation->strays);
+	buf_finish(&invocation->emits);
+	buf_finish(&invocation->reply);
+	buf_finish(&invocation->reply_type);
+	buf_finish(&invocation->failure);
+	free(invocation);
+}
+
+void invocation_begin(struct invocation *invocation, const struct view *view, const struct binding *binding,
+	struct instance *instance, uint64_t time_ms) {
+	invocation->view = view;
+	invocation->binding = binding;
+	invocation->image = binding != NULL ? binding->image : NULL;
+	invocation->instance = instance;
+	invocation->time_ms = time_ms;
+	invocation->changed = 0;
+	invocation->cold_read = 0;
+	invocation->sends.size = 0;
+	invocation->send_count = 0;
+	invocation->strays.size = 0;
+	invocation->stray_count = 0;
+	invocation->emits.size = 0;
+	invocation->bytes = 0;
+	invocation->replied = false;
+	invocation->failure.size = 0;
+	invocation->buf_count = 0;
+}
+
+void egress_record_put(struct buf *record, uint64_t time_ms, struct bytes type, struct bytes id, struct bytes payload) {
+	pack_array(record, 4);
+	pack_uint(record, time_ms);
+	pack_str(record, type);
+	pack_bin(record, id);
+	pack_raw(record, payload);
+}

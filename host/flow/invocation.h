@@ -1,0 +1,75 @@
+/* One call into a plugin: what it may see, and what it asked for, kept apart from everything until it returns success
+ * (rule 24). Reused from call to call. Private to host/flow. */
+#ifndef HOST_FLOW_INVOCATION_H
+#define HOST_FLOW_INVOCATION_H
+
+#include "flow/flow.h"
+#include "flow/instance.h"
+#include "flow/message.h"
+#include "sofun/host.h"
+
+/* A plugin's names stand at fixed places, so the last resolution of a pointer is almost always right; the bytes are
+ * compared all the same. */
+enum { NAME_CACHE_SLOTS = 64 };
+struct name_cache {
+	const uint8_t *data;
+	uint32_t size;
+	uint32_t number;
+	uint64_t generation; /* of the view, for types */
+	char name[128];
+};
+
+/* A send to a type that no plugin ever declared: a dead letter if the invocation succeeds. The bytes follow. */
+struct stray {
+	uint32_t to_size;
+	uint32_t id_size;
+	uint32_t type_size;
+	uint32_t payload_size;
+};
+
+struct invocation {
+	sofun_context context; /* first: what the plugin holds */
+	struct flow *flow;
+	const struct view *view;
+	const struct binding *binding; /* NULL: a router runs */
+	const struct image *image;
+	struct instance *instance;
+	uint64_t time_ms;
+	struct error store_error; /* code set: the store could not be read; the process stops */
+
+	uint64_t changed; /* values that were set or cleared */
+	struct buf values[VALUES_MAX]; /* the new ones; size 0: cleared */
+	struct buf cold[VALUES_MAX];   /* large values read for this call */
+	uint64_t cold_read;
+
+	struct buf sends; /* messages; birth epoch and flags are filled in when they are born */
+	uint32_t send_count;
+	struct buf strays;
+	uint32_t stray_count;
+	struct buf emits; /* u32 egress index, u32 size, record */
+	size_t bytes;     /* of all effects, against INVOCATION_BYTES_MAX */
+	bool replied;
+	struct buf reply;
+	struct buf reply_type;
+	struct buf failure; /* the plugin's text */
+	sofun_buf bufs[INVOCATION_BUFS_MAX];
+	uint32_t buf_count;
+
+	struct name_cache type_names[NAME_CACHE_SLOTS];
+	struct name_cache egress_names[NAME_CACHE_SLOTS];
+};
+
+struct invocation *invocation_create(struct flow *flow);
+void invocation_destroy(struct invocation *invocation);
+
+/* Forgets the effects of the last call. */
+void invocation_begin(struct invocation *invocation, const struct view *view, const struct binding *binding,
+	struct instance *instance, uint64_t time_ms);
+
+/* The table that every image is given. The same for all. */
+const sofun_host *host_api_table(void);
+
+/* Appends an egress record: [time_ms, source type, source id, payload]. */
+void egress_record_put(struct buf *record, uint64_t time_ms, struct bytes type, struct bytes id, struct bytes payload);
+
+#endif

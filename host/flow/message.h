@@ -1,0 +1,81 @@
+/* A message as it stands in mailboxes and, byte for byte, in queue rows of the journal and of `runtime`.
+ *
+ *   message := head [route] id caller_id type payload pad
+ *   head    := struct message_head below, little-endian, 32 bytes
+ *   route   := incarnation:u64le token:u64le              if MESSAGE_ROUTE
+ *   pad     := zeros up to a multiple of 8; head.size counts all of it
+ *
+ * Attempts and due time of a message that failed stand in the head row of the queue in which it waits (queue.h). */
+#ifndef HOST_FLOW_MESSAGE_H
+#define HOST_FLOW_MESSAGE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+
+enum message_flag {
+	MESSAGE_COLOUR = 1,  /* which barrier it belongs to: inherited from its cause */
+	MESSAGE_COUNTED = 2, /* counted among the messages a draining version still owes */
+	MESSAGE_ROUTE = 4,   /* somebody waits for a reply */
+};
+
+struct message_head {
+	uint32_t size;
+	uint32_t hash; /* of the address: high bits choose the shard, all of it finds the instance */
+	uint64_t birth_epoch;
+	uint16_t type;        /* number of the target's function type */
+	uint16_t caller_type; /* 0: from outside */
+	uint8_t id_size;
+	uint8_t caller_id_size;
+	uint8_t type_size; /* of the payload's type name */
+	uint8_t flags;
+	uint32_t payload_size;
+	uint32_t reserved; /* 0 */
+};
+
+_Static_assert(sizeof(struct message_head) == 32, "the head is an on-disk format");
+
+struct message_route {
+	uint64_t incarnation; /* of the process that holds the caller's connection */
+	uint64_t token;
+};
+
+/* What to write; all views are copied. */
+struct message_parts {
+	struct message_head head; /* size, *_size and MESSAGE_ROUTE are filled in by message_size */
+	const struct message_route *route; /* NULL: none */
+	struct bytes id;
+	struct bytes caller_id;
+	struct bytes type;
+	struct bytes payload;
+};
+
+/* Fills in the sizes; returns head.size. */
+uint32_t message_measure(struct message_parts *parts);
+
+/* REQUIRES message_measure; `at` has head.size bytes. */
+void message_put(uint8_t *at, const struct message_parts *parts);
+
+/* A message taken apart: views into where it stands. */
+struct message {
+	const struct message_head *head;
+	struct message_route route; /* zero unless MESSAGE_ROUTE */
+	struct bytes id;
+	struct bytes caller_id;
+	struct bytes type;
+	struct bytes payload;
+};
+
+/* `at` is 8-aligned and holds a whole message (what we wrote ourselves). */
+void message_read(const uint8_t *at, struct message *ret_message);
+
+/* True if the run holds whole messages and nothing else; counts them. For rows read back from the store. */
+bool message_run_valid(struct bytes run, uint64_t *ret_count);
+
+/* Which shard owns an address. */
+static inline uint32_t message_shard(uint32_t hash, uint32_t shards) {
+	return (uint32_t)(((uint64_t)hash * shards) >> 32);
+}
+
+#endif

@@ -1,0 +1,248 @@
+/* Addresses that wait behind a message in backoff: a queue each, so that others pass and their own order holds. */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "flow/shard.h"
+#include "state/key.h"
+#include "wire/pack.h"
+
+/* ---- the heap, by due time ---- */
+
+static bool heap_less(const struct wait *a, const struct wait *b) {
+	return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : a->queue.id < b->queue.id;
+}
+
+static void heap_put(struct shard *shard, size_t index, struct wait *wait) {
+	shard->heap[index] = wait;
+	wait->heap_index = index;
+}
+
+static void heap_up(struct shard *shard, struct wait *wait) {
+	size_t index = wait->heap_index;
+	while (index > 0 && heap_less(wait, shard->heap[(index - 1) / 2])) {
+		heap_put(shard, index, shard->heap[(index - 1) / 2]);
+		index = (index - 1) / 2;
+	}
+	heap_put(shard, index, wait);
+}
+
+static void heap_down(struct shard *shard, struct wait *wait) {
+	size_t index = wait->heap_index;
+	for (;;) {
+		size_t child = index * 2 + 1;
+		if (child >= shard->heap_count)
+			break;
+		if (child + 1 < shard->heap_count && heap_less(shard->heap[child + 1], shard->heap[child]))
+			child++;
+		if (!heap_less(shard->heap[child], wait))
+			break;
+		heap_put(shard, index, shard->heap[child]);
+		index = child;
+	}
+	heap_put(shard, index, wait);
+}
+
+static void heap_add(struct shard *shard, struct wait *wait) {
+	if (shard->heap_count == shard->heap_capacity) {
+		shard->heap_capacity = shard->heap_capacity == 0 ? 16 : shard->heap_capacity * 2;
+		shard->heap = realloc(shard->heap, shard->heap_capacity * sizeof(struct wait *));
+		check_memory(shard->heap);
+	}
+	wait->heap_index = shard->heap_count++;
+	heap_up(shard, wait);
+}
+
+static void heap_remove(struct shard *shard, struct wait *wait) {
+	struct wait *last = shard->heap[--shard->heap_count];
+	if (last == wait)
+		return;
+	last->heap_index = wait->heap_index;
+	heap_up(shard, last);
+	heap_down(shard, last);
+}
+
+/* ---- waits ---- */
+
+static void wait_touch(struct shard *shard, struct wait *wait) {
+	if (wait->dirty)
+		return;
+	wait->dirty = true;
+	if (shard->waits_dirty_count == shard->waits_dirty_capacity) {
+		shard->waits_dirty_capacity = shard->waits_dirty_capacity == 0 ? 16 : shard->waits_dirty_capacity * 2;
+		shard->waits_dirty = realloc(shard->waits_dirty, shard->waits_dirty_capacity * sizeof(struct wait *));
+		check_memory(shard->waits_dirty);
+	}
+	shard->waits_dirty[shard->waits_dirty_count++] = wait;
+}
+
+static void wait_append(struct shard *shard, struct wait *wait, const uint8_t *at) {
+	const struct message_head *head = (const struct message_head *)(const void *)at;
+	memcpy(queue_reserve(&wait->queue, head->size), head, head->size);
+	queue_commit(&wait->queue, head->size);
+	queue_publish(&wait->queue);
+	shard->epoch_bytes += head->size;
+	wait_touch(shard, wait);
+}
+
+static uint64_t backoff_ms(const struct config *config, uint32_t attempts) {
+	uint64_t wait_ms = config->retry_backoff_ms;
+	for (uint32_t i = 1; i < attempts && wait_ms < config->retry_backoff_ms_max; i++)
+		wait_ms *= config->retry_factor;
+	return wait_ms < config->retry_backoff_ms_max ? wait_ms : config->retry_backoff_ms_max;
+}
+
+/* Beyond the limit nobody waits: the message is tried again at the next turn. */
+static uint64_t due_after(const struct shard *shard, uint32_t attempts) {
+	if (shard->heap_count >= RETRY_ADDRESSES_MAX)
+		return shard->epoch_time_ms;
+	return shard->epoch_time_ms + backoff_ms(shard->flow->config, attempts);
+}
+
+static struct wait *wait_create(struct shard *shard, struct instance *instance, uint64_t queue) {
+	struct wait *wait = check_alloc(1, sizeof *wait);
+	queue_init(&wait->queue, queue, 0, &shard->queue_memory);
+	wait->instance = instance;
+	instance->wait = wait;
+	return wait;
+}
+
+void retry_begin(struct shard *shard, struct instance *instance, const struct message *message) {
+	struct wait *wait = wait_create(shard, instance, queue_wait_id(atomic_fetch_add(&shard->flow->wait_next, 1)));
+	wait->attempts = 1;
+	wait->first_failed_ms = shard->epoch_time_ms;
+	wait->due_ms = due_after(shard, 1);
+	heap_add(shard, wait);
+	wait_append(shard, wait, (const uint8_t *)message->head);
+	shard->counts.retried++;
+	shard->counts.retrying = shard->heap_count;
+}
+
+void retry_again(struct shard *shard, struct wait *wait) {
+	if (wait->attempts == 0)
+		wait->first_failed_ms = shard->epoch_time_ms;
+	wait->attempts++;
+	wait->due_ms = due_after(shard, wait->attempts);
+	heap_down(shard, wait);
+	heap_up(shard, wait);
+	wait_touch(shard, wait);
+	shard->counts.retried++;
+}
+
+static void wait_end(struct shard *shard, struct wait *wait) {
+	heap_remove(shard, wait);
+	wait->instance->wait = NULL;
+	wait->instance = NULL;
+	wait_touch(shard, wait); /* its rows go at the next cut, then it goes itself */
+	shard->counts.retrying = shard->heap_count;
+}
+
+void retry_done(struct shard *shard, struct wait *wait) {
+	queue_consume(&wait->queue);
+	wait->attempts = 0;
+	wait_touch(shard, wait);
+	if (queue_empty(&wait->queue)) {
+		wait_end(shard, wait);
+		return;
+	}
+	wait->due_ms = 0;
+	heap_up(shard, wait);
+}
+
+void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at) {
+	wait_append(shard, instance->wait, at);
+}
+
+/* Its type has no live version: it keeps its place until a view brings one. */
+static void wait_stall(struct shard *shard, struct wait *wait) {
+	wait->due_ms = UINT64_MAX;
+	heap_down(shard, wait);
+}
+
+void retry_view_changed(struct shard *shard) {
+	for (size_t i = 0; i < shard->heap_count; i++) {
+		if (shard->heap[i]->due_ms == UINT64_MAX)
+			shard->heap[i]->due_ms = 0;
+	}
+	for (size_t i = shard->heap_count; i > 0; i--)
+		heap_down(shard, shard->heap[i - 1]);
+}
+
+bool retry_step(struct shard *shard, int *budget) {
+	bool worked = false;
+	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
+	while (*budget > 0 && shard->heap_count > 0 && shard->heap[0]->due_ms <= now_ms && shard_epoch_open(shard)) {
+		if (!shard_binding_enters(shard, shard->heap[0]->instance->type)) {
+			wait_stall(shard, shard->heap[0]);
+			continue;
+		}
+		if (!dispatch_waiting(shard, shard->heap[0]))
+			return worked;
+		worked = true;
+		(*budget)--;
+	}
+	return worked;
+}
+
+uint64_t retry_due_ms(const struct shard *shard) {
+	return shard->heap_count > 0 ? shard->heap[0]->due_ms : UINT64_MAX;
+}
+
+/* ---- making it durable ---- */
+
+/* The value of a wait's head row: [kind, head, type, id, attempts, first_failed_ms, due_ms]. */
+static void wait_head_row(void *arg, uint64_t head, struct buf *ret_value) {
+	const struct wait *wait = arg;
+	pack_array(ret_value, 7);
+	pack_uint(ret_value, QUEUE_WAIT);
+	pack_uint(ret_value, head);
+	pack_uint(ret_value, wait->instance->type);
+	pack_bin(ret_value, instance_id_bytes(wait->instance));
+	pack_uint(ret_value, wait->attempts);
+	pack_uint(ret_value, wait->first_failed_ms);
+	pack_uint(ret_value, wait->due_ms == UINT64_MAX ? 0 : wait->due_ms);
+}
+
+static void wait_destroy(struct wait *wait) {
+	queue_finish(&wait->queue);
+	free(wait);
+}
+
+void retry_redo(struct shard *shard, struct buf *redo, uint64_t epoch) {
+	for (size_t i = 0; i < shard->waits_dirty_count; i++) {
+		struct wait *wait = shard->waits_dirty[i];
+		wait->dirty = false;
+		if (wait->instance == NULL) {
+			queue_drop_rows(&wait->queue, redo);
+			wait_destroy(wait);
+			continue;
+		}
+		struct queue_head_row row = {.always = true, .write = wait_head_row, .arg = wait};
+		queue_trim(&wait->queue, redo, &row);
+		queue_log(&wait->queue, epoch, redo);
+		if (atomic_load(&shard->queue_memory) > shard->flow->queue_bytes)
+			queue_page_out(&wait->queue, store_applied(shard->flow->store), epoch, shard->flow->queue_bytes, redo);
+	}
+	shard->waits_dirty_count = 0;
+}
+
+void retry_finish(struct shard *shard) {
+	for (size_t i = 0; i < shard->waits_dirty_count; i++) {
+		if (shard->waits_dirty[i]->instance == NULL)
+			wait_destroy(shard->waits_dirty[i]);
+	}
+	for (size_t i = 0; i < shard->heap_count; i++)
+		wait_destroy(shard->heap[i]);
+	free(shard->heap);
+	free(shard->waits_dirty);
+}
+
+struct wait *retry_restore(struct shard *shard, struct instance *instance, uint32_t attempts, uint64_t first_failed_ms,
+	uint64_t due_ms, uint64_t queue_id) {
+	struct wait *wait = wait_create(shard, instance, queue_id);
+	wait->attempts = attempts;
+	wait->first_failed_ms = first_failed_ms;
+	wait->due_ms = due_ms;
+	heap_add(shard, wait);
+	shard->counts.retrying = shard->heap_count;
+	return wait;
+}

@@ -1,0 +1,274 @@
+/* Ingress: records of a producer, routed on the shard of (ingress, producer). Position and messages are one effect
+ * (rule 25); dedupe is against what was accepted, the answer is what is durable (rule 9). */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "flow/dead_letter.h"
+#include "flow/shard.h"
+#include "plugin/image.h"
+#include "state/key.h"
+#include "wire/cursor.h"
+#include "wire/pack.h"
+
+/* Positions of a shard kept in memory; beyond it clean ones are read again from their rows. */
+enum { PRODUCERS_MAX = 16384 };
+
+/* ---- producers ---- */
+
+static struct bytes producer_ingress(const struct producer *producer) {
+	return bytes_of(producer->names, producer->ingress_size);
+}
+
+static struct bytes producer_name(const struct producer *producer) {
+	return bytes_of(producer->names + producer->ingress_size, producer->name_size);
+}
+
+static struct key producer_key(struct bytes ingress, struct bytes name) {
+	struct key key = key_of(KEY_PRODUCER);
+	key_u8(&key, (uint8_t)ingress.size);
+	key_append(&key, ingress);
+	key_append(&key, name);
+	return key;
+}
+
+static bool position_read(struct bytes row, uint64_t *ret_accepted) {
+	struct cursor cursor = cursor_of(row);
+	uint32_t count;
+	return cursor_read_array(&cursor, &count) && count >= 1 && cursor_read_uint(&cursor, ret_accepted);
+}
+
+static void producers_trim(struct shard *shard) {
+	uint64_t applied = store_applied(shard->flow->store);
+	for (size_t i = 0; i < PRODUCER_BUCKETS; i++) {
+		struct producer **place = &shard->producers[i];
+		while (*place != NULL) {
+			struct producer *producer = *place;
+			if (producer->dirty || producer->dirty_epoch > applied) {
+				place = &producer->next;
+				continue;
+			}
+			*place = producer->next;
+			free(producer);
+			shard->producer_count--;
+		}
+	}
+}
+
+static struct producer *producer_find(const struct shard *shard, uint64_t hash, struct bytes ingress, struct bytes name) {
+	struct producer *producer = shard->producers[hash % PRODUCER_BUCKETS];
+	while (producer != NULL && !(producer->hash == hash && bytes_equal(producer_ingress(producer), ingress) &&
+		bytes_equal(producer_name(producer), name)))
+		producer = producer->next;
+	return producer;
+}
+
+static struct producer *producer_get(struct shard *shard, struct bytes ingress, struct bytes name, struct error *error) {
+	uint64_t hash = hash_mix(hash_bytes(1, ingress.data, ingress.size), hash_bytes(2, name.data, name.size));
+	struct producer *producer = producer_find(shard, hash, ingress, name);
+	if (producer != NULL)
+		return producer;
+	struct key key = producer_key(ingress, name);
+	uint64_t accepted = 0;
+	buf_reset(&shard->scratch);
+	int found = store_get(shard->flow->store, REDO_RUNTIME, key_bytes(&key), &shard->scratch, error);
+	if (found < 0)
+		return NULL;
+	if (found == 1 && !position_read(bytes_buf(&shard->scratch), &accepted)) {
+		error_set(error, ERROR_STORE_FAILED, "the row of a producer is malformed: run sofund --verify");
+		return NULL;
+	}
+	if (shard->producer_count >= PRODUCERS_MAX)
+		producers_trim(shard);
+	producer = check_alloc(1, sizeof *producer + ingress.size + name.size);
+	producer->hash = hash;
+	producer->accepted = accepted;
+	producer->ingress_size = (uint16_t)ingress.size;
+	producer->name_size = (uint32_t)name.size;
+	memcpy(producer->names, ingress.data, ingress.size);
+	memcpy(producer->names + ingress.size, name.data, name.size);
+	producer->next = shard->producers[hash % PRODUCER_BUCKETS];
+	shard->producers[hash % PRODUCER_BUCKETS] = producer;
+	shard->producer_count++;
+	return producer;
+}
+
+static void producer_touch(struct shard *shard, struct producer *producer) {
+	if (producer->dirty)
+		return;
+	producer->dirty = true;
+	if (shard->producers_dirty_count == shard->producers_dirty_capacity) {
+		shard->producers_dirty_capacity = shard->producers_dirty_capacity == 0 ? 16 : shard->producers_dirty_capacity * 2;
+		shard->producers_dirty =
+			realloc(shard->producers_dirty, shard->producers_dirty_capacity * sizeof *shard->producers_dirty);
+		check_memory(shard->producers_dirty);
+	}
+	shard->producers_dirty[shard->producers_dirty_count++] = producer;
+}
+
+/* The value of a producer's row: [accepted, time_ms of the last change]. */
+void producers_redo(struct shard *shard, uint64_t epoch) {
+	for (size_t i = 0; i < shard->producers_dirty_count; i++) {
+		struct producer *producer = shard->producers_dirty[i];
+		struct key key = producer_key(producer_ingress(producer), producer_name(producer));
+		buf_reset(&shard->scratch);
+		pack_array(&shard->scratch, 2);
+		pack_uint(&shard->scratch, producer->accepted);
+		pack_uint(&shard->scratch, shard->epoch_time_ms);
+		redo_put(&shard->redo, REDO_RUNTIME, key_bytes(&key), bytes_buf(&shard->scratch));
+		producer->dirty = false;
+		producer->dirty_epoch = epoch;
+	}
+	shard->producers_dirty_count = 0;
+}
+
+void producers_finish(struct shard *shard) {
+	for (size_t i = 0; i < PRODUCER_BUCKETS; i++) {
+		while (shard->producers[i] != NULL) {
+			struct producer *producer = shard->producers[i];
+			shard->producers[i] = producer->next;
+			free(producer);
+		}
+	}
+	free(shard->producers_dirty);
+}
+
+/* ---- one record ---- */
+
+/* A line or JSON record comes as its text; a msgpack one as it stands. */
+static struct bytes record_data(enum record_format format, struct bytes object) {
+	struct cursor cursor = cursor_of(object);
+	struct bytes text;
+	if (format != FORMAT_MSGPACK && cursor_read_text_or_bin(&cursor, &text))
+		return text;
+	return object;
+}
+
+static void record_dead(struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object, uint32_t attempts,
+	const struct image *image) {
+	struct invocation *invocation = shard->invocation;
+	struct buf to = {0};
+	buf_printf(&to, "ingress/%.*s", (int)ingress.size, (const char *)ingress.data);
+	if (invocation->failure.size == 0)
+		buf_printf(&invocation->failure, "the router failed and gave no reason");
+	struct dead_letter letter = {
+		.to = bytes_buf(&to),
+		.id = producer,
+		.code = bytes_text("router_failed"),
+		.reason = bytes_buf(&invocation->failure),
+		.attempts = attempts,
+		.plugin = bytes_text(image->name),
+		.version = bytes_text(image->version),
+		.time_ms = shard->epoch_time_ms,
+		.payload = object,
+	};
+	effects_dead(shard, &letter, NULL, ERROR_FUNCTION_FAILED);
+	buf_finish(&to);
+}
+
+/* All routers of the ingress, all or none; the one that failed, NULL if none. */
+static const struct route *routers_enter(struct shard *shard, struct bytes ingress, sofun_record *record, struct bytes object) {
+	const struct view *view = shard->view;
+	invocation_begin(shard->invocation, view, NULL, NULL, shard->epoch_time_ms);
+	for (size_t i = 0; i < view->route_count; i++) {
+		const struct route *route = &view->routes[i];
+		if (!bytes_equal(bytes_text(route->ingress), ingress))
+			continue;
+		struct bytes data = record_data(route->format, object);
+		record->data = (sofun_bytes){data.data, data.size};
+		if (dispatch_route(shard, route, record) != 0)
+			return route;
+	}
+	return NULL;
+}
+
+static void record_route(struct shard *shard, const struct input *input, struct bytes ingress, struct bytes producer,
+	uint64_t sequence, struct bytes object) {
+	sofun_record record = {
+		.size = sizeof record,
+		.ingress = {ingress.data, ingress.size},
+		.producer = {producer.data, producer.size},
+		.sequence = sequence,
+	};
+	const struct route *failed = NULL;
+	uint32_t attempts = 0;
+	do {
+		failed = routers_enter(shard, ingress, &record, object);
+		attempts++;
+	} while (failed != NULL && attempts < shard->flow->config->retry_attempts);
+	shard_touch(shard); /* the epoch may have been cut while a router ran */
+	if (failed != NULL) {
+		record_dead(shard, ingress, producer, object, attempts, failed->image);
+		return;
+	}
+	struct cause cause = {.colour = input->colour};
+	effects_apply(shard, &cause);
+}
+
+/* ---- a batch ---- */
+
+static void ingest_answer(struct shard *shard, const struct input *input, enum error_code code, uint64_t durable, uint64_t accepted) {
+	struct engine_answer answer = {.token = input->token, .code = code, .number = durable, .accepted = accepted};
+	output_put(&shard->outputs, &answer);
+	shard->record_index = 0;
+	shard->record_offset = 0;
+}
+
+/* False if the batch is refused as a whole, and was answered. */
+static bool batch_admit(struct shard *shard, const struct input *input, struct bytes ingress, struct producer *producer) {
+	if (!view_ingress(shard->view, ingress)) {
+		ingest_answer(shard, input, ERROR_UNKNOWN_INGRESS, 0, 0);
+		return false;
+	}
+	if (input->count == 0) {
+		ingest_answer(shard, input, ERROR_NONE, producer->accepted, producer->accepted);
+		return false;
+	}
+	if (input->session < producer->session) {
+		ingest_answer(shard, input, ERROR_PRODUCER_BUSY, producer->accepted, producer->accepted);
+		return false;
+	}
+	if (input->first > producer->accepted + 1) {
+		ingest_answer(shard, input, ERROR_GAP, producer->accepted, producer->accepted);
+		return false;
+	}
+	producer->session = input->session;
+	return true;
+}
+
+bool route_ingest(struct shard *shard, const struct input *input, int *budget) {
+	const uint8_t *body = (const uint8_t *)(input + 1);
+	struct bytes ingress = bytes_of(body, input->ingress_size);
+	struct bytes name = bytes_of(body + input->ingress_size, input->producer_size);
+	struct bytes records = bytes_of(name.data + name.size, (size_t)input->body_size);
+	struct error error;
+	shard_touch(shard);
+	struct producer *producer = producer_get(shard, ingress, name, &error);
+	if (producer == NULL) {
+		flow_fail(shard->flow, &error);
+		return false;
+	}
+	if (shard->record_index == 0 && !batch_admit(shard, input, ingress, producer))
+		return true;
+	struct cursor cursor = {.at = records.data + shard->record_offset, .end = records.data + records.size};
+	while (shard->record_index < input->count) {
+		if (*budget <= 0 || !shard_epoch_open(shard))
+			return false;
+		struct bytes object;
+		check(cursor_take(&cursor, CURSOR_NESTING_MAX, &object) == CURSOR_GOOD);
+		uint64_t sequence = input->first + shard->record_index;
+		if (sequence > producer->accepted) {
+			record_route(shard, input, ingress, name, sequence, object);
+			producer->accepted = sequence;
+			producer_touch(shard, producer);
+			shard->counts.records++;
+			shard->epoch_messages++;
+			shard->epoch_bytes += 8;
+		}
+		shard->record_index++;
+		shard->record_offset = (size_t)(cursor.at - records.data);
+		(*budget)--;
+	}
+	ingest_answer(shard, input, ERROR_NONE, producer->accepted, producer->accepted);
+	return true;
+}

@@ -1,0 +1,325 @@
+#include "flow/shard.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "flow/dead_letter.h"
+
+enum {
+	STEP_MESSAGES = 64, /* a turn: long enough that its fixed costs vanish, short enough that a cut is not kept waiting */
+};
+
+struct queue *shard_channel(struct flow *flow, uint32_t from, uint32_t to) {
+	return &flow->channels[(size_t)from * flow->shards_count + to];
+}
+
+/* ---- life ---- */
+
+struct shard *shard_create(struct flow *flow, uint32_t index, uint64_t epoch) {
+	struct shard *shard = check_alloc(1, sizeof *shard);
+	shard->flow = flow;
+	shard->index = index;
+	atomic_init(&shard->hold, HOLD_IDLE);
+	shard->epoch = epoch;
+	atomic_init(&shard->sealed, epoch - 1);
+	queue_init(&shard->input, 0, 0, &shard->input_bytes);
+	cache_init(&shard->cache, flow->cache_bytes);
+	shard->invocation = invocation_create(flow);
+	return shard;
+}
+
+void shard_destroy(struct shard *shard) {
+	if (shard == NULL)
+		return;
+	queue_finish(&shard->input);
+	retry_finish(shard);
+	parks_finish(shard);
+	producers_finish(shard);
+	cache_finish(&shard->cache);
+	invocation_destroy(shard->invocation);
+	free(shard->dirty);
+	free(shard->restored);
+	free(shard->owed);
+	free(shard->seal.owed);
+	buf_finish(&shard->scratch);
+	buf_finish(&shard->redo);
+	buf_finish(&shard->outputs);
+	buf_finish(&shard->places);
+	buf_finish(&shard->seal.redo);
+	buf_finish(&shard->seal.outputs);
+	buf_finish(&shard->seal.places);
+	free(shard);
+}
+
+/* ---- the open epoch ---- */
+
+bool shard_epoch_open(const struct shard *shard) {
+	return shard->epoch_messages < EPOCH_MESSAGES_MAX && shard->epoch_bytes < EPOCH_BYTES_MAX &&
+		atomic_load_explicit(&shard->flow->cut, memory_order_relaxed) < shard->epoch &&
+		!atomic_load_explicit(&shard->flow->failed, memory_order_relaxed);
+}
+
+void shard_touch(struct shard *shard) {
+	if (shard->epoch_start_us != 0)
+		return;
+	shard->epoch_start_us = monotonic_us();
+	uint64_t now_ms = flow_clock_update(&shard->flow->clock);
+	if (now_ms > shard->epoch_time_ms)
+		shard->epoch_time_ms = now_ms;
+}
+
+bool shard_binding_live(const struct shard *shard, uint16_t type) {
+	const struct view *view = shard->view;
+	return type < view->binding_count && view->bindings[type].function != NULL &&
+		view->bindings[type].fence_epoch == UINT64_MAX;
+}
+
+bool shard_binding_enters(const struct shard *shard, uint16_t type) {
+	return type < shard->view->binding_count && shard->view->bindings[type].function != NULL;
+}
+
+/* ---- the steps of a turn, in order ---- */
+
+static bool step_view(struct shard *shard, int *budget) {
+	(void)budget;
+	const struct view *view = atomic_load_explicit(&shard->flow->view, memory_order_acquire);
+	if (view == shard->view)
+		return false;
+	shard->view = view;
+	shard->parks_live = true;
+	retry_view_changed(shard);
+	atomic_store_explicit(&shard->view_generation, view->generation, memory_order_release);
+	return true;
+}
+
+static bool step_cut(struct shard *shard, int *budget) {
+	(void)budget;
+	epoch_complete(shard);
+	if (atomic_load_explicit(&shard->flow->cut, memory_order_acquire) < shard->epoch || shard->recording != 0)
+		return false;
+	epoch_close(shard);
+	return true;
+}
+
+static bool step_retries(struct shard *shard, int *budget) {
+	return shard->heap_count > 0 && retry_step(shard, budget);
+}
+
+static bool step_parks(struct shard *shard, int *budget) {
+	return shard->parks_live && parks_step(shard, budget);
+}
+
+/* The next message of a channel that may be consumed in the open epoch. */
+static const uint8_t *channel_peek(struct shard *shard, struct queue *channel, uint32_t source) {
+	struct error error;
+	bool failed = false;
+	const uint8_t *at = queue_peek(channel, shard->flow->store, &failed, &error);
+	if (failed)
+		flow_fail(shard->flow, &error);
+	if (at == NULL || source == shard->index)
+		return at;
+	if (channel->head.number >= queue_limit(channel, shard->epoch))
+		return NULL; /* sent behind a mark that this shard has not reached yet */
+	if ((shard->recording & UINT64_C(1) << source) != 0 && channel->head.number >= channel->logged.number) {
+		epoch_record(shard, source);
+		at = queue_peek(channel, shard->flow->store, &failed, &error);
+	}
+	return at;
+}
+
+static bool channel_step(struct shard *shard, uint32_t source, int *budget) {
+	struct queue *channel = shard_channel(shard->flow, source, shard->index);
+	bool worked = false;
+	for (int left = STEP_MESSAGES; left > 0 && shard_epoch_open(shard); left--) {
+		const uint8_t *at = channel_peek(shard, channel, source);
+		if (at == NULL)
+			break;
+		const struct message_head *head = (const struct message_head *)(const void *)at;
+		if (head->type >= shard->view->binding_count) /* declared after the adopted view */
+			break;
+		if (!dispatch_message(shard, at))
+			break;
+		queue_consume(channel);
+		worked = true;
+		(*budget)--;
+	}
+	return worked;
+}
+
+static bool step_channels(struct shard *shard, int *budget) {
+	bool worked = false;
+	for (uint32_t source = 0; source < shard->flow->shards_count; source++)
+		worked |= channel_step(shard, source, budget);
+	return worked;
+}
+
+static bool input_message(struct shard *shard, const struct input *input) {
+	uint8_t *at = (uint8_t *)(uintptr_t)(input + 1);
+	struct message_head *head = (struct message_head *)(void *)at;
+	if (head->type >= shard->view->binding_count)
+		return false;
+	shard_touch(shard);
+	effects_born(shard, head, input->colour);
+	bool called = (head->flags & MESSAGE_ROUTE) != 0;
+	if (!dispatch_message(shard, at))
+		return false;
+	if (!called) { /* only now: the epoch may have been cut while the function ran */
+		struct engine_answer answer = {.token = input->token, .number = shard->epoch};
+		output_put(&shard->outputs, &answer);
+	}
+	return true;
+}
+
+static void input_unknown(struct shard *shard, const struct input *input) {
+	struct stray stray;
+	const uint8_t *at = (const uint8_t *)(input + 1);
+	memcpy(&stray, at, sizeof stray);
+	at += sizeof stray;
+	shard_touch(shard);
+	struct dead_letter letter = {.code = bytes_text("unknown_type"), .time_ms = shard->epoch_time_ms};
+	letter.to = bytes_of(at, stray.to_size);
+	letter.id = bytes_of(letter.to.data + stray.to_size, stray.id_size);
+	letter.type = bytes_of(letter.id.data + stray.id_size, stray.type_size);
+	letter.payload = bytes_of(letter.type.data + stray.type_size, stray.payload_size);
+	letter.reason = bytes_text("no plugin ever declared this type");
+	struct message_route route = {.incarnation = shard->flow->incarnation, .token = input->token};
+	effects_dead(shard, &letter, &route, ERROR_UNKNOWN_TYPE);
+}
+
+static void input_rows(struct shard *shard, const struct input *input) {
+	shard_touch(shard);
+	buf_append(&shard->redo, input + 1, (size_t)input->body_size);
+	struct engine_answer answer = {.token = input->token, .number = shard->epoch};
+	output_put(&shard->outputs, &answer);
+}
+
+/* Takes the input at the head; false if it is not done yet. */
+static bool input_take(struct shard *shard, const struct input *input, int *budget) {
+	switch (input->kind) {
+	case INPUT_INGEST:
+		return route_ingest(shard, input, budget);
+	case INPUT_MESSAGE:
+		return input_message(shard, input);
+	case INPUT_UNKNOWN:
+		input_unknown(shard, input);
+		return true;
+	case INPUT_ROWS:
+		input_rows(shard, input);
+		return true;
+	case INPUT_BARRIER:
+		shard_touch(shard);
+		shard->counts.barrier_seen = input->first;
+		return true;
+	default:
+		check(input->kind == INPUT_CLOCK);
+		shard_touch(shard);
+		shard->epoch_time_ms = flow_clock_now(&shard->flow->clock);
+		shard->counts.clock_seen = input->first;
+		return true;
+	}
+}
+
+/* Accepted work first: inputs are taken while little waits in the mailboxes. */
+static uint64_t mailbox_messages(const struct shard *shard) {
+	uint64_t waiting = 0;
+	for (uint32_t source = 0; source < shard->flow->shards_count; source++) {
+		const struct queue *channel = &shard->flow->channels[(size_t)source * shard->flow->shards_count + shard->index];
+		if (source == shard->index)
+			waiting += channel->tail.number - channel->head.number;
+		else
+			waiting += queue_empty(channel) ? 0 : MAILBOX_BEFORE_INPUT_MAX / 64;
+	}
+	return waiting;
+}
+
+static bool step_input(struct shard *shard, int *budget) {
+	struct error error;
+	bool failed = false;
+	bool worked = false;
+	if (atomic_load_explicit(&shard->flow->stopping, memory_order_relaxed) ||
+		atomic_load_explicit(&shard->flow->restoring, memory_order_acquire) != 0)
+		return false;
+	while (*budget > 0 && shard_epoch_open(shard) && mailbox_messages(shard) < MAILBOX_BEFORE_INPUT_MAX) {
+		const uint8_t *at = queue_peek(&shard->input, shard->flow->store, &failed, &error);
+		if (at == NULL)
+			break;
+		int before = *budget;
+		bool done = input_take(shard, (const struct input *)(const void *)at, budget);
+		worked |= done || *budget < before;
+		if (!done)
+			break;
+		atomic_fetch_sub_explicit(&shard->input_pending, ((const struct input *)(const void *)at)->size, memory_order_relaxed);
+		queue_consume(&shard->input);
+		(*budget)--;
+	}
+	return worked;
+}
+
+/* The way of a message through a shard, in the order in which a turn takes it. */
+static const struct shard_turn {
+	const char *name;
+	bool (*step)(struct shard *shard, int *budget);
+} SHARD_STEPS[] = {
+	{"view: adopt what the registry published", step_view},
+	{"cut: close the epoch where the committer asks for it", step_cut},
+	{"retries: what failed and is due", step_retries},
+	{"parks: what waited for a version that now lives", step_parks},
+	{"channels: what shards sent to this one", step_channels},
+	{"input: records, messages and control from outside", step_input},
+};
+
+static void others_wake(struct shard *shard) {
+	struct flow *flow = shard->flow;
+	while (shard->touched != 0) {
+		uint32_t to = (uint32_t)__builtin_ctzll(shard->touched);
+		shard->touched &= shard->touched - 1;
+		queue_publish(shard_channel(flow, shard->index, to));
+		park_wake(&flow->shards[to]->park);
+	}
+}
+
+static void commit_want(struct shard *shard, bool worked) {
+	if (shard->epoch_start_us == 0)
+		return;
+	if (atomic_load_explicit(&shard->wants, memory_order_relaxed) == shard->epoch)
+		return;
+	if (!worked || !shard_epoch_open(shard) || monotonic_us() - shard->epoch_start_us >= EPOCH_US_MAX) {
+		atomic_store(&shard->wants, shard->epoch);
+		park_wake(&shard->flow->committer_park);
+	}
+}
+
+/* Producers of an older layout may now send on other channels: what they sent before is consumed first (recover.c). */
+static void restored_check(struct shard *shard) {
+	for (uint32_t source = 0; source < shard->flow->shards_count; source++) {
+		if (shard_channel(shard->flow, source, shard->index)->head.number < shard->restored[source])
+			return;
+	}
+	free(shard->restored);
+	shard->restored = NULL;
+	atomic_fetch_sub(&shard->flow->restoring, 1);
+	for (uint32_t i = 0; i < shard->flow->shards_count; i++)
+		park_wake(&shard->flow->shards[i]->park);
+}
+
+bool shard_step(struct shard *shard) {
+	bool worked = false;
+	for (size_t i = 0; i < sizeof SHARD_STEPS / sizeof *SHARD_STEPS; i++) {
+		int budget = STEP_MESSAGES; /* each its own, so that none starves another */
+		worked |= SHARD_STEPS[i].step(shard, &budget);
+	}
+	others_wake(shard);
+	if (shard->restored != NULL)
+		restored_check(shard);
+	commit_want(shard, worked);
+	atomic_store_explicit(&shard->stalled, !shard_epoch_open(shard), memory_order_relaxed);
+	return worked;
+}
+
+uint64_t shard_idle_us(struct shard *shard) {
+	uint64_t due_ms = retry_due_ms(shard);
+	if (due_ms == UINT64_MAX || shard->flow->clock.test)
+		return UINT64_MAX;
+	uint64_t now_ms = flow_clock_update(&shard->flow->clock);
+	return due_ms <= now_ms ? 1000 : (due_ms - now_ms) * 1000;
+}

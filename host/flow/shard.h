@@ -1,0 +1,229 @@
+/* A shard: one thread that owns a hash range of addresses. Private to host/flow.
+ *
+ * The way of a message inside a shard (shard.c, SHARD_STEPS): input → route → mailbox → dispatch → effects → close. Only the
+ * holder of a shard touches it. The holder is its thread, or the committer while the thread sleeps or is inside a
+ * plugin: then everything stands at a message boundary, because what the plugin asked for is still in the invocation. */
+#ifndef HOST_FLOW_SHARD_H
+#define HOST_FLOW_SHARD_H
+
+#include "flow/flow.h"
+#include "flow/instance.h"
+#include "flow/invocation.h"
+#include "flow/message.h"
+
+enum hold { HOLD_RUN, HOLD_PLUGIN, HOLD_IDLE, HOLD_CUT };
+
+/* What the loop thread hands in; the size comes first, so that it stands in a struct queue like a message. */
+enum input_kind { INPUT_INGEST = 1, INPUT_MESSAGE, INPUT_UNKNOWN, INPUT_ROWS, INPUT_BARRIER, INPUT_CLOCK };
+
+struct input {
+	uint32_t size;
+	uint8_t kind;
+	uint8_t colour;
+	uint16_t ingress_size;
+	uint64_t token;
+	uint64_t session;
+	uint64_t first; /* ingest: sequence number; barrier, clock: serial */
+	uint32_t count;
+	uint32_t producer_size;
+	uint64_t body_size;
+	/* ingest: ingress producer records; message: padding to 8, a message; rows: redo */
+};
+_Static_assert(sizeof(struct input) % 8 == 0, "a message behind an input stays aligned");
+
+/* An address that waits behind a message in backoff. */
+struct wait {
+	struct queue queue;
+	struct instance *instance;
+	uint32_t attempts;        /* of the message at the head */
+	uint64_t first_failed_ms;
+	uint64_t due_ms;
+	bool dirty;               /* in the shard's list */
+	size_t heap_index;
+};
+
+/* A producer's position; rows 'P'. */
+struct producer {
+	struct producer *next; /* in its bucket */
+	uint64_t hash;
+	uint64_t accepted;
+	uint64_t session;
+	uint64_t dirty_epoch;
+	bool dirty;
+	uint16_t ingress_size;
+	uint32_t name_size;
+	uint8_t names[]; /* ingress, then producer */
+};
+
+enum { PRODUCER_BUCKETS = 4096 };
+
+struct shard {
+	struct flow *flow;
+	uint32_t index;
+	_Atomic int hold; /* enum hold */
+	struct park park;
+	pthread_t thread;
+
+	const struct view *view;
+	_Atomic uint64_t view_generation; /* adopted; [any thread] reads */
+
+	struct queue input;           /* tail: loop thread */
+	_Atomic uint64_t input_bytes; /* memory of `input` */
+	_Atomic uint64_t input_pending; /* bytes in it not yet consumed */
+	uint32_t record_index;        /* within the ingest input at the head */
+	size_t record_offset;
+
+	_Atomic uint64_t queue_memory; /* of channels to this shard, parks and waits */
+	struct queue **parks;          /* by type number */
+	size_t park_count;
+	bool parks_live;               /* some park may have a live version now */
+
+	struct wait **heap; /* by due time */
+	size_t heap_count;
+	size_t heap_capacity;
+	struct wait **waits_dirty;
+	size_t waits_dirty_count;
+	size_t waits_dirty_capacity;
+
+	struct cache cache;
+	struct instance **dirty;
+	size_t dirty_count;
+	size_t dirty_capacity;
+	struct producer *producers[PRODUCER_BUCKETS];
+	size_t producer_count;
+	struct producer **producers_dirty;
+	size_t producers_dirty_count;
+	size_t producers_dirty_capacity;
+
+	struct invocation *invocation;
+	struct buf scratch;
+
+	/* the open epoch */
+	uint64_t epoch;
+	uint64_t epoch_time_ms;
+	uint64_t epoch_start_us;  /* 0: nothing happened in it yet */
+	uint64_t epoch_messages;
+	uint64_t epoch_bytes;
+	struct buf redo;
+	struct buf outputs;
+	struct buf places;
+	struct counts counts;
+	int64_t *owed; /* by type number */
+	size_t owed_count;
+	_Atomic uint64_t wants;  /* the epoch that should be cut now; [committer] reads */
+	_Atomic bool stalled;    /* the shard sleeps because its epoch is full: whoever closes it wakes it */
+	uint64_t *restored;      /* by source: channel numbers below it are of an older layout; NULL: none are left */
+	uint64_t touched; /* shards that were sent something since they were last woken */
+
+	/* the last closed one */
+	struct seal seal;
+	uint64_t recording;      /* channels whose mark of seal.epoch has not come yet, by source */
+	_Atomic uint64_t sealed; /* last complete epoch: the committer may take the seal */
+};
+
+/* ---- shard.c ---- */
+
+struct shard *shard_create(struct flow *flow, uint32_t index, uint64_t epoch);
+void shard_destroy(struct shard *shard);
+
+/* One turn: a bounded number of messages. False: there was nothing to do. */
+bool shard_step(struct shard *shard);
+
+/* When the shard wants to be stepped again without being woken, in microseconds from now; UINT64_MAX: never. */
+uint64_t shard_idle_us(struct shard *shard);
+
+struct queue *shard_channel(struct flow *flow, uint32_t from, uint32_t to);
+
+/* True while the open epoch may take another message. */
+bool shard_epoch_open(const struct shard *shard);
+
+/* Something happened in the open epoch: it has a time and must be committed. */
+void shard_touch(struct shard *shard);
+
+/* The type has a live version in the view that the shard has adopted, for messages born now. */
+bool shard_binding_live(const struct shard *shard, uint16_t type);
+
+/* It has a version that may be entered at all: a live or a draining one. */
+bool shard_binding_enters(const struct shard *shard, uint16_t type);
+
+/* ---- dispatch.c: the one place where plugin code is entered ---- */
+
+/* Takes a message that stands at the head of `from` to its instance. True: it is consumed (handled, parked, or it waits
+ * in a queue of its own now), and the caller goes past it. False: the store failed. attempts: failed ones so far. */
+bool dispatch_message(struct shard *shard, const uint8_t *at);
+
+/* The head of a wait, or of a park: the same, but it does not queue behind itself. */
+bool dispatch_waiting(struct shard *shard, struct wait *wait);
+bool dispatch_parked(struct shard *shard, struct queue *park);
+
+/* Enters a router for one record. Its text is in the invocation. */
+int dispatch_route(struct shard *shard, const struct route *route, const sofun_record *record);
+
+/* ---- effects.c ---- */
+
+struct cause {
+	const struct message_route *route; /* NULL: nobody waits */
+	uint8_t colour;
+};
+/* Everything the invocation asked for happens, in the open epoch. */
+void effects_apply(struct shard *shard, const struct cause *cause);
+
+/* A dead letter, and the failure to whoever waits. */
+struct dead_letter;
+void effects_dead(struct shard *shard, const struct dead_letter *letter, const struct message_route *route,
+	enum error_code code);
+
+/* A message comes to stand in the open epoch. */
+void effects_born(struct shard *shard, struct message_head *head, uint8_t colour);
+
+/* Marks an instance for the next cut. */
+void effects_dirty(struct shard *shard, struct instance *instance);
+
+/* ---- route.c ---- */
+
+/* Goes on with the ingest input at the head; true once it is done and answered. */
+bool route_ingest(struct shard *shard, const struct input *input, int *budget);
+void producers_redo(struct shard *shard, uint64_t epoch);
+void producers_finish(struct shard *shard);
+
+/* ---- retry.c ---- */
+
+/* The message failed: it waits, with everything for its address behind it. */
+void retry_begin(struct shard *shard, struct instance *instance, const struct message *message);
+/* The message at the head of a wait failed again. */
+void retry_again(struct shard *shard, struct wait *wait);
+/* The message at the head of a wait is done: the next one is tried at once; the wait ends with the last. */
+void retry_done(struct shard *shard, struct wait *wait);
+/* Puts a message behind those that wait for the same address. */
+void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at);
+/* Tries what is due; false if nothing was. */
+bool retry_step(struct shard *shard, int *budget);
+void retry_view_changed(struct shard *shard);     /* what stalled for want of a version may be tried again */
+uint64_t retry_due_ms(const struct shard *shard); /* of the next; UINT64_MAX: none */
+void retry_redo(struct shard *shard, struct buf *redo, uint64_t epoch);
+void retry_finish(struct shard *shard);
+/* Recovery: takes over a restored queue. */
+struct wait *retry_restore(struct shard *shard, struct instance *instance, uint32_t attempts, uint64_t first_failed_ms,
+	uint64_t due_ms, uint64_t queue_id);
+
+/* ---- parking.c ---- */
+
+/* Writes the head row of a channel or park: arg is its enum queue_kind. */
+void queue_head_row_plain(void *arg, uint64_t head, struct buf *ret_value);
+void park_message(struct shard *shard, const uint8_t *at);
+struct queue *park_of(struct shard *shard, uint16_t type); /* created if there is none */
+bool park_waits(const struct shard *shard, uint16_t type);  /* something is parked: later ones go behind */
+bool parks_step(struct shard *shard, int *budget);
+void parks_redo(struct shard *shard, struct buf *redo, uint64_t epoch);
+void parks_finish(struct shard *shard);
+
+/* ---- epoch.c ---- */
+
+/* Closes the open epoch at this message boundary: seals what happened, marks the outgoing channels. */
+void epoch_close(struct shard *shard);
+/* Takes in what the other shards sent before their marks; states `sealed` once all have come. */
+void epoch_complete(struct shard *shard);
+/* Before a message of a channel is consumed whose mark is still to come: it must be logged first. */
+void epoch_record(struct shard *shard, uint32_t source);
+
+#endif

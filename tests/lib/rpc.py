@@ -1,5 +1,6 @@
 """MessagePack-RPC over the host's data socket, as INTERFACE.md names it. One Rpc is one connection; one thread uses it."""
 
+import select
 import socket
 import time
 
@@ -61,10 +62,33 @@ class Rpc:
 		self.socket.close()
 
 	def raw(self, data):
+		"""Writes all of it, and reads meanwhile: a host does not read from a caller that does not read."""
+		view, end = memoryview(data), time.monotonic() + self.timeout
+		while view:
+			readable, writable, _ = select.select([self.socket], [self.socket], [], max(0.0, end - time.monotonic()))
+			if not readable and not writable:
+				raise TimeoutError("the host does not read")
+			try:
+				if readable:
+					self._receive()
+				if writable:
+					view = view[self.socket.send(view, socket.MSG_DONTWAIT):]
+			except BlockingIOError:
+				pass
+			except OSError as error:
+				raise Closed(f"send: {error}") from error
+
+	def _receive(self):
+		"""Feeds what has come. REQUIRES: the socket is readable, or its timeout is set."""
 		try:
-			self.socket.sendall(data)
+			data = self.socket.recv(1 << 18)
+		except socket.timeout as error:
+			raise TimeoutError("no frame from the host in time") from error
 		except OSError as error:
-			raise Closed(f"send: {error}") from error
+			raise Closed(f"receive: {error}") from error
+		if not data:
+			raise Closed("end of stream")
+		self.unpacker.feed(data)
 
 	def request(self, method, params):
 		"""Sends, does not wait; returns the number to give to answer()."""
@@ -87,17 +111,7 @@ class Rpc:
 			if left <= 0:
 				raise TimeoutError("no frame from the host in time")
 			self.socket.settimeout(left)
-			try:
-				data = self.socket.recv(1 << 18)
-			except socket.timeout as error:
-				raise TimeoutError("no frame from the host in time") from error
-			except OSError as error:
-				raise Closed(f"receive: {error}") from error
-			finally:
-				self.socket.settimeout(self.timeout)
-			if not data:
-				raise Closed("end of stream")
-			self.unpacker.feed(data)
+			self._receive()
 
 	def next_answer(self, deadline=None):
 		"""(number, error, result) of whichever answer comes next; notifications are kept aside."""

@@ -39,6 +39,9 @@ struct disk_file {
 /* The machine's own disk; one object, never freed. Makes no crash point of its own. */
 struct disk *disk_machine(void);
 
+/* Makes durable that the file or directory of this name is where it is (or is not). */
+int disk_sync_parent(struct disk *disk, const char *path);
+
 /* Whole file; -ENOENT and so on. */
 int disk_read_all(struct disk *disk, const char *path, struct buf *ret_content);
 

@@ -35,7 +35,7 @@ static int temporary_write(struct disk *disk, const char *path, struct bytes con
 	return result;
 }
 
-static int parent_sync(struct disk *disk, const char *path) {
+int disk_sync_parent(struct disk *disk, const char *path) {
 	char *parent = check_strdup(path);
 	char *slash = strrchr(parent, '/');
 	if (slash != NULL)
@@ -54,5 +54,5 @@ int disk_replace(struct disk *disk, const char *path, struct bytes content) {
 	if (result < 0)
 		disk->unlink(disk, (const char *)temporary.data); /* frees the space; a leftover is overwritten next time */
 	buf_finish(&temporary);
-	return result < 0 ? result : parent_sync(disk, path);
+	return result < 0 ? result : disk_sync_parent(disk, path);
 }

@@ -117,6 +117,8 @@ static bool segments_settle(struct journal *journal, struct error *error) {
 static bool directory_settle(struct journal *journal, struct error *error) {
 	int result = journal->disk->mkdir(journal->disk, journal->dir);
 	if (result == 0)
+		result = disk_sync_parent(journal->disk, journal->dir);
+	if (result == 0)
 		result = journal->disk->sync_dir(journal->disk, journal->dir);
 	return result == 0 || journal_error(journal, NULL, result, "cannot make or sync", error);
 }

@@ -1,0 +1,101 @@
+/* /metrics as Prometheus reads it: every sample has HELP and TYPE, names keep to the rules, values are right. */
+#include <check.h>
+#include <ctype.h>
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "control/metrics.h"
+
+static char *text;
+
+static void setup(void) {
+	static const struct metrics metrics = {
+		.engine = {.epoch = 12, .time_ms = 1700000000123, .accepted = 10, .handled = 7, .in_flight = 3, .shards = 2,
+			.memory_bytes = UINT64_MAX, .waiting_for_space = true},
+		.store = {.journal_bytes_written = 4096},
+		.http = {.good = 5, .refused = 4, .failed = 3, .open = 1},
+		.uptime_ms = 1005,
+		.cpu_us = 2000042,
+		.ready = true,
+	};
+	struct buf buf = {0};
+	metrics_text(&metrics, &buf);
+	buf_append_u8(&buf, '\0');
+	text = (char *)buf.data;
+}
+
+static void teardown(void) {
+	free(text);
+}
+
+static void has_line(const char *line) {
+	char wanted[256];
+	snprintf(wanted, sizeof wanted, "\n%s\n", line);
+	ck_assert_msg(strstr(text, wanted) != NULL, "no line: %s", line);
+}
+
+START_TEST(values_stand_behind_their_names) {
+	has_line("sofun_messages_accepted_total 10");
+	has_line("sofun_messages_handled_total 7");
+	has_line("sofun_messages_in_flight 3");
+	has_line("sofun_epoch 12");
+	has_line("sofun_engine_memory_bytes 18446744073709551615");
+	has_line("sofun_waiting_for_space 1");
+	has_line("sofun_store_failed 0");
+	has_line("sofun_time_seconds 1700000000.123000");
+	has_line("sofun_uptime_seconds 1.005000");
+	has_line("sofun_cpu_seconds_total 2.000042");
+	has_line("sofun_journal_written_bytes_total 4096");
+	has_line("sofun_http_requests_total{status=\"4xx\"} 4");
+	has_line("sofun_ready 1");
+}
+END_TEST
+
+/* "# TYPE name type": counters end in _total, others do not; the name is that of HELP before and of the samples after. */
+START_TEST(every_family_has_help_type_and_samples) {
+	char help[128] = "", type[128] = "";
+	unsigned samples = 1, families = 0;
+	for (char *line = strtok(text, "\n"); line != NULL; line = strtok(NULL, "\n")) {
+		char name[128], kind[32];
+		if (sscanf(line, "# HELP %127s %31s", name, kind) == 2) {
+			ck_assert_uint_ge(samples, 1);
+			strcpy(help, name);
+			ck_assert(line[strlen(line) - 1] == '.');
+		} else if (sscanf(line, "# TYPE %127s %31s", name, kind) == 2) {
+			ck_assert_str_eq(name, help);
+			strcpy(type, name);
+			bool total = strlen(name) > 6 && strcmp(name + strlen(name) - 6, "_total") == 0;
+			ck_assert_msg(total == (strcmp(kind, "counter") == 0), "%s is a %s", name, kind);
+			samples = 0;
+			families++;
+		} else {
+			size_t size = strcspn(line, " {");
+			ck_assert_msg(size == strlen(type) && strncmp(line, type, size) == 0, "sample without its family: %s", line);
+			ck_assert(strncmp(line, "sofun_", 6) == 0);
+			samples++;
+		}
+	}
+	ck_assert_uint_ge(families, 20);
+}
+END_TEST
+
+START_TEST(resident_memory_of_this_process_is_known) {
+	ck_assert_uint_ge(process_resident_bytes(), 4096);
+}
+END_TEST
+
+int main(void) {
+	TCase *cases = tcase_create("metrics");
+	tcase_add_checked_fixture(cases, setup, teardown);
+	tcase_add_test(cases, values_stand_behind_their_names);
+	tcase_add_test(cases, every_family_has_help_type_and_samples);
+	tcase_add_test(cases, resident_memory_of_this_process_is_known);
+	Suite *suite = suite_create("control/metrics");
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -109,7 +109,7 @@ static inline bool sofun_read_wide(sofun_reader *reader, uint8_t first_tag, uint
 static inline bool sofun_read_int_wide(sofun_reader *reader, int64_t *ret_value) {
 	const uint8_t tag = *reader->at;
 	const sofun_reader before = *reader;
-	uint64_t value;
+	uint64_t value = 0;
 	if (tag < 0xcc || tag > 0xd3 || !sofun_read_wide(reader, tag < 0xd0 ? 0xcc : 0xd0, &value))
 		return false;
 	if (tag == 0xcf && value > INT64_MAX) {
@@ -140,7 +140,7 @@ static inline bool sofun_read_uint(sofun_reader *reader, uint64_t *ret_value) {
 	if (*reader->at == 0xcf)
 		return sofun_read_wide(reader, 0xcc, ret_value);
 	const sofun_reader before = *reader;
-	int64_t value;
+	int64_t value = 0;
 	if (!sofun_read_int(reader, &value))
 		return false;
 	if (value < 0) {

@@ -1,0 +1,209 @@
+#include "ingress/data_server.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <event2/listener.h>
+#include <stdlib.h>
+#include <sys/socket.h>
+#include <sys/stat.h>
+#include <sys/un.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "ingress/connection.h"
+
+static struct timeval time_of_us(uint64_t us) {
+	return (struct timeval){.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
+}
+
+/* ---- accepting ---- */
+
+static void accept_rest(struct data_server *server) {
+	struct timeval again = time_of_us(ACCEPT_AGAIN_MS * 1000);
+	evconnlistener_disable(server->listener);
+	check(evtimer_add(server->accept_again, &again) == 0);
+}
+
+static void accept_again(evutil_socket_t fd, short what, void *arg) {
+	(void)fd, (void)what;
+	struct data_server *server = arg;
+	if (server->listener == NULL)
+		return;
+	if (server->connection_count >= CONNECTIONS_MAX)
+		accept_rest(server);
+	else
+		evconnlistener_enable(server->listener);
+}
+
+static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size, void *arg) {
+	(void)listener, (void)address, (void)size;
+	struct data_server *server = arg;
+	connection_create(server, fd);
+	if (server->connection_count >= CONNECTIONS_MAX)
+		accept_rest(server);
+}
+
+static void accept_failed(struct evconnlistener *listener, void *arg) {
+	(void)listener;
+	log_event(LOG_WARN, "accept_failed", "socket=data reason=\"%s\"", strerror(EVUTIL_SOCKET_ERROR()));
+	accept_rest(arg);
+}
+
+static bool path_fill(struct sockaddr_un *address, const char *path, struct error *error) {
+	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
+	if (strlen(path) < sizeof address->sun_path) {
+		memcpy(address->sun_path, path, strlen(path));
+		return true;
+	}
+	error_set(error, ERROR_BAD_REQUEST, "the path of the data socket is too long: %s", path);
+	error_found(error, "%zu bytes", strlen(path));
+	error_expected(error, "at most %zu", sizeof address->sun_path - 1);
+	error_hint(error, "use a data directory with a shorter path");
+	return false;
+}
+
+/* A listening socket of mode 0600, from its first moment on: the node takes the mode that the socket has at bind. */
+static int socket_listen(const char *path, struct error *error) {
+	struct sockaddr_un address;
+	struct stat old;
+	if (!path_fill(&address, path, error))
+		return -1;
+	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
+	if (fd < 0) {
+		error_system(error, ERROR_REFUSED, errno, "no socket for %s", path);
+		return -1;
+	}
+	if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode))
+		unlink(path);
+	if (fchmod(fd, 0600) == 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && chmod(path, 0600) == 0 &&
+		listen(fd, SOMAXCONN) == 0)
+		return fd;
+	error_system(error, ERROR_REFUSED, errno, "cannot listen on %s", path);
+	close(fd);
+	return -1;
+}
+
+/* ---- turns ---- */
+
+static void turn_end(evutil_socket_t fd, short what, void *arg) {
+	(void)fd, (void)what;
+	struct data_server *server = arg;
+	/* what becomes due meanwhile belongs to the next turn */
+	struct connection_queue due = TAILQ_HEAD_INITIALIZER(due);
+	TAILQ_CONCAT(&due, &server->due, due_link);
+	struct connection *next;
+	for (struct connection *connection = TAILQ_FIRST(&due); connection != NULL; connection = next) {
+		next = TAILQ_NEXT(connection, due_link);
+		TAILQ_REMOVE(&due, connection, due_link);
+		connection->is_due = false;
+		connection_turn(connection);
+	}
+}
+
+static void held_release(struct data_server *server) {
+	if (server_holds(server))
+		return;
+	for (struct connection *connection; (connection = TAILQ_FIRST(&server->held)) != NULL;) {
+		TAILQ_REMOVE(&server->held, connection, held_link);
+		connection->is_held = false;
+		connection_due(connection);
+	}
+}
+
+static void look_again(evutil_socket_t fd, short what, void *arg) {
+	(void)fd, (void)what;
+	struct data_server *server = arg;
+	server->pressed = false;
+	server_ask_pressed(server);
+	held_release(server);
+}
+
+void server_ask_pressed(struct data_server *server) {
+	server->unasked_bytes = 0;
+	if (server->pressed || server->stopped)
+		return;
+	server->pressed = engine_pressed(server->engine);
+	if (!server->pressed)
+		return;
+	struct timeval look = time_of_us(PRESSED_LOOK_US);
+	check(evtimer_add(server->look, &look) == 0);
+}
+
+/* ---- life ---- */
+
+static struct event *timer_new(struct data_server *server, event_callback_fn run) {
+	struct event *timer = evtimer_new(server->base, run, server);
+	check_memory(timer);
+	return timer;
+}
+
+struct data_server *data_server_create(struct event_base *base, const struct config *config, struct engine *engine,
+	struct requests *requests, const char *path, struct error *error) {
+	int fd = socket_listen(path, error);
+	if (fd < 0)
+		return NULL;
+	struct data_server *server = check_alloc(1, sizeof *server);
+	*server = (struct data_server){.magic = DATA_SERVER_MAGIC, .base = base, .config = config, .engine = engine,
+		.requests = requests, .path = check_strdup(path), .scratch = check_alloc(1, CARRY_BYTES_MAX + READ_BYTES)};
+	TAILQ_INIT(&server->due);
+	TAILQ_INIT(&server->held);
+	server->accept_again = timer_new(server, accept_again);
+	server->turn = timer_new(server, turn_end);
+	server->look = timer_new(server, look_again);
+	server->deadlines = deadlines_create(base);
+	server->listener = evconnlistener_new(base, accepted, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	check_memory(server->listener);
+	evconnlistener_set_error_cb(server->listener, accept_failed);
+	return server;
+}
+
+void data_server_pause(struct data_server *server) {
+	CHECK_OBJECT(server, DATA_SERVER_MAGIC);
+	server->paused = true;
+}
+
+void data_server_resume(struct data_server *server) {
+	CHECK_OBJECT(server, DATA_SERVER_MAGIC);
+	server->paused = false;
+	held_release(server);
+}
+
+void data_server_stop(struct data_server *server) {
+	CHECK_OBJECT(server, DATA_SERVER_MAGIC);
+	if (server->stopped)
+		return;
+	server->stopped = true;
+	evconnlistener_free(server->listener);
+	server->listener = NULL;
+	evtimer_del(server->accept_again);
+	evtimer_del(server->look);
+	if (unlink(server->path) != 0 && errno != ENOENT)
+		log_event(LOG_WARN, "unlink_failed", "path=\"%s\" reason=\"%s\"", server->path, strerror(errno));
+}
+
+bool data_server_busy(const struct data_server *server) {
+	CHECK_OBJECT(server, DATA_SERVER_MAGIC);
+	struct connection *connection;
+	LIST_FOREACH(connection, &server->connections, link)
+		if (connection->pending_count > 0 || connection_unsent(connection) > 0)
+			return true;
+	return false;
+}
+
+void data_server_destroy(struct data_server *server) {
+	if (server == NULL)
+		return;
+	data_server_stop(server);
+	while (!LIST_EMPTY(&server->connections))
+		connection_destroy(LIST_FIRST(&server->connections));
+	pending_pool_finish(server);
+	deadlines_destroy(server->deadlines);
+	event_free(server->accept_again);
+	event_free(server->turn);
+	event_free(server->look);
+	free(server->scratch);
+	free(server->path);
+	server->magic = 0;
+	free(server);
+}

@@ -28,15 +28,15 @@ void egress_header_put(struct buf *buf, const struct egress_header *header) {
 bool egress_header_take(struct bytes content, struct egress_header *ret_header) {
 	if (content.size < EGRESS_HEADER_BYTES_MIN || memcmp(content.data, header_magic, sizeof header_magic) != 0)
 		return false;
-	*ret_header = (struct egress_header){.format = u32_at(content.data + 8), .bytes = u32_at(content.data + 12)};
+	*ret_header = (struct egress_header){.format = little_u32(content.data + 8), .bytes = little_u32(content.data + 12)};
 	if (ret_header->format > EGRESS_FORMAT)
 		return true;
 	size_t size = ret_header->bytes;
 	if (size < EGRESS_HEADER_BYTES_MIN || size > content.size ||
-		crc32c(0, content.data, size - 4) != u32_at(content.data + size - 4))
+		crc32c(0, content.data, size - 4) != little_u32(content.data + size - 4))
 		return false;
 	memcpy(ret_header->store_id, content.data + 16, STORE_ID_BYTES);
-	ret_header->first = u64_at(content.data + 16 + STORE_ID_BYTES);
+	ret_header->first = little_u64(content.data + 16 + STORE_ID_BYTES);
 	struct bytes rest = bytes_of(content.data + 24 + STORE_ID_BYTES, size - 28 - STORE_ID_BYTES);
 	return sized_take(&rest, &ret_header->name) && rest.size == 0;
 }
@@ -54,9 +54,7 @@ void egress_record_put(struct buf *buf, uint64_t offset, struct bytes record) {
 	buf_append_u32(buf, (uint32_t)record.size);
 	buf_append_u32(buf, 0);
 	buf_append_u64(buf, offset);
-	uint32_t crc = record_crc(buf->data + start, record);
-	for (size_t i = 0; i < 4; i++)
-		buf->data[start + 4 + i] = (uint8_t)(crc >> (8 * i));
+	little_u32_put(buf->data + start + 4, record_crc(buf->data + start, record));
 	buf_append_bytes(buf, record);
 }
 
@@ -64,12 +62,12 @@ enum egress_taken egress_record_take(struct bytes content, uint64_t *ret_offset,
 	*ret_size = EGRESS_RECORD_HEADER_BYTES;
 	if (content.size < EGRESS_RECORD_HEADER_BYTES)
 		return EGRESS_SHORT;
-	*ret_size += u32_at(content.data);
+	*ret_size += little_u32(content.data);
 	if (content.size < *ret_size)
 		return EGRESS_SHORT;
-	*ret_offset = u64_at(content.data + 8);
+	*ret_offset = little_u64(content.data + 8);
 	*ret_record = bytes_of(content.data + EGRESS_RECORD_HEADER_BYTES, *ret_size - EGRESS_RECORD_HEADER_BYTES);
-	return record_crc(content.data, *ret_record) == u32_at(content.data + 4) ? EGRESS_RECORD : EGRESS_DAMAGED;
+	return record_crc(content.data, *ret_record) == little_u32(content.data + 4) ? EGRESS_RECORD : EGRESS_DAMAGED;
 }
 
 char *egress_segment_path(const struct egress_log *log, uint64_t first) {

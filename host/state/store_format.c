@@ -16,27 +16,6 @@ enum {
 	PATH_NAME_BYTES_MAX = 220,
 };
 
-void buf_append_u32(struct buf *buf, uint32_t value) {
-	for (int shift = 0; shift < 32; shift += 8)
-		buf_append_u8(buf, (uint8_t)(value >> shift));
-}
-
-void buf_append_u64(struct buf *buf, uint64_t value) {
-	for (int shift = 0; shift < 64; shift += 8)
-		buf_append_u8(buf, (uint8_t)(value >> shift));
-}
-
-uint32_t u32_at(const uint8_t *data) {
-	uint32_t value = 0;
-	for (int i = 3; i >= 0; i--)
-		value = value << 8 | data[i];
-	return value;
-}
-
-uint64_t u64_at(const uint8_t *data) {
-	return (uint64_t)u32_at(data + 4) << 32 | u32_at(data);
-}
-
 void format_row_put(struct buf *value, const struct format_row *row) {
 	buf_append(value, format_magic, sizeof format_magic);
 	buf_append_u32(value, row->format);
@@ -50,10 +29,10 @@ void format_row_put(struct buf *value, const struct format_row *row) {
 bool format_row_take(struct bytes value, struct format_row *ret_row) {
 	if (value.size < FORMAT_FIXED_BYTES || memcmp(value.data, format_magic, sizeof format_magic) != 0)
 		return false;
-	ret_row->format = u32_at(value.data + 8);
-	ret_row->hash = u32_at(value.data + 12);
+	ret_row->format = little_u32(value.data + 8);
+	ret_row->hash = little_u32(value.data + 12);
 	memcpy(ret_row->store_id, value.data + 16, STORE_ID_BYTES);
-	ret_row->database = u32_at(value.data + 16 + STORE_ID_BYTES);
+	ret_row->database = little_u32(value.data + 16 + STORE_ID_BYTES);
 	ret_row->name = bytes_of(NULL, 0);
 	if (ret_row->format > STORE_FORMAT)
 		return true;
@@ -70,8 +49,8 @@ void checkpoint_row_put(struct buf *value, const struct checkpoint_row *row) {
 bool checkpoint_row_take(struct bytes value, struct checkpoint_row *ret_row) {
 	if (value.size != CHECKPOINT_ROW_BYTES)
 		return false;
-	ret_row->epoch = u64_at(value.data);
-	ret_row->time_ms = u64_at(value.data + 8);
+	ret_row->epoch = little_u64(value.data);
+	ret_row->time_ms = little_u64(value.data + 8);
 	ret_row->flags = value.data[16];
 	return true;
 }
@@ -91,7 +70,7 @@ bool database_row_take(struct bytes key, struct bytes value, uint32_t *ret_numbe
 	if (key.size != 5 || value.size != DATABASE_ROW_BYTES)
 		return false;
 	*ret_number = (uint32_t)key.data[1] << 24 | (uint32_t)key.data[2] << 16 | (uint32_t)key.data[3] << 8 | key.data[4];
-	*ret_epoch = u64_at(value.data);
+	*ret_epoch = little_u64(value.data);
 	return true;
 }
 
@@ -104,9 +83,9 @@ void egress_row_put(struct buf *value, const struct egress_row *row) {
 bool egress_row_take(struct bytes value, struct egress_row *ret_row) {
 	if (value.size != EGRESS_ROW_BYTES)
 		return false;
-	ret_row->end = u64_at(value.data);
-	ret_row->segment = u64_at(value.data + 8);
-	ret_row->bytes = u64_at(value.data + 16);
+	ret_row->end = little_u64(value.data);
+	ret_row->segment = little_u64(value.data + 8);
+	ret_row->bytes = little_u64(value.data + 16);
 	return true;
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/little.h"
 #include "state/journal.h"
 #include "state/key.h"
 
@@ -59,9 +60,14 @@ void path_name(struct buf *path, struct bytes name);
 char *path_of(const char *dir, const char *sub, struct bytes name);
 
 /* Little-endian numbers, as everywhere but in keys. */
-void buf_append_u32(struct buf *buf, uint32_t value);
-void buf_append_u64(struct buf *buf, uint64_t value);
-uint32_t u32_at(const uint8_t *data);
-uint64_t u64_at(const uint8_t *data);
+static inline void buf_append_u32(struct buf *buf, uint32_t value) {
+	little_u32_put(buf_reserve(buf, 4), value);
+	buf->size += 4;
+}
+
+static inline void buf_append_u64(struct buf *buf, uint64_t value) {
+	little_u64_put(buf_reserve(buf, 8), value);
+	buf->size += 8;
+}
 
 #endif

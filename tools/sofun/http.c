@@ -88,6 +88,7 @@ static enum http_result receive(int socket, uint64_t deadline_ms, struct http_an
 
 enum http_result http_request(const char *socket_path, const char *method, const char *target, struct bytes body,
 	uint64_t timeout_ms, struct http_answer *ret_answer, char *problem) {
+	*ret_answer = (struct http_answer){0};
 	uint64_t deadline_ms = timeout_ms == 0 ? DEADLINE_NONE : clock_ms() + timeout_ms;
 	int connected = socket_connect(socket_path);
 	if (connected < 0) {
@@ -100,7 +101,6 @@ enum http_result http_request(const char *socket_path, const char *method, const
 		buf_printf(&request, "Content-Type: application/json\r\nContent-Length: %zu\r\n", body.size);
 	buf_printf(&request, "\r\n");
 	buf_append_bytes(&request, body);
-	*ret_answer = (struct http_answer){0};
 	enum http_result result = send_all(connected, bytes_buf(&request), deadline_ms, problem);
 	if (result == HTTP_OK)
 		result = receive(connected, deadline_ms, ret_answer, problem);

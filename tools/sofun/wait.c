@@ -18,13 +18,12 @@ enum {
 static int host_wait(const struct invocation *run, uint64_t deadline_ms) {
 	char problem[PROBLEM_BYTES] = "";
 	for (;;) {
-		struct http_answer answer = {0};
+		struct http_answer answer;
 		uint64_t now_ms = clock_ms();
 		uint64_t left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 1;
 		enum http_result result =
 			http_request(run->control, "GET", "/healthz", bytes_of(NULL, 0), left_ms, &answer, problem);
-		if (result == HTTP_OK)
-			buf_finish(&answer.body);
+		buf_finish(&answer.body);
 		if (result == HTTP_OK && answer.status == 200)
 			return EXIT_OK;
 		if (clock_ms() + PAUSE_MS > deadline_ms)

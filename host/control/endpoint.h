@@ -15,6 +15,7 @@ struct endpoint {
 	const char *query;  /* "limit,after": the parameters it knows; others are refused. "" for none */
 	void (*handle)(struct exchange *exchange);
 	const char *help;   /* one line for people */
+	bool report;        /* answers at once from what the loop thread has, also while the host stops */
 };
 
 struct endpoint_match {

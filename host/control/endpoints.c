@@ -6,23 +6,23 @@
 static void handle_endpoints(struct exchange *exchange);
 
 static const struct endpoint endpoints[] = {
-	{"GET", "/healthz", "", handle_health, "200 while the host is well, else 503 with the reason"},
-	{"GET", "/metrics", "", handle_metrics, "figures as Prometheus text"},
-	{"GET", "/v1", "", handle_endpoints, "this list"},
-	{"GET", "/v1/status", "", handle_status, "the host, its counts, its plugins, what was refused"},
-	{"POST", "/v1/barrier", "", handle_barrier, "{timeout_ms}: waits until all that was accepted is handled and durable"},
-	{"POST", "/v1/clock", "", handle_clock, "{to_ms} or {advance_ms}: moves the time of a host with --test-clock"},
+	{"GET", "/healthz", "", handle_health, "200 while the host is well, else 503 with the reason", true},
+	{"GET", "/metrics", "", handle_metrics, "figures as Prometheus text", true},
+	{"GET", "/v1", "", handle_endpoints, "this list", true},
+	{"GET", "/v1/status", "", handle_status, "the host, its counts, its plugins, what was refused", true},
+	{"POST", "/v1/barrier", "", handle_barrier, "{timeout_ms}: waits until all that was accepted is handled and durable", false},
+	{"POST", "/v1/clock", "", handle_clock, "{to_ms} or {advance_ms}: moves the time of a host with --test-clock", false},
 	{"POST", "/v1/functions/{ns}/{name}/{id}", "mode,timeout_ms", handle_function,
-		"calls a function with the body as payload; mode=send: answers when the message is durable"},
-	{"GET", "/v1/state/{ns}/{name}", "limit,after", handle_state_list, "ids of the instances with state"},
-	{"GET", "/v1/state/{ns}/{name}/{id}", "", handle_state_show, "the values of one instance"},
-	{"GET", "/v1/dead", "limit,after", handle_dead_list, "dead letters, oldest first"},
-	{"GET", "/v1/dead/{number}", "", handle_dead_show, "one dead letter"},
+		"calls a function with the body as payload; mode=send: answers when the message is durable", false},
+	{"GET", "/v1/state/{ns}/{name}", "limit,after", handle_state_list, "ids of the instances with state", false},
+	{"GET", "/v1/state/{ns}/{name}/{id}", "", handle_state_show, "the values of one instance", false},
+	{"GET", "/v1/dead", "limit,after", handle_dead_list, "dead letters, oldest first", false},
+	{"GET", "/v1/dead/{number}", "", handle_dead_show, "one dead letter", false},
 	{"GET", "/v1/egresses/{egress}", "from,limit", handle_egress,
-		"records of an egress; from: an offset, earliest or latest"},
-	{"GET", "/v1/plugins", "", handle_plugins_list, "the plugins that are in"},
-	{"POST", "/v1/plugins", "", handle_plugins_load, "{path}: loads a plugin file; answers when it is live, or why not"},
-	{"DELETE", "/v1/plugins/{name}", "", handle_plugins_unload, "drains and unloads a plugin; answers when it is gone"},
+		"records of an egress; from: an offset, earliest or latest", false},
+	{"GET", "/v1/plugins", "", handle_plugins_list, "the plugins that are in", false},
+	{"POST", "/v1/plugins", "", handle_plugins_load, "{path}: loads a plugin file; answers when it is live, or why not", false},
+	{"DELETE", "/v1/plugins/{name}", "", handle_plugins_unload, "drains and unloads a plugin; answers when it is gone", false},
 };
 
 const struct endpoint *endpoints_all(size_t *ret_count) {

@@ -253,6 +253,14 @@ static bool target_read(struct exchange *exchange, struct error *error) {
 	return target_parse(&exchange->target, path, evhttp_uri_get_query(uri), error);
 }
 
+/* Once the engine has stopped nobody would answer; what only reports goes on. */
+static bool stopping(const struct exchange *exchange, struct error *error) {
+	if (exchange->control->phase != CONTROL_STOPPING || exchange->match.endpoint->report)
+		return false;
+	error_set(error, ERROR_STOPPING, "the host is stopping");
+	return true;
+}
+
 void exchange_begin(struct control *control, struct evhttp_request *event, struct exchange **list) {
 	struct exchange *exchange = exchange_create(control, event, list);
 	const char *method = method_name(evhttp_request_get_command(event));
@@ -266,7 +274,7 @@ void exchange_begin(struct control *control, struct evhttp_request *event, struc
 	endpoint_match(endpoints, count, method, &exchange->target, &exchange->match);
 	if (exchange->match.endpoint == NULL)
 		refuse_endpoint(exchange, method);
-	else if (!endpoint_query_check(exchange->match.endpoint, &exchange->target, &error))
+	else if (!endpoint_query_check(exchange->match.endpoint, &exchange->target, &error) || stopping(exchange, &error))
 		exchange_error(exchange, &error);
 	else
 		exchange->match.endpoint->handle(exchange);

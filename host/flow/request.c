@@ -91,6 +91,17 @@ void request_answer(void *arg, const struct engine_answer *answer) {
 	answered(answered_arg, answer);
 }
 
+void requests_refuse(struct requests *requests) {
+	for (uint32_t i = 0; i < requests->count; i++) {
+		const struct engine_answer answer = {
+			.token = (uint64_t)requests->slots[i].generation << 32 | i,
+			.code = ERROR_STOPPING,
+			.payload = bytes_text("the host is stopping"),
+		};
+		request_answer(requests, &answer);
+	}
+}
+
 size_t requests_open(const struct requests *requests) {
 	return requests->open;
 }

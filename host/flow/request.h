@@ -22,6 +22,9 @@ void request_cancel(struct requests *requests, uint64_t token);
 /* Finds the waiting one, forgets the token, calls answered(). Fits engine_take_answers with arg = requests. */
 void request_answer(void *requests, const struct engine_answer *answer);
 
+/* After engine_stop: whoever still waits is answered with ERROR_STOPPING. */
+void requests_refuse(struct requests *requests);
+
 size_t requests_open(const struct requests *requests);
 
 #endif

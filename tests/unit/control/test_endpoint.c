@@ -5,12 +5,12 @@
 #include "control/endpoint.h"
 
 static const struct endpoint endpoints[] = {
-	{"GET", "/healthz", "", NULL, ""},
-	{"GET", "/v1", "", NULL, ""},
-	{"GET", "/v1/plugins", "", NULL, ""},
-	{"POST", "/v1/plugins", "", NULL, ""},
-	{"GET", "/v1/state/{ns}/{name}", "limit,after", NULL, ""},
-	{"GET", "/v1/state/{ns}/{name}/{id}", "", NULL, ""},
+	{"GET", "/healthz", "", NULL, "", false},
+	{"GET", "/v1", "", NULL, "", false},
+	{"GET", "/v1/plugins", "", NULL, "", false},
+	{"POST", "/v1/plugins", "", NULL, "", false},
+	{"GET", "/v1/state/{ns}/{name}", "limit,after", NULL, "", false},
+	{"GET", "/v1/state/{ns}/{name}/{id}", "", NULL, "", false},
 };
 
 static struct target target;

@@ -1,0 +1,121 @@
+#include "loop.h"
+
+#include <event2/event.h>
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "base/log.h"
+
+enum {
+	FAILURE_LOOK_US = 50000, /* a store that fails while nobody asks anything is noticed this soon */
+	FAILURE_LINGER_MS = 500, /* for this long clients and health checks are told why, before the host ends */
+	DRAIN_LOOK_US = 2000,
+};
+
+struct loop {
+	const struct control *control;
+	struct event *answers;
+	struct event *tick; /* only so that a turn of the loop ends */
+	struct event *watch;
+	struct event *terminate;
+	struct event *interrupt;
+	uint64_t failed_ms; /* when the store was seen to have failed; 0: it has not */
+	bool stop;
+};
+
+static void timer_add(struct event *timer, uint64_t us) {
+	struct timeval time = {.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
+	check(event_add(timer, &time) == 0);
+}
+
+/* ---- events ---- */
+
+static void stop_asked(evutil_socket_t signal, short what, void *arg) {
+	(void)what;
+	struct loop *loop = arg;
+	log_event(LOG_INFO, "stop_asked", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
+	loop->stop = true;
+}
+
+static void answers_ready(evutil_socket_t fd, short what, void *arg) {
+	(void)fd, (void)what;
+	loop_answer(arg);
+}
+
+static void tick_over(evutil_socket_t fd, short what, void *arg) {
+	(void)fd, (void)what, (void)arg;
+}
+
+static void failure_look(evutil_socket_t fd, short what, void *arg) {
+	(void)fd, (void)what;
+	struct loop *loop = arg;
+	struct engine_status status;
+	engine_status(loop->control->engine, &status);
+	if (status.failed && loop->failed_ms == 0)
+		loop->failed_ms = monotonic_ms();
+	if (loop->failed_ms != 0 && monotonic_ms() - loop->failed_ms >= FAILURE_LINGER_MS)
+		loop->stop = true;
+}
+
+/* ---- life ---- */
+
+struct loop *loop_create(const struct control *control) {
+	struct loop *loop = check_alloc(1, sizeof *loop);
+	struct event_base *base = control->base;
+	loop->control = control;
+	loop->answers = event_new(base, engine_answer_fd(control->engine), EV_READ | EV_PERSIST, answers_ready, loop);
+	loop->tick = evtimer_new(base, tick_over, NULL);
+	loop->watch = event_new(base, -1, EV_PERSIST, failure_look, loop);
+	loop->terminate = evsignal_new(base, SIGTERM, stop_asked, loop);
+	loop->interrupt = evsignal_new(base, SIGINT, stop_asked, loop);
+	check_memory(loop->answers);
+	check_memory(loop->tick);
+	check_memory(loop->watch);
+	check_memory(loop->terminate);
+	check_memory(loop->interrupt);
+	check(event_add(loop->answers, NULL) == 0);
+	check(event_add(loop->terminate, NULL) == 0);
+	check(event_add(loop->interrupt, NULL) == 0);
+	timer_add(loop->watch, FAILURE_LOOK_US);
+	check(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+	return loop;
+}
+
+void loop_destroy(struct loop *loop) {
+	if (loop == NULL)
+		return;
+	event_free(loop->answers);
+	event_free(loop->tick);
+	event_free(loop->watch);
+	event_free(loop->terminate);
+	event_free(loop->interrupt);
+	free(loop);
+}
+
+/* ---- turns ---- */
+
+void loop_run(struct loop *loop) {
+	while (!loop->stop)
+		check(event_base_loop(loop->control->base, EVLOOP_ONCE) == 0);
+}
+
+void loop_stop(struct loop *loop) {
+	loop->stop = true;
+}
+
+bool loop_failed(const struct loop *loop) {
+	return loop->failed_ms != 0;
+}
+
+void loop_answer(struct loop *loop) {
+	engine_take_answers(loop->control->engine, request_answer, loop->control->requests);
+}
+
+void loop_drain(struct loop *loop, bool (*busy)(void *arg), void *arg, uint64_t limit_ms) {
+	uint64_t until_ms = monotonic_ms() + limit_ms;
+	while (busy(arg) && monotonic_ms() < until_ms) {
+		timer_add(loop->tick, DRAIN_LOOK_US);
+		check(event_base_loop(loop->control->base, EVLOOP_ONCE) == 0);
+	}
+}

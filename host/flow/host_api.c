@@ -270,7 +270,7 @@ static int api_emit(sofun_context *context, sofun_bytes egress, sofun_bytes payl
 	uint32_t head[2] = {(uint32_t)index, 0};
 	size_t place = invocation->emits.size;
 	buf_append(&invocation->emits, head, sizeof head);
-	egress_record_put(&invocation->emits, invocation->time_ms, bytes_text(invocation->binding->name),
+	emission_put(&invocation->emits, invocation->time_ms, bytes_text(invocation->binding->name),
 		instance_id_bytes(invocation->instance), borrowed(payload));
 	head[1] = (uint32_t)(invocation->emits.size - place - sizeof head);
 	memcpy(invocation->emits.data + place, head, sizeof head);

@@ -50,7 +50,7 @@ void invocation_begin(struct invocation *invocation, const struct view *view, co
 	invocation->buf_count = 0;
 }
 
-void egress_record_put(struct buf *record, uint64_t time_ms, struct bytes type, struct bytes id, struct bytes payload) {
+void emission_put(struct buf *record, uint64_t time_ms, struct bytes type, struct bytes id, struct bytes payload) {
 	pack_array(record, 4);
 	pack_uint(record, time_ms);
 	pack_str(record, type);

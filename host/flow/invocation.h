@@ -70,6 +70,6 @@ void invocation_begin(struct invocation *invocation, const struct view *view, co
 const sofun_host *host_api_table(void);
 
 /* Appends an egress record: [time_ms, source type, source id, payload]. */
-void egress_record_put(struct buf *record, uint64_t time_ms, struct bytes type, struct bytes id, struct bytes payload);
+void emission_put(struct buf *record, uint64_t time_ms, struct bytes type, struct bytes id, struct bytes payload);
 
 #endif

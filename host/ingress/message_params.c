@@ -67,7 +67,7 @@ static bool timeout_check(const struct param *timeout, struct error *error) {
 	return false;
 }
 
-bool message_read(const struct rpc_frame *frame, const struct config *config, struct engine_message *ret_message,
+bool message_params_read(const struct rpc_frame *frame, const struct config *config, struct engine_message *ret_message,
 	uint64_t *ret_timeout_ms, struct error *error) {
 	struct param params[FIELDS];
 	size_t count = ret_timeout_ms == NULL ? TIMEOUT : FIELDS;

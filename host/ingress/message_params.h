@@ -8,7 +8,7 @@
 
 /* The frame's message, checked; views into the frame. ret_timeout_ms: NULL if the method has no timeout, else what was
  * given or call.timeout_ms. */
-bool message_read(const struct rpc_frame *frame, const struct config *config, struct engine_message *ret_message,
+bool message_params_read(const struct rpc_frame *frame, const struct config *config, struct engine_message *ret_message,
 	uint64_t *ret_timeout_ms, struct error *error);
 
 #endif

@@ -20,7 +20,7 @@ static void reply_write(struct buf *out, const struct engine_answer *answer) {
 bool method_call(struct connection *connection, const struct rpc_frame *frame, struct error *error) {
 	struct engine_message message;
 	uint64_t timeout_ms;
-	if (!message_read(frame, connection->server->config, &message, &timeout_ms, error))
+	if (!message_params_read(frame, connection->server->config, &message, &timeout_ms, error))
 		return false;
 	struct pending *pending = pending_open(connection, frame, reply_write);
 	pending_limit(pending, timeout_ms);

@@ -12,7 +12,7 @@ static void epoch_write(struct buf *out, const struct engine_answer *answer) {
 
 bool method_send(struct connection *connection, const struct rpc_frame *frame, struct error *error) {
 	struct engine_message message;
-	if (!message_read(frame, connection->server->config, &message, NULL, error))
+	if (!message_params_read(frame, connection->server->config, &message, NULL, error))
 		return false;
 	struct pending *pending = pending_open(connection, frame, epoch_write);
 	engine_send(connection->server->engine, pending->token, &message);

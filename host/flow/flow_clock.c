@@ -2,7 +2,16 @@
 
 #include <time.h>
 
+static _Atomic uint64_t simulated_us; /* 0: not simulated */
+
+void monotonic_simulate(uint64_t now_us) {
+	atomic_store(&simulated_us, now_us);
+}
+
 uint64_t monotonic_us(void) {
+	uint64_t simulated = atomic_load_explicit(&simulated_us, memory_order_relaxed);
+	if (simulated != 0)
+		return simulated;
 	struct timespec now;
 	clock_gettime(CLOCK_MONOTONIC, &now);
 	return (uint64_t)now.tv_sec * 1000000 + (uint64_t)now.tv_nsec / 1000;

@@ -33,4 +33,7 @@ uint64_t flow_clock_set(struct flow_clock *clock, uint64_t to_ms);
 /* Microseconds of the monotonic clock: for durations only. */
 uint64_t monotonic_us(void);
 
+/* The simulation's clock from here on, process-wide; 0: the machine's again. */
+void monotonic_simulate(uint64_t now_us);
+
 #endif

@@ -1,4 +1,5 @@
 /* sofund: the order of start and stop, and nothing else. What each part is: ARCHITECTURE.md. */
+#include <errno.h>
 #include <event2/event.h>
 #include <jansson.h>
 #include <stdio.h>
@@ -164,8 +165,11 @@ static void host_finish(struct host *host, bool clean) {
 	loop_destroy(host->loop);
 	registry_destroy(control->registry);
 	engine_destroy(control->engine);
-	if (control->store != NULL && !store_close(control->store, clean, &error))
-		host->code = complain(&error, EXIT_STORE);
+	if (control->store != NULL && !store_close(control->store, clean, &error)) {
+		/* A full disk keeps the last checkpoint away, and nothing else: the journal has it all. */
+		int code = complain(&error, EXIT_STORE);
+		host->code = error.system == ENOSPC ? host->code : code;
+	}
 	requests_destroy(control->requests);
 	if (control->base != NULL)
 		event_base_free(control->base);
@@ -229,7 +233,6 @@ static int verify_main(const char *path) {
 		struct store_options options = store_options_of(&config);
 		options.readonly = true;
 		good = store_verify(&options, verify_line, NULL, &error);
-		options.factory->close(options.factory);
 		data_dir_close(&dir);
 	}
 	config_finish(&config);

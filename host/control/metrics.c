@@ -41,6 +41,7 @@ void metrics_gather(const struct control *control, struct metrics *ret_metrics) 
 		.ready = control->phase == CONTROL_READY,
 	};
 	engine_status(control->engine, &ret_metrics->engine);
+	ret_metrics->engine.time_ms = engine_time_ms(control->engine);
 	store_figures(control->store, &ret_metrics->store);
 	registry_images(control->registry, &ret_metrics->images);
 	registry_each(control->registry, plugin_count, &ret_metrics->plugins_live);

@@ -86,7 +86,6 @@ static void number_set(json_t *object, const char *key, uint64_t value) {
 
 static void counts_set(json_t *status, const struct engine_status *engine) {
 	number_set(status, "epoch", engine->epoch);
-	number_set(status, "time_ms", engine->time_ms);
 	number_set(status, "accepted", engine->accepted);
 	number_set(status, "handled", engine->handled);
 	number_set(status, "in_flight", engine->in_flight);
@@ -114,6 +113,7 @@ void handle_status(struct exchange *exchange) {
 	number_set(status, "uptime_ms", monotonic_ms() - control->started_ms);
 	json_object_set_new(status, "durability", durability_json(control->config));
 	json_object_set_new(status, "recovered", json_string(recovered_word(&control->recovered)));
+	number_set(status, "time_ms", engine_time_ms(control->engine)); /* as of now: that of the last epoch may be old */
 	counts_set(status, &engine);
 	json_object_set_new(status, "images", images_json(control->registry));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));

@@ -1,0 +1,252 @@
+#!/usr/bin/python3
+"""The command `sofun` against a true host: exit codes, --json on stdout, errors on stderr, what each subcommand answers."""
+
+import json
+import os
+import pty
+import subprocess
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import harness
+from lib.harness import expect, expect_equal, wait_until
+from lib.host import Host
+
+OK, FAILED, USAGE, UNREACHABLE, NOT_FOUND, REFUSED, TIMEOUT = range(7)
+
+
+class Command:
+	"""Runs sofun for one data directory."""
+
+	def __init__(self, test, data):
+		self.path = str(test.find("bin/sofun"))
+		self.data = str(data)
+
+	def run(self, *arguments, exit=OK, input=None, flags=()):
+		done = subprocess.run([self.path, "--data", self.data, *flags, *arguments], input=input, capture_output=True, timeout=60)
+		words = [word if isinstance(word, str) else repr(word) for word in arguments]
+		expect_equal(done.returncode, exit, f"exit of sofun {' '.join(words)} ({done.stderr[-300:]!r})")
+		expect((exit == OK) == (done.stderr == b"") or exit == OK, "a failure is told on stderr")
+		return done
+
+	def text(self, *arguments, **more):
+		return self.run(*arguments, **more).stdout.decode()
+
+	def json(self, *arguments, **more):
+		"""The one JSON value on stdout."""
+		lines = self.run(*arguments, flags=("--json",), **more).stdout.decode().splitlines()
+		expect_equal(len(lines), 1, f"lines of sofun --json {arguments}")
+		return json.loads(lines[0])
+
+	def error(self, exit, *arguments, **more):
+		"""The error object on stderr, with nothing on stdout; and one readable line without --json."""
+		done = self.run(*arguments, exit=exit, flags=("--json",), **more)
+		expect_equal(done.stdout, b"", f"stdout of a failing sofun {arguments}")
+		error = json.loads(done.stderr)
+		expect(error.get("code") and error.get("message"), f"code and message: {error}")
+		plain = self.run(*arguments, exit=exit, **more).stderr.decode()
+		expect(plain.startswith("sofun: ") and plain.count("\n") == 1, f"one readable line: {plain!r}")
+		return error
+
+
+def started(test, plugins=("counter", "play"), **more):
+	host = Host(test, plugins=plugins, **more).start()
+	for name in plugins:
+		host.wait_live(name)
+	return host, Command(test, host.data)
+
+
+def test_usage(test):
+	command = Command(test, test.dir / "none")
+	for arguments in ([], ["nonsense"], ["status", "--nonsense"], ["status", "extra"], ["load"], ["call", "a/b"], ["dead", "show"],
+			["dead", "eat", "1"], ["ingest", "x", "-", "--batch", "0"], ["ingest", "x", "-", "--batch", "many"], ["wait", "--timeout"],
+			["call", "a/b", "1", "{not json"], ["state", "noslash"], ["swap", "p", "1.0.0", "--drain", "never"],
+			["status", "--control", "/x"]):
+		expect_equal(command.error(USAGE, *arguments)["code"], "bad_request", f"code for {arguments}")
+
+
+def test_help_teaches(test):
+	command = Command(test, test.dir / "none")
+	help = command.text("--help")
+	for name in ("status", "load", "unload", "send", "call", "ingest", "state", "tail", "dead", "inspect", "wait", "swap"):
+		expect(f"\n  {name} " in help, f"help names {name}")
+		own = command.text(name, "--help")
+		expect(f"usage: sofun {name}" in own and f"\n  sofun {name}" in own or name == "wait", f"help of {name}: {own}")
+
+
+def test_unreachable(test):
+	command = Command(test, test.dir / "none")
+	for arguments in (["status"], ["load", "/bin/true"], ["unload", "x"], ["call", "a/b", "1"], ["send", "a/b", "1"],
+			["ingest", "x", "/dev/null"], ["state", "a/b"], ["tail", "x"], ["dead"], ["wait", "--timeout", "0.2"]):
+		expect_equal(command.error(UNREACHABLE, *arguments)["code"], "unreachable", f"code for {arguments}")
+
+
+def test_status(test):
+	host, command = started(test)
+	status = command.json("status")
+	expect_equal(status["pid"], host.process.pid, "pid")
+	text = command.text("status")
+	expect("demo/counter" in text and "counter (line)" in text, f"the plugin in {text}")
+	done = subprocess.run([command.path, "--control", str(host.control), "--json", "status"], capture_output=True)
+	expect_equal(json.loads(done.stdout)["pid"], host.process.pid, "pid by --control")
+
+
+def test_send_and_call(test):
+	_, command = started(test)
+	expect(command.json("send", "demo/counter", "alice", "5")["epoch"] > 0, "an epoch")
+	expect_equal(command.json("call", "demo/counter", "alice", "-", input=b"2"), 7, "reply")
+	expect_equal(command.json("call", "demo/counter", "alice"), 8, "reply to null")
+	expect_equal(command.json("call", "demo/counter", "alice", "-3"), 5, "a negative payload is no option")
+	expect_equal(command.text("call", "demo/counter", b"\xff\xfe".decode("utf-8", "surrogateescape"), "1"), "1\n", "an id of bytes")
+	error = command.error(FAILED, "call", "demo/counter", "alice", '"text"')
+	expect_equal(error["code"], "function_failed", "code")
+	expect_equal(command.error(NOT_FOUND, "call", "no/such", "1")["code"], "unknown_type", "code")
+	expect_equal(command.error(NOT_FOUND, "send", "no/such", "1")["code"], "unknown_type", "code")
+	expect_equal(command.error(TIMEOUT, "call", "test/play", "1", '{"add":1}', "--timeout", "0.3")["code"], "timeout", "code")
+
+
+def test_ingest(test):
+	_, command = started(test)
+	lines = test.dir / "lines"
+	lines.write_bytes(b"".join(b"id-%d\n" % (i % 10) for i in range(1000)))
+	first = command.json("ingest", "counter", str(lines), "--producer", "p")
+	expect_equal([first[key] for key in ("producer", "read", "accepted", "skipped", "durable")], ["p", 1000, 1000, 0, 1000], "first")
+	again = command.json("ingest", "counter", str(lines), "--producer", "p")
+	expect_equal([again[key] for key in ("read", "accepted", "skipped", "durable")], [1000, 0, 1000, 1000], "resumed")
+	expect_equal(command.json("ingest", "counter", "--producer", "p", "--position")["durable"], 1000, "position")
+	fresh = command.json("ingest", "counter", "-", "--batch", "7", input=b"id-1\nid-2")
+	expect_equal([fresh["read"], fresh["accepted"]], [2, 2], "from stdin, the last line without its end")
+	expect(fresh["producer"] != command.json("ingest", "counter", "-", input=b"id-1\n")["producer"], "fresh producers differ")
+	command.run("wait", "--timeout", "30")
+	expect_equal(command.json("call", "demo/counter", "id-1", "0"), 102, "each counted once")
+	expect_equal(command.error(NOT_FOUND, "ingest", "nobody", str(lines))["code"], "unknown_ingress", "code")
+	command.error(FAILED, "ingest", "counter", str(test.dir / "absent"))
+
+
+def test_ingest_of_msgpack_objects(test):
+	import msgpack
+	_, command = started(test)
+	records = b"".join(msgpack.packb({"id": f"i{i}", "msg": {"add": i}}) for i in range(50))
+	expect_equal(command.json("ingest", "play", "-", input=records)["durable"], 50, "durable")
+	command.run("wait")
+	expect_equal(command.json("state", "test/play", "i7")["values"]["count"], 7, "count")
+
+
+def test_ingest_goes_on_when_the_host_is_killed(test):
+	host, command = started(test)
+	total = 20000
+	feed = subprocess.Popen([command.path, "--data", command.data, "--json", "ingest", "counter", "-", "--producer", "p",
+		"--rate", str(total // 4), "--patience", "30"], stdin=subprocess.PIPE, stdout=subprocess.PIPE)
+	feed.stdin.write(b"one\n" * total)
+	feed.stdin.close()
+	position = lambda: command.json("ingest", "counter", "--producer", "p", "--position")["durable"]
+	wait_until(lambda: position() > total // 5, 30, "a fifth is durable")
+	host.kill()
+	host.start()
+	result = json.loads(feed.stdout.read())
+	expect_equal(feed.wait(), OK, "exit")
+	expect_equal([result["read"], result["durable"]], [total, total], "result")
+	command.run("wait")
+	expect_equal(command.json("call", "demo/counter", "one", "0"), total, "each counted once")
+
+
+def test_state(test):
+	_, command = started(test)
+	for id in ("a", "b", "c/d", "é"):
+		command.run("call", "demo/counter", id, "4")
+	page = command.json("state", "demo/counter", "--limit", "3", "--values")
+	expect_equal(page["instances"], [{"id": id, "values": {"count": 4}} for id in ("a", "b", "c/d")], "a page")
+	rest = command.json("state", "demo/counter", "--after", page["next"])
+	expect_equal(rest, {"instances": [{"id": "é"}], "next": None}, "the next page")
+	expect_equal(command.json("state", "demo/counter", "c/d")["values"], {"count": 4}, "one instance")
+	expect("count" in command.text("state", "demo/counter", "é"), "a table")
+	command.error(NOT_FOUND, "state", "demo/counter", "nobody")
+	expect_equal(command.error(NOT_FOUND, "state", "no/such")["code"], "unknown_type", "code")
+
+
+def test_tail(test):
+	_, command = started(test)
+	for i in range(5):
+		command.run("send", "test/play", "x", json.dumps({"emit": {"egress": "play", "payload": i}}))
+	command.run("wait")
+	lines = [json.loads(line) for line in command.run("tail", "play", flags=("--json",)).stdout.splitlines()]
+	expect_equal([(line["offset"], line["payload"]) for line in lines], [(i, i) for i in range(5)], "records")
+	expect_equal(lines[0]["source"], {"type": "test/play", "id": "x"}, "source")
+	text = command.text("tail", "play", "--from", "3", "--count", "1")
+	expect(text.startswith("3 ") and text.count("\n") == 1, f"one record of {text!r}")
+	expect_equal(command.text("tail", "play", "--from", "latest"), "", "nothing new")
+	command.error(NOT_FOUND, "tail", "no-such")
+	follow = subprocess.Popen([command.path, "--data", command.data, "--json", "tail", "play", "--from", "5", "--follow", "--count", "1"],
+		stdout=subprocess.PIPE)
+	command.run("send", "test/play", "x", '{"emit":{"egress":"play","payload":"new"}}')
+	expect_equal(json.loads(follow.stdout.read())["payload"], "new", "followed")
+	expect_equal(follow.wait(), OK, "exit")
+
+
+def test_dead_letters(test):
+	_, command = started(test, settings={"retry.attempts": 1})
+	expect_equal(command.json("dead"), {"dead": [], "next": None}, "none yet")
+	command.run("call", "demo/counter", "a", '"text"', exit=FAILED)
+	letter, = command.json("dead", "list")["dead"]
+	expect_equal((letter["to"], letter["id"], letter["code"]), ("demo/counter", "a", "function_failed"), "letter")
+	expect_equal(command.json("dead", "show", str(letter["number"]))["reason"], letter["reason"], "the same letter")
+	expect("function_failed" in command.text("dead"), "a table")
+	command.error(NOT_FOUND, "dead", "show", "999999")
+
+
+def test_load_and_unload(test):
+	host, command = started(test, plugins=())
+	plugin = command.json("load", str(test.plugin("counter")))
+	expect_equal((plugin["name"], plugin["state"]), ("counter", "live"), "loaded")
+	junk = test.dir / "junk.so"
+	junk.write_bytes(b"no plugin at all\n" * 300)
+	error = command.error(REFUSED, "load", str(junk))
+	expect(all(error.get(key) for key in ("code", "message", "found", "expected", "hint")), f"a whole refusal: {error}")
+	command.error(NOT_FOUND, "load", str(test.dir / "absent.so"))
+	command.run("unload", "counter")
+	wait_until(lambda: (host.plugin("counter") or {"state": "retired"})["state"] == "retired", 20, "counter is gone")
+	command.error(NOT_FOUND, "unload", "nobody")
+
+
+def test_inspect_needs_no_host(test):
+	command = Command(test, test.dir / "none")
+	facts = command.json("inspect", str(test.plugin("counter")))
+	expect_equal((facts["name"], facts["functions"]), ("counter", ["demo/counter"]), "facts")
+	expect(len(facts["content_hash"]) == 64 and facts["abi"] and facts["version"], f"the rest: {facts}")
+	expect_equal(facts["routers"], [{"ingress": "counter", "format": "line"}], "routers")
+	command.error(REFUSED, "inspect", "/bin/true")
+	command.error(NOT_FOUND, "inspect", str(test.dir / "absent.so"))
+
+
+def test_wait_times_out_behind_a_retry(test):
+	_, command = started(test, settings={"retry.backoff_ms": 20000, "retry.backoff_ms_max": 20000})
+	command.run("send", "test/play", "x", '{"fail":"not yet"}')
+	expect_equal(command.error(TIMEOUT, "wait", "--timeout", "0.5")["code"], "timeout", "code")
+
+
+def test_wait_waits_for_a_host_that_starts(test):
+	host = Host(test, plugins=())
+	command = Command(test, host.data)
+	waiting = subprocess.Popen([command.path, "--data", command.data, "wait", "--timeout", "30"], stdout=subprocess.PIPE)
+	host.start()
+	expect_equal(waiting.wait(), OK, "exit")
+
+
+def test_a_bar_on_a_terminal_only(test):
+	_, command = started(test)
+	terminal, child = pty.openpty()
+	lines = test.dir / "lines"
+	lines.write_bytes(b"one\n" * 2000)
+	arguments = [command.path, "--data", command.data, "ingest", "counter", str(lines), "--rate", "5000"]
+	done = subprocess.run(arguments, stdout=subprocess.PIPE, stderr=child)
+	os.close(child)
+	expect_equal(done.returncode, OK, "exit")
+	expect(b"records" in os.read(terminal, 65536), "a bar")
+	os.close(terminal)
+	expect_equal(subprocess.run(arguments, stdout=subprocess.PIPE, stderr=subprocess.PIPE).stderr, b"", "no bar in a pipe")
+
+
+if __name__ == "__main__":
+	harness.main(globals())

@@ -1,7 +1,7 @@
 # sofun_add_plugin(<name> SOURCES <file>... [VERSION <MAJOR.MINOR.PATCH>] [OUTPUT_NAME <file name>])
 #
-# Makes the target <name>: a shared object <name>.so that a sofun host can load. C and C++. VERSION reaches the source as
-# the string SOFUN_PLUGIN_VERSION. Libraries to link are added as usual; link static ones where you can: the host
+# Makes the target <name>: a shared object <name>.so that a sofun host can load. C and C++. VERSION reaches the source
+# as the string SOFUN_PLUGIN_VERSION. Libraries to link are added as usual; link static ones where you can: the host
 # refuses a plugin that brings shared libraries of its own along.
 
 # Beside this file in the tree as in an installation.
@@ -34,7 +34,8 @@ function(sofun_add_plugin name)
 
 	# A missing symbol shows now, not at load. clang leaves a sanitizer's symbols to the program that loads the plugin.
 	get_directory_property(link_options LINK_OPTIONS)
-	if(NOT (CMAKE_C_COMPILER_ID MATCHES "Clang" AND "${link_options} ${CMAKE_C_FLAGS} ${CMAKE_CXX_FLAGS}" MATCHES "-fsanitize"))
+	set(flags "${link_options} ${CMAKE_C_FLAGS} ${CMAKE_CXX_FLAGS}")
+	if(NOT (CMAKE_C_COMPILER_ID MATCHES "Clang" AND flags MATCHES "-fsanitize"))
 		target_link_options(${name} PRIVATE LINKER:-z,defs)
 	endif()
 endfunction()

@@ -46,12 +46,17 @@ static inline size_t sofun_read_left(const sofun_reader *reader) {
 	return (size_t)(reader->end - reader->at);
 }
 
-/* A big-endian number of 1, 2, 4 or 8 bytes. */
+/* A big-endian number of 1, 2, 4 or 8 bytes. Written out, since compilers make one load of each form but not of a
+ * loop. */
 static inline uint64_t sofun_read_big(const uint8_t *at, size_t bytes) {
-	uint64_t value = 0;
-	for (size_t i = 0; i < bytes; i++)
-		value = value << 8 | at[i];
-	return value;
+	if (bytes == 1)
+		return at[0];
+	if (bytes == 2)
+		return (uint64_t)at[0] << 8 | (uint64_t)at[1];
+	const uint64_t high = (uint64_t)at[0] << 24 | (uint64_t)at[1] << 16 | (uint64_t)at[2] << 8 | (uint64_t)at[3];
+	if (bytes == 4)
+		return high;
+	return high << 32 | (uint64_t)at[4] << 24 | (uint64_t)at[5] << 16 | (uint64_t)at[6] << 8 | (uint64_t)at[7];
 }
 
 /* The kind of the next object; reads nothing. */

@@ -80,13 +80,25 @@ static inline uint8_t *sofun_write_room(sofun_writer *writer, size_t extra) {
 	return at;
 }
 
-/* A tag and a big-endian number of `bytes` bytes, at `at`. */
+/* A tag and a big-endian number of 1, 2, 4 or 8 bytes, at `at`. Written out, since compilers make one store of each
+ * form. */
 static inline size_t sofun_put_big(uint8_t *at, uint8_t tag, uint64_t value, size_t bytes) {
-	at[0] = tag;
-	for (size_t i = bytes; i > 0; i--) {
-		at[i] = (uint8_t)value;
-		value >>= 8;
+	*at++ = tag;
+	if (bytes == 8) {
+		at[0] = (uint8_t)(value >> 56);
+		at[1] = (uint8_t)(value >> 48);
+		at[2] = (uint8_t)(value >> 40);
+		at[3] = (uint8_t)(value >> 32);
+		at += 4;
 	}
+	if (bytes >= 4) {
+		at[0] = (uint8_t)(value >> 24);
+		at[1] = (uint8_t)(value >> 16);
+		at += 2;
+	}
+	if (bytes >= 2)
+		*at++ = (uint8_t)(value >> 8);
+	*at = (uint8_t)value;
 	return 1 + bytes;
 }
 

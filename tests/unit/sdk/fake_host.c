@@ -16,7 +16,7 @@ struct fake *fake_create(const char *name) {
 	char path[4096];
 	char error[256] = "";
 	struct fake *fake = check_alloc(1, sizeof *fake);
-	(void)snprintf(path, sizeof path, "%s/lib/sofun/plugins/%s", TEST_BUILD_DIR, name);
+	(void)snprintf(path, sizeof path, "%s/%s", TEST_BUILD_DIR, name);
 	fake->host = fake_table;
 	fake->value_bytes_max = 1 << 20;
 	fake->library = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -162,7 +162,8 @@ int fake_route(struct fake *fake, const char *ingress, struct bytes record) {
 			continue;
 		struct fake_call call;
 		call_begin(fake, &call, NULL);
-		const sofun_record told = {.size = sizeof told, .ingress = bytes_to(bytes_text(ingress)), .data = bytes_to(record)};
+		const sofun_record told = {
+			.size = sizeof told, .ingress = bytes_to(bytes_text(ingress)), .data = bytes_to(record)};
 		const int result = (*at)->route(&call.context, fake->plugin_data, &told);
 		call_end(&call, result == 0);
 		if (first == 0)
@@ -190,8 +191,8 @@ int fake_deliver(struct fake *fake) {
 		const bool inside = send.from_type.size > 0;
 		buf_append_u8(&send.name, 0);
 		buf_append_u8(&send.from_type, 0);
-		const int result = fake_invoke(fake, (const char *)send.name.data, bytes_buf(&send.id), bytes_buf(&send.payload),
-			inside ? (const char *)send.from_type.data : NULL, bytes_buf(&send.from_id), 1);
+		const int result = fake_invoke(fake, (const char *)send.name.data, bytes_buf(&send.id),
+			bytes_buf(&send.payload), inside ? (const char *)send.from_type.data : NULL, bytes_buf(&send.from_id), 1);
 		buf_finish(&send.from_type);
 		buf_finish(&send.from_id);
 		buf_finish(&send.name);

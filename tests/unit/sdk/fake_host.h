@@ -21,7 +21,7 @@ struct fake_effect {
 	struct buf payload;
 };
 
-/* Loads TEST_BUILD_DIR/lib/sofun/plugins/NAME (e.g. "counter.so"); a failure ends the test program with a text. */
+/* Loads a file of the build tree, e.g. "lib/sofun/plugins/counter.so"; a failure ends the test program with a text. */
 struct fake *fake_create(const char *name);
 void fake_destroy(struct fake *fake);
 

@@ -7,7 +7,7 @@
 static struct fake *fake;
 
 static void setup(void) {
-	fake = fake_create("counter.so");
+	fake = fake_create("lib/sofun/plugins/counter.so");
 }
 
 static void teardown(void) {

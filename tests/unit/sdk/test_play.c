@@ -15,7 +15,7 @@
 static struct fake *fake;
 
 static void setup(void) {
-	fake = fake_create("play.so");
+	fake = fake_create("lib/sofun/plugins/play.so");
 }
 
 static void teardown(void) {
@@ -80,9 +80,9 @@ START_TEST(an_overflow_fails_with_a_text) {
 END_TEST
 
 START_TEST(effects_come_in_their_order) {
-	ck_assert_int_eq(call("a", json_msgpack("{\"reply\":true,\"emit\":{\"payload\":{\"x\":1},\"egress\":\"play\"},\"send\":[{\"id\":\"b\","
-									"\"msg\":{\"add\":1}}],\"add\":1}")),
-		0);
+	const struct bytes all = json_msgpack("{\"reply\":true,\"emit\":{\"payload\":{\"x\":1},\"egress\":\"play\"},"
+										  "\"send\":[{\"id\":\"b\",\"msg\":{\"add\":1}}],\"add\":1}");
+	ck_assert_int_eq(call("a", all), 0);
 	ck_assert_uint_eq(fake_effect_count(fake), 3);
 	assert_send(0, "b", numbered(1, json_msgpack("{\"add\":1}")));
 	ck_assert_int_eq(fake_effect(fake, 1)->kind, FAKE_EMIT);
@@ -93,9 +93,9 @@ START_TEST(effects_come_in_their_order) {
 END_TEST
 
 START_TEST(sends_are_numbered_per_sender_and_target) {
-	ck_assert_int_eq(call("a",
-						 json_msgpack("{\"send\":[{\"id\":\"b\",\"msg\":{}},{\"id\":\"c\",\"msg\":null},{\"msg\":{\"add\":5},\"id\":\"b\"}]}")),
-		0);
+	const struct bytes three = json_msgpack("{\"send\":[{\"id\":\"b\",\"msg\":{}},{\"id\":\"c\",\"msg\":null},"
+											"{\"msg\":{\"add\":5},\"id\":\"b\"}]}");
+	ck_assert_int_eq(call("a", three), 0);
 	assert_send(0, "b", numbered(1, json_msgpack("{}")));
 	assert_send(1, "c", numbered(1, json_msgpack("{}")));
 	assert_send(2, "b", numbered(2, json_msgpack("{\"add\":5}")));
@@ -150,7 +150,8 @@ START_TEST(ten_thousand_targets_of_one_message_are_each_numbered) {
 END_TEST
 
 START_TEST(fail_leaves_nothing_behind) {
-	ck_assert_int_ne(call("a", json_msgpack("{\"fail\":\"as told\",\"add\":1,\"send\":[{\"id\":\"b\",\"msg\":{}}]}")), 0);
+	const struct bytes payload = json_msgpack("{\"fail\":\"as told\",\"add\":1,\"send\":[{\"id\":\"b\",\"msg\":{}}]}");
+	ck_assert_int_ne(call("a", payload), 0);
 	ck_assert_str_eq(fake_text(fake), "as told");
 	ck_assert_uint_eq(fake_effect_count(fake), 0);
 	ck_assert_int_eq(count("a"), 0);
@@ -159,14 +160,12 @@ END_TEST
 
 START_TEST(fail_times_fails_so_many_attempts_and_then_acts) {
 	const char *texts[] = {"attempt 1 of 2 that fail as told", "attempt 2 of 2 that fail as told"};
+	const struct bytes twice = json_msgpack("{\"fail_times\":2,\"add\":1}");
 	for (uint32_t attempt = 1; attempt <= 2; attempt++) {
-		ck_assert_int_ne(fake_invoke(fake, PLAY, bytes_text("a"), json_msgpack("{\"fail_times\":2,\"add\":1}"), NULL,
-							 bytes_of(NULL, 0), attempt),
-			0);
+		ck_assert_int_ne(fake_invoke(fake, PLAY, bytes_text("a"), twice, NULL, bytes_of(NULL, 0), attempt), 0);
 		ck_assert_str_eq(fake_text(fake), texts[attempt - 1]);
 	}
-	ck_assert_int_eq(
-		fake_invoke(fake, PLAY, bytes_text("a"), json_msgpack("{\"fail_times\":2,\"add\":1}"), NULL, bytes_of(NULL, 0), 3), 0);
+	ck_assert_int_eq(fake_invoke(fake, PLAY, bytes_text("a"), twice, NULL, bytes_of(NULL, 0), 3), 0);
 	ck_assert_int_eq(count("a"), 1);
 	const struct bytes both = json_msgpack("{\"fail_times\":1,\"fail\":\"once\",\"add\":1}");
 	ck_assert_int_ne(fake_invoke(fake, PLAY, bytes_text("a"), both, NULL, bytes_of(NULL, 0), 1), 0);
@@ -261,7 +260,7 @@ START_TEST(crashes_are_what_they_say) {
 END_TEST
 
 START_TEST(the_next_version_behaves_alike) {
-	struct fake *next = fake_create("next/play.so");
+	struct fake *next = fake_create("lib/sofun/plugins/next/play.so");
 	ck_assert_str_eq(fake_plugin(fake)->version, "1.0.0");
 	ck_assert_str_eq(fake_plugin(next)->version, "1.1.0");
 	ck_assert_int_eq(fake_call(next, PLAY, "a", json_msgpack("{\"add\":2,\"reply\":true}")), 0);

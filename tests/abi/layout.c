@@ -1,0 +1,114 @@
+/* The layout of ABI 1.0, in numbers: x86-64 and every other LP64 machine. Compiled against the headers of today and against the
+ * frozen ones, as C and as C++; a line that does not hold is a plugin that no longer runs. New members go behind these. */
+#include <sofun/plugin.h>
+
+#ifndef __cplusplus
+#define static_assert _Static_assert
+#endif
+
+#define SIZE(type, bytes) static_assert(sizeof(type) == (bytes), "sizeof " #type)
+#define AT(type, member, offset) static_assert(offsetof(type, member) == (offset), #type "." #member)
+#define IS(constant, value) static_assert((constant) == (value), #constant)
+
+SIZE(sofun_bytes, 16);
+AT(sofun_bytes, data, 0);
+AT(sofun_bytes, size, 8);
+
+SIZE(sofun_buf, 24);
+AT(sofun_buf, data, 0);
+AT(sofun_buf, size, 8);
+AT(sofun_buf, capacity, 16);
+
+SIZE(sofun_address, 32);
+AT(sofun_address, type, 0);
+AT(sofun_address, id, 16);
+
+SIZE(sofun_context, 8);
+AT(sofun_context, host, 0);
+
+SIZE(sofun_host, 104);
+AT(sofun_host, size, 0);
+AT(sofun_host, abi_major, 4);
+AT(sofun_host, abi_minor, 6);
+AT(sofun_host, extension, 8);
+AT(sofun_host, log, 16);
+AT(sofun_host, state_get, 24);
+AT(sofun_host, state_set, 32);
+AT(sofun_host, state_clear, 40);
+AT(sofun_host, send, 48);
+AT(sofun_host, reply, 56);
+AT(sofun_host, emit, 64);
+AT(sofun_host, fail, 72);
+AT(sofun_host, buf, 80);
+AT(sofun_host, buf_reserve, 88);
+AT(sofun_host, time_ms, 96);
+
+SIZE(sofun_value, 32);
+AT(sofun_value, name, 0);
+AT(sofun_value, kind, 8);
+AT(sofun_value, flags, 12);
+AT(sofun_value, reserved, 16);
+
+SIZE(sofun_message, 104);
+AT(sofun_message, size, 0);
+AT(sofun_message, attempt, 4);
+AT(sofun_message, self, 8);
+AT(sofun_message, caller, 40);
+AT(sofun_message, type, 72);
+AT(sofun_message, payload, 88);
+
+SIZE(sofun_function, 40);
+AT(sofun_function, size, 0);
+AT(sofun_function, schema, 4);
+AT(sofun_function, type, 8);
+AT(sofun_function, values, 16);
+AT(sofun_function, value_count, 24);
+AT(sofun_function, flags, 28);
+AT(sofun_function, invoke, 32);
+
+SIZE(sofun_record, 64);
+AT(sofun_record, size, 0);
+AT(sofun_record, flags, 4);
+AT(sofun_record, ingress, 8);
+AT(sofun_record, producer, 24);
+AT(sofun_record, sequence, 40);
+AT(sofun_record, data, 48);
+
+SIZE(sofun_router, 32);
+AT(sofun_router, size, 0);
+AT(sofun_router, flags, 4);
+AT(sofun_router, ingress, 8);
+AT(sofun_router, format, 16);
+AT(sofun_router, route, 24);
+
+SIZE(sofun_plugin, 72);
+AT(sofun_plugin, magic, 0);
+AT(sofun_plugin, abi_major, 4);
+AT(sofun_plugin, abi_minor, 6);
+AT(sofun_plugin, size, 8);
+AT(sofun_plugin, flags, 12);
+AT(sofun_plugin, name, 16);
+AT(sofun_plugin, version, 24);
+AT(sofun_plugin, functions, 32);
+AT(sofun_plugin, routers, 40);
+AT(sofun_plugin, egresses, 48);
+AT(sofun_plugin, init, 56);
+AT(sofun_plugin, fini, 64);
+
+IS(SOFUN_MAGIC, 0x4e464f53);
+IS(SOFUN_ABI_MAJOR, 1);
+IS(SOFUN_OK, 0);
+IS(SOFUN_BAD_ARGUMENT, -1);
+IS(SOFUN_TOO_LARGE, -2);
+IS(SOFUN_TOO_DEEP, -3);
+IS(SOFUN_NOT_ALLOWED, -4);
+IS(SOFUN_STORE, -5);
+IS(SOFUN_LOG_DEBUG, 0);
+IS(SOFUN_LOG_INFO, 1);
+IS(SOFUN_LOG_WARN, 2);
+IS(SOFUN_LOG_ERROR, 3);
+IS(SOFUN_RAW, 0);
+IS(SOFUN_INT, 1);
+IS(SOFUN_FLOAT, 2);
+IS(SOFUN_STR, 3);
+IS(SOFUN_BOOL, 4);

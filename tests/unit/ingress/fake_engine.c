@@ -1,0 +1,71 @@
+#include "fake_engine.h"
+
+#include <stdlib.h>
+
+#include "base/check.h"
+
+struct engine *fake_engine_create(void) {
+	return check_alloc(1, sizeof(struct engine));
+}
+
+void fake_engine_destroy(struct engine *engine) {
+	for (size_t i = 0; i < engine->count; i++) {
+		struct fake_request *request = &engine->requests[i];
+		free(request->ingress);
+		free(request->producer);
+		free(request->to);
+		free(request->type);
+		buf_finish(&request->records);
+		buf_finish(&request->id);
+		buf_finish(&request->payload);
+	}
+	free(engine->requests);
+	free(engine);
+}
+
+static char *text_copy(struct bytes text) {
+	char *copy = check_alloc(text.size + 1, 1);
+	if (text.size > 0)
+		memcpy(copy, text.data, text.size);
+	return copy;
+}
+
+static struct fake_request *request_add(struct engine *engine, enum fake_kind kind, uint64_t token) {
+	engine->requests = realloc(engine->requests, (engine->count + 1) * sizeof *engine->requests);
+	check_memory(engine->requests);
+	struct fake_request *request = &engine->requests[engine->count++];
+	*request = (struct fake_request){.kind = kind, .token = token};
+	return request;
+}
+
+void engine_ingest(struct engine *engine, uint64_t token, uint64_t session, struct bytes ingress, struct bytes producer,
+	uint64_t first, uint32_t count, struct bytes records) {
+	struct fake_request *request = request_add(engine, FAKE_INGEST, token);
+	request->session = session;
+	request->ingress = text_copy(ingress);
+	request->producer = text_copy(producer);
+	request->first = first;
+	request->count = count;
+	buf_append_bytes(&request->records, records);
+}
+
+static void message_add(struct engine *engine, enum fake_kind kind, uint64_t token, const struct engine_message *message) {
+	struct fake_request *request = request_add(engine, kind, token);
+	request->to = text_copy(message->to);
+	request->type = text_copy(message->type);
+	buf_append_bytes(&request->id, message->id);
+	buf_append_bytes(&request->payload, message->payload);
+}
+
+void engine_send(struct engine *engine, uint64_t token, const struct engine_message *message) {
+	message_add(engine, FAKE_SEND, token, message);
+}
+
+void engine_call(struct engine *engine, uint64_t token, const struct engine_message *message) {
+	message_add(engine, FAKE_CALL, token, message);
+}
+
+bool engine_pressed(struct engine *engine) {
+	engine->asked++;
+	return engine->pressed;
+}

@@ -62,7 +62,7 @@ static void handled(struct shard *shard, const struct message *message) {
 	shard->counts.handled++;
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]--;
 	if ((head->flags & MESSAGE_COUNTED) != 0)
-		shard->owed[head->type]--;
+		effects_owed(shard, head->type, -1);
 	shard->epoch_messages++;
 }
 

@@ -39,12 +39,15 @@ static bool counted(const struct shard *shard, uint16_t type) {
 	return type >= shard->view->binding_count || shard->epoch < shard->view->bindings[type].fence_epoch;
 }
 
-static void owed_grow(struct shard *shard, uint16_t type) {
-	size_t count = (size_t)type + 16;
-	shard->owed = realloc(shard->owed, count * sizeof *shard->owed);
-	check_memory(shard->owed);
-	memset(shard->owed + shard->owed_count, 0, (count - shard->owed_count) * sizeof *shard->owed);
-	shard->owed_count = count;
+void effects_owed(struct shard *shard, uint16_t type, int64_t change) {
+	if (type >= shard->owed_count) {
+		size_t count = (size_t)type + 16;
+		shard->owed = realloc(shard->owed, count * sizeof *shard->owed);
+		check_memory(shard->owed);
+		memset(shard->owed + shard->owed_count, 0, (count - shard->owed_count) * sizeof *shard->owed);
+		shard->owed_count = count;
+	}
+	shard->owed[type] += change;
 }
 
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour) {
@@ -52,9 +55,7 @@ void effects_born(struct shard *shard, struct message_head *head, uint8_t colour
 	head->flags = (uint8_t)((head->flags & MESSAGE_ROUTE) | colour);
 	if (counted(shard, head->type)) {
 		head->flags |= MESSAGE_COUNTED;
-		if (head->type >= shard->owed_count)
-			owed_grow(shard, head->type);
-		shard->owed[head->type]++;
+		effects_owed(shard, head->type, 1);
 	}
 	shard->counts.born++;
 	shard->counts.colour[colour]++;

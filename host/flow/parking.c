@@ -33,7 +33,7 @@ void park_message(struct shard *shard, const uint8_t *at) {
 	memcpy(copy, head, head->size);
 	if ((copy->flags & MESSAGE_COUNTED) != 0) { /* no draining version owes it any more */
 		copy->flags &= (uint8_t)~MESSAGE_COUNTED;
-		shard->owed[copy->type]--;
+		effects_owed(shard, copy->type, -1);
 	}
 	queue_commit(park, head->size);
 	queue_publish(park);

@@ -217,16 +217,8 @@ static void message_count(struct recovery *recovery, struct shard *shard, const 
 	shard->counts.born++;
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]++;
 	recovery->messages++;
-	if ((head->flags & MESSAGE_COUNTED) == 0)
-		return;
-	if (head->type >= shard->owed_count) {
-		size_t count = (size_t)head->type + 16;
-		shard->owed = realloc(shard->owed, count * sizeof *shard->owed);
-		check_memory(shard->owed);
-		memset(shard->owed + shard->owed_count, 0, (count - shard->owed_count) * sizeof *shard->owed);
-		shard->owed_count = count;
-	}
-	shard->owed[head->type]++;
+	if ((head->flags & MESSAGE_COUNTED) != 0)
+		effects_owed(shard, head->type, 1);
 }
 
 /* Calls each() for the messages of a run that are not consumed yet. */

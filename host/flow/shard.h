@@ -176,6 +176,9 @@ void effects_dead(struct shard *shard, const struct dead_letter *letter, const s
 /* A message comes to stand in the open epoch. */
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour);
 
+/* A counted message of that type came (1) or went (-1) here; the sum over all shards is what is in flight. */
+void effects_owed(struct shard *shard, uint16_t type, int64_t change);
+
 /* Marks an instance for the next cut. */
 void effects_dirty(struct shard *shard, struct instance *instance);
 

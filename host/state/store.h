@@ -26,6 +26,7 @@ struct store_options {
 	uint64_t segment_bytes;     /* of a journal segment */
 	uint64_t journal_bytes_max; /* untrimmed; beyond it store_pressed() (rule 17) */
 	bool readonly;              /* --verify */
+	const uint8_t *new_id;      /* STORE_ID_BYTES: the id of a store that is made; NULL: a random one */
 };
 
 struct store_recovered {

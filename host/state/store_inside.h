@@ -90,6 +90,7 @@ struct store {
 	uint64_t checkpoint_bytes;
 	uint64_t journal_bytes_max;
 	uint8_t id[STORE_ID_BYTES];
+	const uint8_t *new_id; /* during store_open only */
 
 	struct journal *journal;
 	pthread_mutex_t journal_mutex; /* append and sync, which the applier may call too */

@@ -43,6 +43,9 @@ static bool dir_make(struct store *store, struct error *error) {
 	int result = store->disk->mkdir(store->disk, store->dir);
 	if (result < 0)
 		return dir_failed(store->dir, -result, "make", error);
+	result = disk_sync_parent(store->disk, store->dir);
+	if (result < 0 && result != -EACCES) /* where we may not read, somebody else has made it long ago */
+		return dir_failed(store->dir, -result, "sync what holds", error);
 	if (!dir_check_writable(store->disk, store->dir, error))
 		return false;
 	if (!folder_make(store, "egress", error) || !folder_make(store, "types", error))
@@ -51,7 +54,11 @@ static bool dir_make(struct store *store, struct error *error) {
 	return result == 0 || dir_failed(store->dir, -result, "sync", error);
 }
 
-static bool id_make(uint8_t *id, struct error *error) {
+static bool id_make(const struct store *store, uint8_t *id, struct error *error) {
+	if (store->new_id != NULL) {
+		memcpy(id, store->new_id, STORE_ID_BYTES);
+		return true;
+	}
 	ssize_t got = getrandom(id, STORE_ID_BYTES, 0);
 	return got == STORE_ID_BYTES || error_system(error, ERROR_INTERNAL, errno, "cannot make a store id");
 }
@@ -69,7 +76,7 @@ static bool format_begin(struct store *store, struct kv *kv, const char *path, s
 		return false;
 	}
 	struct format_row row = {.format = STORE_FORMAT, .hash = STORE_HASH, .name = bytes_text(store->runtime.name)};
-	if (!good || !id_make(store->id, error))
+	if (!good || !id_make(store, store->id, error))
 		return false;
 	memcpy(row.store_id, store->id, STORE_ID_BYTES);
 	return format_write(kv, &row, error);
@@ -120,6 +127,7 @@ static struct store *store_create(const struct store_options *options) {
 	store->disk = options->disk;
 	store->factory = options->factory;
 	store->dir = check_strdup(options->dir);
+	store->new_id = options->new_id;
 	store->checkpoint_bytes = options->checkpoint_bytes;
 	store->journal_bytes_max = options->journal_bytes_max;
 	pthread_mutex_init(&store->journal_mutex, NULL);

@@ -1,0 +1,26 @@
+/* Crash points: every change that the host makes to a disk or a database, by name ("write segment record", "kv_flush runtime").
+ * Counted over all runs of a process: how often each was passed, and how often the host died there. */
+#ifndef TESTS_SIM_POINTS_H
+#define TESTS_SIM_POINTS_H
+
+#include "fault_disk.h"
+#include "sim_kv.h"
+
+/* From here on their events are counted. One world at a time. */
+void points_watch(struct fault_disk *disk, struct sim_kv *kv);
+
+/* The countdown-th event from now, of both together, crashes. */
+void points_plan(uint64_t countdown);
+
+/* No crash is planned any more. */
+void points_calm(void);
+
+/* True once the planned crash has happened, until points_calm. */
+bool points_crashed(void);
+
+void points_print(void);
+
+/* How many points were passed and never crashed at. */
+unsigned points_missed(void);
+
+#endif

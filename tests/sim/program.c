@@ -1,0 +1,268 @@
+#include "program.h"
+
+#include <stdio.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "flow/instance_record.h"
+#include "wire/cursor.h"
+#include "wire/pack.h"
+
+struct program_hooks program_hooks;
+
+/* What a message does, from its number. */
+struct deed {
+	uint32_t children;
+	bool emits;
+	uint32_t fail_times; /* attempts that fail before one succeeds; 99: all of them */
+};
+
+static struct deed deed_of(uint64_t number, uint32_t depth) {
+	uint64_t bits = hash_mix(number, 77);
+	struct deed deed = {.children = depth < PROGRAM_DEPTH ? (uint32_t)(bits % 4) : 0, .emits = (bits >> 8) % 4 == 0};
+	if ((bits >> 16) % 24 == 0)
+		deed.fail_times = 1 + (uint32_t)(bits >> 24) % 3;
+	if ((bits >> 32) % 96 == 0)
+		deed.fail_times = 99;
+	return deed;
+}
+
+static uint64_t child_number(uint64_t number, uint32_t child) {
+	return hash_mix(number, child + 1000);
+}
+
+static uint32_t instance_of(uint64_t number) {
+	return (uint32_t)(hash_mix(number, 5) % PROGRAM_INSTANCES);
+}
+
+static uint64_t record_number(uint64_t seed, uint32_t producer, uint64_t sequence) {
+	return hash_mix(seed, sequence * PROGRAM_PRODUCERS + producer);
+}
+
+void program_id(char id[8], uint32_t instance) {
+	snprintf(id, 8, "i%02u", instance);
+}
+
+/* ---- the model ---- */
+
+static void message_expect(struct program_model *model, uint64_t number, uint32_t depth) {
+	struct deed deed = deed_of(number, depth);
+	model->messages++;
+	if (deed.fail_times == 99) {
+		model->dead++;
+		return;
+	}
+	model->counts[instance_of(number)]++;
+	if (deed.emits) {
+		model->emitted++;
+		model->emitted_sum += number;
+	}
+	for (uint32_t child = 0; child < deed.children; child++)
+		message_expect(model, child_number(number, child), depth + 1);
+}
+
+void program_expect(struct program_model *model, uint64_t seed, uint32_t producer, uint64_t sequence) {
+	message_expect(model, record_number(seed, producer, sequence), 0);
+}
+
+/* ---- the function ---- */
+
+enum { VALUE_COUNT, VALUE_SENT, VALUE_SEEN, VALUE_BLOB };
+
+static const sofun_value values[] = {
+	{.name = "count", .kind = SOFUN_INT},
+	{.name = "sent", .kind = SOFUN_RAW},
+	{.name = "seen", .kind = SOFUN_RAW},
+	{.name = "blob", .kind = SOFUN_RAW},
+};
+
+/* Numbers of the last message to, or from, each instance and each producer. */
+enum { PARTIES = PROGRAM_INSTANCES + PROGRAM_PRODUCERS };
+struct parties {
+	uint64_t last[PARTIES];
+};
+
+static void violation(const char *what, uint64_t a, uint64_t b) {
+	if (program_hooks.violations++ == 0)
+		snprintf(program_hooks.what, sizeof program_hooks.what, "%s: %llu after %llu", what, (unsigned long long)b,
+			(unsigned long long)a);
+}
+
+static void parties_get(sofun_context *context, uint32_t value, struct parties *ret_parties) {
+	sofun_bytes bytes;
+	memset(ret_parties, 0, sizeof *ret_parties);
+	check(context->host->state_get(context, value, &bytes) == SOFUN_OK);
+	if (bytes.size == 0)
+		return;
+	struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
+	struct bytes bin;
+	check(cursor_read_bin(&cursor, &bin) && bin.size == sizeof *ret_parties);
+	memcpy(ret_parties, bin.data, bin.size);
+}
+
+static void parties_set(sofun_context *context, uint32_t value, const struct parties *parties) {
+	struct buf buf = {0};
+	pack_bin(&buf, bytes_of(parties, sizeof *parties));
+	check(context->host->state_set(context, value, (sofun_bytes){buf.data, buf.size}) == SOFUN_OK);
+	buf_finish(&buf);
+}
+
+static uint64_t count_get(sofun_context *context) {
+	sofun_bytes bytes;
+	uint64_t count = 0;
+	check(context->host->state_get(context, VALUE_COUNT, &bytes) == SOFUN_OK);
+	struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
+	check(bytes.size == 0 || cursor_read_uint(&cursor, &count));
+	return count;
+}
+
+/* A value that is large, small or unset by turns: what it must be now follows from the count. */
+static size_t blob_size(uint64_t count) {
+	static const size_t sizes[] = {0, 40, 3000, 1500, 0, 1024, 1030};
+	return count == 0 ? 0 : sizes[(count / 3) % (sizeof sizes / sizeof *sizes)];
+}
+
+static void blob_check(sofun_context *context, uint64_t count) {
+	sofun_bytes bytes;
+	check(context->host->state_get(context, VALUE_BLOB, &bytes) == SOFUN_OK);
+	struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
+	struct bytes bin = {0};
+	check(bytes.size == 0 || cursor_read_bin(&cursor, &bin));
+	if (bin.size != blob_size(count))
+		violation("the size of the large value", blob_size(count), bin.size);
+	for (size_t i = 0; i < bin.size; i++) {
+		if (bin.data[i] != (uint8_t)(count / 3)) {
+			violation("the content of the large value", count / 3, bin.data[i]);
+			break;
+		}
+	}
+}
+
+static void blob_set(sofun_context *context, uint64_t count) {
+	if (blob_size(count) == 0) {
+		check(context->host->state_clear(context, VALUE_BLOB) == SOFUN_OK);
+		return;
+	}
+	uint8_t bytes[3000];
+	struct buf buf = {0};
+	memset(bytes, (uint8_t)(count / 3), sizeof bytes);
+	pack_bin(&buf, bytes_of(bytes, blob_size(count)));
+	check(context->host->state_set(context, VALUE_BLOB, (sofun_bytes){buf.data, buf.size}) == SOFUN_OK);
+	buf_finish(&buf);
+}
+
+/* Payload: [number, depth, party, order]. */
+static void payload_put(struct buf *payload, uint64_t number, uint32_t depth, uint32_t party, uint64_t order) {
+	pack_array(payload, 4);
+	pack_uint(payload, number);
+	pack_uint(payload, depth);
+	pack_uint(payload, party);
+	pack_uint(payload, order);
+}
+
+static void child_send(sofun_context *context, uint64_t number, uint32_t depth, uint32_t party, uint64_t order) {
+	char id[8];
+	struct buf payload = {0};
+	program_id(id, instance_of(number));
+	payload_put(&payload, number, depth, party, order);
+	sofun_address to = {.type = {(const uint8_t *)"sim/node", 8}, .id = {(const uint8_t *)id, strlen(id)}};
+	check(context->host->send(context, &to, (sofun_bytes){NULL, 0}, (sofun_bytes){payload.data, payload.size}) == SOFUN_OK);
+	buf_finish(&payload);
+}
+
+static void children_send(sofun_context *context, uint64_t number, uint32_t depth, uint32_t self, uint32_t children) {
+	struct parties sent;
+	parties_get(context, VALUE_SENT, &sent);
+	for (uint32_t child = 0; child < children; child++) {
+		uint64_t next = child_number(number, child);
+		child_send(context, next, depth + 1, self, ++sent.last[instance_of(next)]);
+	}
+	parties_set(context, VALUE_SENT, &sent);
+}
+
+static void seen_check(sofun_context *context, uint32_t party, uint64_t order) {
+	struct parties seen;
+	parties_get(context, VALUE_SEEN, &seen);
+	if (order <= seen.last[party])
+		violation("order of a sender's messages", seen.last[party], order);
+	seen.last[party] = order;
+	parties_set(context, VALUE_SEEN, &seen);
+}
+
+static int program_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	uint64_t number, depth, party, order;
+	uint32_t fields;
+	struct cursor cursor = cursor_of(bytes_of(message->payload.data, message->payload.size));
+	check(cursor_read_array(&cursor, &fields) && fields == 4 && cursor_read_uint(&cursor, &number) &&
+		cursor_read_uint(&cursor, &depth) && cursor_read_uint(&cursor, &party) && cursor_read_uint(&cursor, &order));
+	struct deed deed = deed_of(number, (uint32_t)depth);
+	uint64_t count = count_get(context);
+	blob_check(context, count);
+	seen_check(context, (uint32_t)party, order);
+	children_send(context, number, (uint32_t)depth, instance_of(number), deed.children);
+	if (deed.emits) {
+		struct buf payload = {0};
+		pack_uint(&payload, number);
+		check(context->host->emit(context, (sofun_bytes){(const uint8_t *)"sim", 3},
+			(sofun_bytes){payload.data, payload.size}) == SOFUN_OK);
+		buf_finish(&payload);
+	}
+	struct buf packed = {0};
+	pack_uint(&packed, count + 1);
+	check(context->host->state_set(context, VALUE_COUNT, (sofun_bytes){packed.data, packed.size}) == SOFUN_OK);
+	buf_finish(&packed);
+	blob_set(context, count + 1);
+	if (program_hooks.inside != NULL)
+		program_hooks.inside(program_hooks.arg);
+	return message->attempt <= deed.fail_times ? 1 : 0; /* after all of the above: none of it may happen then */
+}
+
+const sofun_function program_function = {
+	.size = sizeof program_function,
+	.schema = 1,
+	.type = "sim/node",
+	.values = values,
+	.value_count = sizeof values / sizeof *values,
+	.invoke = program_invoke,
+};
+
+/* ---- the router ---- */
+
+void program_record(struct buf *record, uint32_t producer, uint64_t sequence) {
+	pack_array(record, 2);
+	pack_uint(record, producer);
+	pack_uint(record, sequence);
+}
+
+static int program_route(sofun_context *context, void *plugin_data, const sofun_record *record) {
+	(void)plugin_data;
+	uint64_t producer, sequence;
+	uint32_t fields;
+	struct cursor cursor = cursor_of(bytes_of(record->data.data, record->data.size));
+	check(cursor_read_array(&cursor, &fields) && cursor_read_uint(&cursor, &producer) && cursor_read_uint(&cursor, &sequence));
+	if (sequence != record->sequence)
+		violation("a record came under another number", record->sequence, sequence);
+	child_send(context, record_number(program_hooks.seed, (uint32_t)producer, sequence), 0,
+		PROGRAM_INSTANCES + (uint32_t)producer, sequence);
+	if (program_hooks.inside != NULL)
+		program_hooks.inside(program_hooks.arg);
+	return 0;
+}
+
+const sofun_router program_router = {
+	.size = sizeof program_router,
+	.ingress = "sim",
+	.format = "msgpack",
+	.route = program_route,
+};
+
+bool program_count(struct bytes row, uint64_t *ret_count) {
+	struct instance_header header;
+	struct instance_value value;
+	if (!instance_header_take(&row, &header) || row.size == 0 || !instance_value_take(&row, &value) || value.number != VALUE_COUNT)
+		return false;
+	struct cursor cursor = cursor_of(value.msgpack);
+	return cursor_read_uint(&cursor, ret_count);
+}

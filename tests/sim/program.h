@@ -1,0 +1,48 @@
+/* The program that the simulation runs: a record becomes a tree of messages between instances. Everything a message does
+ * follows from its number, so what must come out in the end is known before the run. */
+#ifndef TESTS_SIM_PROGRAM_H
+#define TESTS_SIM_PROGRAM_H
+
+#include <stdbool.h>
+#include <stdint.h>
+
+#include "base/bytes.h"
+#include "sofun/plugin.h"
+
+enum { PROGRAM_INSTANCES = 24, PROGRAM_DEPTH = 3, PROGRAM_PRODUCERS = 2 };
+
+/* What must hold at the end. */
+struct program_model {
+	uint64_t counts[PROGRAM_INSTANCES];
+	uint64_t emitted;     /* records */
+	uint64_t emitted_sum; /* of their numbers, mod 2^64: tells a repeat of one and a loss of another apart from none */
+	uint64_t dead;
+	uint64_t messages;
+};
+
+/* Adds what record `sequence` of `producer` leads to. */
+void program_expect(struct program_model *model, uint64_t seed, uint32_t producer, uint64_t sequence);
+
+/* The function type "sim/node" and the router of ingress "sim". */
+extern const sofun_function program_function;
+extern const sofun_router program_router;
+
+/* Set by the world: what the router mixes into the numbers; called in the middle of every invocation. */
+struct program_hooks {
+	uint64_t seed;
+	void (*inside)(void *arg);
+	void *arg;
+	uint64_t violations; /* of order, or of a state that is not what the count says */
+	char what[160];      /* the first one */
+};
+extern struct program_hooks program_hooks;
+
+/* One record's bytes: MessagePack [producer, sequence]. */
+void program_record(struct buf *record, uint32_t producer, uint64_t sequence);
+
+/* Reads `count` out of an instance's row. */
+bool program_count(struct bytes row, uint64_t *ret_count);
+
+void program_id(char id[8], uint32_t instance);
+
+#endif

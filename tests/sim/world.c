@@ -1,0 +1,503 @@
+#include "world.h"
+
+#include <stdio.h>
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/hash.h"
+#include "fault_disk.h"
+#include "flow/engine_inside.h"
+#include "flow/recover.h"
+#include "plugin/image.h"
+#include "points.h"
+#include "sim_kv.h"
+#include "state/key.h"
+#include "wire/cursor.h"
+#include "wire/pack.h"
+
+enum {
+	SIM_SEGMENT_BYTES = 256 * 1024,
+	STEPS_MAX = 400000, /* a run that needs more hangs */
+	BATCH_MAX = 8,
+	IN_FLIGHT_MAX = 3,
+};
+
+struct producer_client {
+	uint64_t durable;  /* the host said so: it may never be less again */
+	uint64_t next;     /* first record not yet sent on this connection; 0: the position must be asked */
+	uint32_t in_flight;
+};
+
+struct world {
+	const struct world_options *options;
+	struct world_result *result;
+	uint64_t random;
+	struct fault_disk *disk;
+	struct sim_kv *kv;
+	struct config config;
+	struct store *store;
+	struct engine *engine;
+	struct image image;
+	uint64_t session;
+	uint64_t now_us;
+	struct producer_client clients[PROGRAM_PRODUCERS];
+	bool barrier_asked;
+	bool barrier_done;
+	uint64_t crash_countdown; /* in world steps */
+};
+
+/* ---- chance ---- */
+
+static uint64_t world_random(struct world *world) {
+	world->random = hash_mix(world->random, 0x2545f4914f6cdd1du);
+	return world->random;
+}
+
+static uint64_t world_below(struct world *world, uint64_t limit) {
+	return world_random(world) % limit;
+}
+
+static void wrong(struct world *world, const char *what, uint64_t found, uint64_t expected) {
+	if (!world->result->good)
+		return;
+	world->result->good = false;
+	snprintf(world->result->what, sizeof world->result->what, "%s: found %llu, expected %llu", what,
+		(unsigned long long)found, (unsigned long long)expected);
+}
+
+static void wrong_error(struct world *world, const char *what, const struct error *error) {
+	if (!world->result->good)
+		return;
+	world->result->good = false;
+	snprintf(world->result->what, sizeof world->result->what, "%s: %s", what, error->message);
+}
+
+/* ---- the host's life ---- */
+
+static struct view *world_view(struct world *world) {
+	struct binding bindings[2] = {{0}};
+	bindings[1] = (struct binding){
+		.number = 1,
+		.name = "sim/node",
+		.function = &program_function,
+		.host = host_api_table(),
+		.image = &world->image,
+		.fence_epoch = UINT64_MAX,
+		.value_count = program_function.value_count,
+	};
+	struct route route = {
+		.ingress = "sim",
+		.format = FORMAT_MSGPACK,
+		.router = &program_router,
+		.host = host_api_table(),
+		.image = &world->image,
+	};
+	return view_create(1, bindings, 2, &route, 1);
+}
+
+/* True while nothing has crashed on purpose: only then an error is a defect. */
+static bool alive(struct world *world) {
+	(void)world;
+	return !points_crashed();
+}
+
+/* False: it crashed while starting, or found something wrong. */
+static bool host_start(struct world *world) {
+	struct error error;
+	struct store_recovered recovered;
+	world->config.shards = 1 + (uint32_t)world_below(world, 4);
+	uint8_t id[STORE_ID_BYTES] = {0};
+	memcpy(id, &world->options->seed, sizeof world->options->seed);
+	struct store_options options = {
+		.disk = fault_disk_seam(world->disk),
+		.factory = sim_kv_factory(world->kv),
+		.dir = "data",
+		.checkpoint_bytes = 8192 << world_below(world, 4),
+		.segment_bytes = SIM_SEGMENT_BYTES,
+		.journal_bytes_max = 4 * SIM_SEGMENT_BYTES,
+		.new_id = id,
+	};
+	world->store = store_open(&options, &recovered, &error);
+	if (world->store == NULL) {
+		if (alive(world))
+			wrong_error(world, "the store did not open", &error);
+		return false;
+	}
+	store_type_name(world->store, 1, "sim/node");
+	world->engine = engine_create(&world->config, world->store, &recovered, &error);
+	if (world->engine == NULL) {
+		if (alive(world))
+			wrong_error(world, "the engine did not start", &error);
+		return false;
+	}
+	world->engine->threadless = true;
+	/* little memory, so that instances are evicted and queues paged out */
+	for (uint32_t i = 0; i < world->config.shards; i++)
+		world->engine->flow.shards[i]->cache.memory_max = 4096 << world_below(world, 6);
+	world->engine->flow.queue_bytes = 2048 << world_below(world, 8);
+	engine_start(world->engine, world_view(world));
+	for (int i = 0; i < PROGRAM_PRODUCERS; i++) {
+		world->clients[i].next = 0;
+		world->clients[i].in_flight = 0;
+	}
+	world->session++;
+	world->barrier_asked = false;
+	if (atomic_load(&world->engine->flow.failed) && alive(world))
+		wrong_error(world, "the engine failed at its start", &world->engine->flow.failure);
+	return !atomic_load(&world->engine->flow.failed);
+}
+
+static void host_drop(struct world *world) {
+	struct error error;
+	if (world->engine != NULL) {
+		world->engine->started = false;
+		engine_destroy(world->engine);
+	}
+	if (world->store != NULL)
+		store_close(world->store, false, &error);
+	world->engine = NULL;
+	world->store = NULL;
+}
+
+/* The process dies, or the power goes. */
+static void host_crash(struct world *world) {
+	bool power = world_below(world, 2) == 0;
+	host_drop(world);
+	if (power) {
+		fault_disk_cut(world->disk);
+		sim_kv_cut(world->kv);
+	} else {
+		fault_disk_kill(world->disk);
+		sim_kv_kill(world->kv);
+	}
+	points_calm();
+	world->result->crashes++;
+	if (world->options->trace)
+		fprintf(stderr, "  crash %llu (%s) at step %llu\n", (unsigned long long)world->result->crashes, power ? "power" : "kill",
+			(unsigned long long)world->result->steps);
+}
+
+/* ---- the clients ---- */
+
+enum { TOKEN_BARRIER = 1, TOKEN_INGEST = 1000 };
+
+/* token = TOKEN_INGEST + ((session * 2 + position) * PRODUCERS + producer) */
+static uint64_t ingest_token(const struct world *world, uint32_t producer, bool position) {
+	return TOKEN_INGEST + (world->session * 2 + (position ? 1 : 0)) * PROGRAM_PRODUCERS + producer;
+}
+
+static void ingest_answered(struct world *world, const struct engine_answer *answer) {
+	uint64_t rest = answer->token - TOKEN_INGEST;
+	struct producer_client *client = &world->clients[rest % PROGRAM_PRODUCERS];
+	bool position = rest / PROGRAM_PRODUCERS % 2 == 1;
+	client->in_flight--;
+	if (answer->code != ERROR_NONE) {
+		wrong(world, "an ingest was answered with an error", answer->code, ERROR_NONE);
+		return;
+	}
+	if (answer->number < client->durable)
+		wrong(world, "a durable position went back", answer->number, client->durable);
+	client->durable = answer->number;
+	if (position)
+		client->next = answer->number + 1;
+}
+
+static void world_answered(void *arg, const struct engine_answer *answer) {
+	struct world *world = arg;
+	if (answer->token == TOKEN_BARRIER) {
+		if (answer->code == ERROR_NONE)
+			world->barrier_done = true;
+		return;
+	}
+	ingest_answered(world, answer);
+}
+
+static void records_send(struct world *world, uint32_t producer) {
+	struct producer_client *client = &world->clients[producer];
+	uint64_t left = world->options->records + 1 - client->next;
+	uint64_t count = 1 + world_below(world, BATCH_MAX);
+	if (count > left)
+		count = left;
+	if (count == 0)
+		return;
+	/* now and then from further back: what was accepted must not count twice */
+	uint64_t back = world_below(world, 8) == 0 ? world_below(world, 6) : 0;
+	uint64_t first = client->next > back ? client->next - back : 1;
+	struct buf records = {0};
+	for (uint64_t sequence = first; sequence < client->next + count; sequence++)
+		program_record(&records, producer, sequence);
+	char name[16];
+	snprintf(name, sizeof name, "p%u", producer);
+	engine_ingest(world->engine, ingest_token(world, producer, false), world->session, bytes_text("sim"), bytes_text(name), first,
+		(uint32_t)(client->next + count - first), bytes_buf(&records));
+	client->next += count;
+	client->in_flight++;
+	buf_finish(&records);
+}
+
+static void client_step(struct world *world) {
+	uint32_t producer = (uint32_t)world_below(world, PROGRAM_PRODUCERS);
+	struct producer_client *client = &world->clients[producer];
+	if (client->in_flight >= IN_FLIGHT_MAX || (client->next == 0 && client->in_flight > 0))
+		return;
+	char name[16];
+	snprintf(name, sizeof name, "p%u", producer);
+	if (client->next == 0) {
+		engine_ingest(world->engine, ingest_token(world, producer, true), world->session, bytes_text("sim"), bytes_text(name), 1, 0,
+			bytes_of(NULL, 0));
+		client->in_flight++;
+		return;
+	}
+	records_send(world, producer);
+}
+
+static bool all_sent(const struct world *world) {
+	for (int i = 0; i < PROGRAM_PRODUCERS; i++) {
+		if (world->clients[i].durable < world->options->records)
+			return false;
+	}
+	return true;
+}
+
+/* ---- steps ---- */
+
+/* A cut on behalf of a shard that is inside its function. */
+static void inside_hook(void *arg) {
+	struct world *world = arg;
+	if (world->engine == NULL || world_below(world, 6) != 0)
+		return;
+	uint64_t before = world->engine->committer.epoch;
+	for (uint64_t i = world_below(world, 6); i > 0; i--) {
+		world->now_us += 150;
+		monotonic_simulate(world->now_us);
+		committer_step(&world->engine->committer);
+		if (world_below(world, 3) == 0)
+			store_applier_step(world->store);
+	}
+	world->result->cuts_inside += world->engine->committer.epoch - before;
+}
+
+static void shard_run(struct world *world) {
+	struct flow *flow = &world->engine->flow;
+	struct shard *shard = flow->shards[world_below(world, flow->shards_count)];
+	atomic_store(&shard->hold, HOLD_RUN);
+	shard_step(shard);
+	if (world_below(world, 4) != 0)
+		atomic_store(&shard->hold, HOLD_IDLE); /* else it looks busy to the committer until its next turn */
+}
+
+static void world_step(struct world *world) {
+	world->result->steps++;
+	world->now_us += world_below(world, 400);
+	monotonic_simulate(world->now_us);
+	uint64_t choice = world_below(world, 16);
+	if (choice < 8) {
+		shard_run(world);
+	} else if (choice < 11) {
+		committer_step(&world->engine->committer);
+	} else if (choice < 12) {
+		store_applier_step(world->store);
+	} else if (choice < 14) {
+		client_step(world);
+	} else if (choice < 15) {
+		flow_clock_set(&world->engine->flow.clock, flow_clock_now(&world->engine->flow.clock) + world_below(world, 50));
+	} else {
+		engine_take_answers(world->engine, world_answered, world);
+	}
+	if (all_sent(world) && !world->barrier_asked) {
+		world->barrier_asked = true;
+		engine_barrier(world->engine, TOKEN_BARRIER);
+	}
+}
+
+/* ---- the end ---- */
+
+static void counts_compare(struct world *world, const struct program_model *model) {
+	for (uint32_t i = 0; i < PROGRAM_INSTANCES; i++) {
+		char id[8];
+		struct error error;
+		struct buf row = {0};
+		uint64_t count = 0;
+		program_id(id, i);
+		struct key key = key_instance(bytes_text(id));
+		int found = store_get(world->store, 1, key_bytes(&key), &row, &error);
+		if (found < 0)
+			wrong_error(world, "an instance could not be read", &error);
+		if (found == 1 && !program_count(bytes_buf(&row), &count))
+			wrong(world, "an instance's row is malformed", 0, 1);
+		if (count != model->counts[i])
+			wrong(world, "count of an instance", count, model->counts[i]);
+		buf_finish(&row);
+	}
+}
+
+struct egress_sum {
+	uint64_t records;
+	uint64_t sum;
+	uint64_t next;
+	bool hole;
+};
+
+static bool egress_add(void *arg, uint64_t offset, struct bytes record) {
+	struct egress_sum *sum = arg;
+	struct cursor cursor = cursor_of(record);
+	struct cursor_item item;
+	uint32_t fields;
+	uint64_t number;
+	check(cursor_read_array(&cursor, &fields) && fields == 4 && cursor_next(&cursor, &item) && cursor_next(&cursor, &item) &&
+		cursor_next(&cursor, &item) && cursor_read_uint(&cursor, &number));
+	sum->hole |= offset != sum->next;
+	sum->next = offset + 1;
+	sum->records++;
+	sum->sum += number;
+	return true;
+}
+
+static void egress_compare(struct world *world, const struct program_model *model) {
+	struct egress_sum sum = {0};
+	struct error error;
+	uint64_t next;
+	if (!store_egress_read(world->store, bytes_text("sim"), 0, egress_add, &sum, &next, &error)) {
+		wrong_error(world, "the egress could not be read", &error);
+		return;
+	}
+	if (sum.hole)
+		wrong(world, "offsets of the egress have a hole", 1, 0);
+	if (sum.records != model->emitted)
+		wrong(world, "egress records", sum.records, model->emitted);
+	if (sum.sum != model->emitted_sum)
+		wrong(world, "sum of the egress records", sum.sum, model->emitted_sum);
+}
+
+static uint64_t rows_count(struct world *world, enum key_kind kind) {
+	struct error error;
+	struct key key = key_of(kind);
+	struct store_cursor *cursor = store_cursor_open(world->store, REDO_RUNTIME, key_bytes(&key), &error);
+	struct bytes found, value;
+	uint64_t count = 0;
+	check(cursor != NULL);
+	while (store_cursor_next(cursor, &found, &value) && found.data[0] == (uint8_t)kind)
+		count++;
+	store_cursor_close(cursor);
+	return count;
+}
+
+static void world_compare(struct world *world) {
+	struct program_model model = {0};
+	for (uint32_t producer = 0; producer < PROGRAM_PRODUCERS; producer++) {
+		for (uint64_t sequence = 1; sequence <= world->options->records; sequence++)
+			program_expect(&model, world->options->seed, producer, sequence);
+	}
+	world->result->messages = model.messages;
+	counts_compare(world, &model);
+	egress_compare(world, &model);
+	if (rows_count(world, KEY_DEAD) != model.dead)
+		wrong(world, "dead letters", rows_count(world, KEY_DEAD), model.dead);
+	if (rows_count(world, KEY_QUEUE_RUN) != 0)
+		wrong(world, "rows of waiting messages when none waits", rows_count(world, KEY_QUEUE_RUN), 0);
+	if (program_hooks.violations > 0 && world->result->good) {
+		world->result->good = false;
+		snprintf(world->result->what, sizeof world->result->what, "%s", program_hooks.what);
+	}
+}
+
+/* Steps until the barrier's epoch and one more are in the tables: then everything that was handled is to be seen. */
+static void world_settle(struct world *world) {
+	for (int i = 0; i < 20000; i++) {
+		struct flow *flow = &world->engine->flow;
+		for (uint32_t s = 0; s < flow->shards_count; s++) {
+			atomic_store(&flow->shards[s]->hold, HOLD_RUN);
+			shard_step(flow->shards[s]);
+			atomic_store(&flow->shards[s]->hold, HOLD_IDLE);
+		}
+		if (i == 0)
+			engine_commit_rows(world->engine, 2, NULL, 0); /* one more epoch: it trims what the last one consumed */
+		committer_step(&world->engine->committer);
+		bool applied = store_applier_step(world->store);
+		world->now_us += 500;
+		monotonic_simulate(world->now_us);
+		if (i > 50 && !applied && committer_settled(&world->engine->committer) &&
+			store_applied(world->store) + 1 >= world->engine->committer.epoch)
+			return;
+	}
+	wrong(world, "the host does not come to rest", 1, 0);
+}
+
+/* ---- one run ---- */
+
+/* Lives until a crash or the end. True: the end. */
+static bool world_live(struct world *world) {
+	if (!host_start(world))
+		return false;
+	while (world->result->good) {
+		if (world->result->steps > STEPS_MAX) {
+			wrong(world, "steps without an end", world->result->steps, STEPS_MAX);
+			return true;
+		}
+		world_step(world);
+		if (!alive(world))
+			return false;
+		if (atomic_load(&world->engine->flow.failed)) {
+			wrong_error(world, "the store failed", &world->engine->flow.failure);
+			return true;
+		}
+		if (world->crash_countdown > 0 && --world->crash_countdown == 0)
+			return false;
+		if (world->barrier_done)
+			return true;
+	}
+	return true;
+}
+
+/* Half of the crashes come at a named event of the disk or of a database, half between two steps. */
+static void crash_plan(struct world *world) {
+	world->crash_countdown = 0;
+	if (world->result->crashes >= world->options->crashes_max)
+		return;
+	if (world_below(world, 2) == 0)
+		points_plan(1 + world_below(world, 60));
+	else
+		world->crash_countdown = 1 + world_below(world, 1500);
+}
+
+static bool mutant_is(const struct world_options *options, const char *name) {
+	return options->mutant != NULL && strcmp(options->mutant, name) == 0;
+}
+
+void world_run(const struct world_options *options, struct world_result *ret_result) {
+	struct world world = {.options = options, .result = ret_result, .random = options->seed * HASH_K0 + 1};
+	*ret_result = (struct world_result){.good = true};
+	world.disk = fault_disk_create(options->seed);
+	world.kv = sim_kv_create(options->seed);
+	if (mutant_is(options, "no_sync"))
+		fault_disk_lie(world.disk);
+	if (mutant_is(options, "naive_trim"))
+		sim_kv_lie(world.kv);
+	points_watch(world.disk, world.kv);
+	config_init(&world.config);
+	world.config.test_clock = true;
+	world.config.test_clock_ms = 1000000;
+	snprintf(world.image.name, sizeof world.image.name, "sim");
+	snprintf(world.image.version, sizeof world.image.version, "1.0.0");
+	world.now_us = 1000000;
+	monotonic_simulate(world.now_us);
+	program_hooks = (struct program_hooks){.seed = options->seed, .inside = inside_hook, .arg = &world};
+	do {
+		crash_plan(&world);
+		if (world_live(&world))
+			break;
+		host_crash(&world);
+	} while (ret_result->good);
+	program_hooks.inside = NULL;
+	points_calm();
+	if (ret_result->good && alive(&world)) {
+		world_settle(&world);
+		world_compare(&world);
+	}
+	host_drop(&world);
+	config_finish(&world.config);
+	sim_kv_destroy(world.kv);
+	fault_disk_destroy(world.disk);
+	monotonic_simulate(0);
+}

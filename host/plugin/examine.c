@@ -21,7 +21,7 @@ static enum examine_result examine_copy(const struct examination_order *order, s
 	char *file_name = image_file_name(manifest->name, manifest->version, order->generation, result->hash);
 	char *path = path_join(order->images, file_name);
 	enum examine_result verdict = EXAMINE_UNREADABLE;
-	if (image_file_write(order->disk, order->images, file_name, content, &result->error)) {
+	if (image_file_write(order->disk, order->images, file_name, COPY_MODE, content, &result->error)) {
 		result->image = image_create(manifest, result->hash, order->generation, path);
 		verdict = EXAMINE_GOOD;
 	}

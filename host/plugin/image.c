@@ -107,15 +107,11 @@ bool image_open(struct image *image, const struct sofun_host *host, bool *ret_st
 	return good;
 }
 
-void image_fini(struct image *image) {
-	CHECK_OBJECT(image, IMAGE_MAGIC);
-	if (image->library != NULL && image->facts.fini != NULL)
-		image->facts.fini(image->plugin_data);
-	image->facts.fini = NULL;
-}
-
 bool image_close(struct image *image, bool keep, const char **ret_reason) {
-	image_fini(image);
+	CHECK_OBJECT(image, IMAGE_MAGIC);
+	check(image->library != NULL);
+	if (image->facts.fini != NULL)
+		image->facts.fini(image->plugin_data);
 	bool unmapped = image_unmap(image, keep, ret_reason);
 	image->state = unmapped ? IMAGE_RETIRED : IMAGE_STUCK;
 	return unmapped;

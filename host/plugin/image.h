@@ -52,9 +52,6 @@ const char *image_state_name(enum image_state state);
  * is left, or the library is stuck: *ret_stuck. */
 bool image_open(struct image *image, const struct sofun_host *host, bool *ret_stuck, struct error *error);
 
-/* fini alone: at process exit. */
-void image_fini(struct image *image);
-
 /* fini, then the unmapping, verified. False: stuck, for *ret_reason, a constant text. keep: no dlclose. */
 bool image_close(struct image *image, bool keep, const char **ret_reason);
 

@@ -16,12 +16,26 @@
 
 enum {
 	READ_BYTES = 1 << 20,
-	COPY_MODE = 0444,      /* nobody writes to what is mapped (trap 4) */
 	NAME_HASH_LENGTH = 16, /* hex digits in a file's name: enough to find it by eye; the generation makes it unique */
 };
 
 bool file_identity_equal(const struct file_identity *a, const struct file_identity *b) {
-	return a->device == b->device && a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns;
+	return a->device == b->device && a->inode == b->inode && a->size == b->size && a->mtime_ns == b->mtime_ns &&
+		a->ctime_ns == b->ctime_ns;
+}
+
+static uint64_t time_ns(struct timespec time) {
+	return (uint64_t)time.tv_sec * 1000000000u + (uint64_t)time.tv_nsec;
+}
+
+struct file_identity file_identity_of(const struct stat *status) {
+	return (struct file_identity){
+		.device = (uint64_t)status->st_dev,
+		.inode = (uint64_t)status->st_ino,
+		.size = (uint64_t)status->st_size,
+		.mtime_ns = time_ns(status->st_mtim),
+		.ctime_ns = time_ns(status->st_ctim),
+	};
 }
 
 /* ---- the user's file ---- */
@@ -33,15 +47,6 @@ static enum file_read file_error(struct error *error, const char *path, int syst
 	error_expected(error, "a regular file that the host may read");
 	error_hint(error, "check the path and its permissions for the user that runs sofund");
 	return absent ? FILE_ABSENT : FILE_UNREADABLE;
-}
-
-static struct file_identity file_identity_of(const struct stat *status) {
-	return (struct file_identity){
-		.device = (uint64_t)status->st_dev,
-		.inode = (uint64_t)status->st_ino,
-		.size = (uint64_t)status->st_size,
-		.mtime_ns = (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec,
-	};
 }
 
 static enum file_read file_unusable(const char *path, const struct stat *status, struct error *error) {
@@ -147,13 +152,13 @@ static bool copy_error(struct error *error, int system, const char *path) {
 	return false;
 }
 
-static int copy_write(struct disk *disk, const char *path, struct bytes content) {
+static int copy_write(struct disk *disk, const char *path, unsigned mode, struct bytes content) {
 	struct disk_file *file;
 	int result = disk->open(disk, path, DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE, &file);
 	if (result < 0)
 		return result;
 	result = file->ops->write(file, content.data, content.size, 0);
-	if (result == 0 && chmod(path, COPY_MODE) != 0)
+	if (result == 0 && chmod(path, mode) != 0)
 		result = -errno;
 	if (result == 0)
 		result = file->ops->sync(file);
@@ -161,10 +166,10 @@ static int copy_write(struct disk *disk, const char *path, struct bytes content)
 	return result;
 }
 
-bool image_file_write(struct disk *disk, const char *directory, const char *file_name, struct bytes content,
-	struct error *error) {
+bool image_file_write(struct disk *disk, const char *directory, const char *file_name, unsigned mode,
+	struct bytes content, struct error *error) {
 	char *path = path_join(directory, file_name);
-	int result = copy_write(disk, path, content);
+	int result = copy_write(disk, path, mode, content);
 	if (result == 0)
 		result = disk->sync_dir(disk, directory);
 	else if (result != -EEXIST)

@@ -24,7 +24,11 @@ struct file_identity {
 	uint64_t inode;
 	uint64_t size;
 	uint64_t mtime_ns;
+	uint64_t ctime_ns; /* nobody can set it: a file that was put back with its old times is told apart by it */
 };
+
+struct stat;
+struct file_identity file_identity_of(const struct stat *status);
 
 bool file_identity_equal(const struct file_identity *a, const struct file_identity *b);
 
@@ -48,9 +52,12 @@ char *image_file_name(const char *name, const char *version, uint64_t generation
 /* The generation in such a name; false if it is not one. */
 bool image_file_generation(const char *file_name, uint64_t *ret_generation);
 
-/* Writes a file of mode 0444 that must not exist, and syncs it and its directory. */
-bool image_file_write(struct disk *disk, const char *directory, const char *file_name, struct bytes content,
-	struct error *error);
+/* A copy is for reading only: nobody writes to what is mapped (trap 4). */
+enum { COPY_MODE = 0444 };
+
+/* Writes a file that must not exist, and syncs it and its directory. */
+bool image_file_write(struct disk *disk, const char *directory, const char *file_name, unsigned mode,
+	struct bytes content, struct error *error);
 
 /* Unlinks every file but those for which spare() is true; gives the greatest generation seen, spared or not. */
 bool image_files_clean(struct disk *disk, const char *directory, bool (*spare)(void *arg, const char *file_name),

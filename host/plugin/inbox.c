@@ -128,12 +128,7 @@ static bool status_old(const struct stat *status) {
 }
 
 static void entry_sight(struct inbox *inbox, struct entry *entry, const struct stat *status, uint64_t now) {
-	struct file_identity identity = {
-		.device = (uint64_t)status->st_dev,
-		.inode = (uint64_t)status->st_ino,
-		.size = (uint64_t)status->st_size,
-		.mtime_ns = (uint64_t)status->st_mtim.tv_sec * 1000000000u + (uint64_t)status->st_mtim.tv_nsec,
-	};
+	struct file_identity identity = file_identity_of(status);
 	bool changed = !file_identity_equal(&identity, &entry->identity);
 	entry->identity = identity;
 	entry->seen = true;

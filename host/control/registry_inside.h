@@ -1,0 +1,261 @@
+/* The inside of the registry. No other code includes this file. Everything is [loop thread].
+ *
+ *   registry.c          making, starting, stopping
+ *   registry_recover.c  what the store says, before anything runs
+ *   registry_rows.c     rows 'T' and 'V' as bytes, and committing them
+ *   registry_types.c    function types: whose they are, and the views made of them
+ *   registry_stage.c    a candidate on its way from a file to a judgement
+ *   registry_open.c     from there to live
+ *   registry_offer.c    the files in the plugins directory, and what became of them
+ *   registry_retire.c   a plugin on its way out
+ *   registry_report.c   what the outside is shown */
+#ifndef HOST_CONTROL_REGISTRY_INSIDE_H
+#define HOST_CONTROL_REGISTRY_INSIDE_H
+
+#include <event2/event.h>
+
+#include "control/registry.h"
+#include "plugin/examine.h"
+#include "plugin/image.h"
+#include "plugin/inbox.h"
+#include "plugin/stage.h"
+
+enum {
+	/* Judged files that are remembered. Beyond it the oldest refusal goes: its file is judged anew if it comes again. */
+	VERDICTS_MAX = 4096,
+	/* Refused `load`s from outside of the directory that are shown. */
+	LOADS_SHOWN_MAX = 64,
+	/* A first run that ended the host without leaving a note is tried once more: a host is killed from outside at any
+	 * instant, and that convicts nobody. */
+	ATTEMPTS_MAX = 2,
+	/* A drain may take this long; then what still waits parks. */
+	DRAIN_MS_MAX = 30000,
+	/* After that, a call that does not end makes its image stuck, and whoever asked is told. */
+	LEAVING_MS_MAX = 1000,
+	/* How often a drain is looked at. */
+	DRAIN_LOOK_MS = 5,
+};
+
+/* A row 'V': what was judged of a plugin file with that content. */
+enum verdict_state {
+	VERDICT_ATTEMPTING,
+	VERDICT_LIVE,
+	VERDICT_DRAINING,
+	VERDICT_RETIRED,
+	VERDICT_REFUSED,
+	VERDICT_QUARANTINED,
+};
+
+struct verdict {
+	uint8_t hash[HASH_BYTES];
+	enum verdict_state state;
+	char name[MANIFEST_NAME_BYTES_MAX + 1]; /* "" if it was refused before its manifest was read */
+	char version[MANIFEST_VERSION_BYTES_MAX + 1];
+	char *file;          /* in the plugins directory; "" if it is not there */
+	char *image;         /* file name of the copy; "" if there is none */
+	uint64_t generation; /* of the copy */
+	uint64_t fence;      /* draining: messages born before it are still its own */
+	uint64_t attempts;   /* first runs that were begun and not seen to their end */
+	uint64_t held_inode; /* retired, but its file could not be taken away: which one it is */
+	uint64_t held_ctime_ns;
+	uint64_t time_ms;
+	struct error *refusal; /* refused, quarantined; else NULL */
+	bool written;          /* a row of it is in the store */
+};
+
+/* A row 'T'. */
+struct function_type {
+	uint16_t number;
+	const char *name; /* never freed before registry_destroy: views borrow it */
+	char *plugin;
+	uint32_t schema;
+	uint32_t value_count;
+	char **values;
+	uint32_t *kinds;
+};
+
+/* A plugin that the store names live or draining, or an image that should be gone and is not. */
+enum plugin_state {
+	PLUGIN_LIVE,
+	PLUGIN_DRAINING, /* fenced, without routes; messages of before go to it */
+	PLUGIN_LEAVING,  /* in no new view; a shard may still be in it */
+	PLUGIN_RETIRING, /* its row is being written, then it is with the stager */
+	PLUGIN_STUCK,    /* should be unmapped, and stays */
+	PLUGIN_PARKED,   /* live by its row, but it could not be loaded: its types wait */
+};
+
+struct plugin {
+	struct plugin *next;
+	struct registry *registry;
+	struct stage_job job; /* closing */
+	struct verdict *verdict;
+	struct image *image; /* NULL if parked */
+	enum plugin_state state;
+	bool restage;          /* parked because its copy is missing or damaged: the file in the directory may stand in */
+	struct error parked;   /* why */
+	const char *stuck_reason;
+	uint64_t fence;
+	uint64_t view;         /* generation of the view that it waits for */
+	uint64_t since_ms;     /* monotonic: of this state */
+	uint64_t since_wall_ms;
+	bool by_request;       /* unload, not a removal: its file goes too */
+	bool unmapped;
+	registry_done *done;   /* NULL: nobody waits */
+	void *done_arg;
+};
+
+/* What is known of a file in the plugins directory, or of a `load` that was refused. */
+struct offer {
+	char *file;
+	bool from_load;  /* not in the directory */
+	bool hashed;
+	bool deferred;   /* offered again when a plugin has gone */
+	uint8_t hash[HASH_BYTES];
+	struct file_identity identity;
+	struct error *error; /* NULL: not refused */
+};
+
+/* A file on its way to live; one at a time, in order of arrival. */
+struct candidate {
+	struct stage_job job;
+	struct registry *registry;
+	struct candidate *next;
+	char *path;       /* what is read */
+	char *file;       /* its name in the plugins directory */
+	bool from_inbox;
+	bool patience_over;
+	bool force;       /* judged anew, whatever was judged before */
+	bool place;       /* a copy is to be put into the directory */
+	char *placed;     /* that copy, under a name that does not count yet; NULL: not there */
+	registry_done *done; /* NULL: from the inbox, or answered */
+	void *done_arg;
+	uint8_t (*known)[HASH_BYTES];
+	size_t known_count;
+	struct examination_order order;
+	enum examine_result result;
+	struct examination_result found;
+	bool opened;       /* the image is open */
+	bool place_failed;
+	bool stuck;        /* the image was refused, and stays mapped */
+	struct verdict *verdict; /* from the row `attempting` on */
+};
+
+/* Rows on their way to the store. */
+typedef void commit_then(void *arg, bool good);
+
+struct commit {
+	struct commit *next;
+	struct registry *registry;
+	uint64_t token;
+	commit_then *then;
+	void *arg;
+};
+
+struct registry {
+	uint32_t magic;
+	struct registry_options options;
+	char *images; /* directory */
+	uint64_t generation; /* last used for a copy */
+	uint64_t view;       /* last published */
+	bool stopped;
+
+	struct verdict **verdicts;
+	size_t verdict_count;
+	struct function_type **types; /* by number; NULL where unknown */
+	size_t type_count;            /* length of `types` */
+	struct plugin *plugins;
+	struct offer **offers;
+	size_t offer_count;
+	struct candidate *current;
+	struct candidate *waiting;
+	struct commit *commits;
+
+	uint64_t unloaded;
+	struct inbox *inbox;
+	struct stage *stage;
+	struct event *staged;
+	struct event *drain_timer;
+	bool settled;
+	void (*on_settled)(void *arg);
+	void *on_settled_arg;
+};
+
+/* ---- registry.c ---- */
+uint64_t registry_now_ms(void); /* monotonic */
+uint64_t registry_wall_ms(void);
+
+/* ---- registry_rows.c ---- */
+const char *verdict_state_name(enum verdict_state state);
+struct verdict *verdict_find(const struct registry *registry, const uint8_t hash[HASH_BYTES]);
+struct verdict *verdict_add(struct registry *registry, const uint8_t hash[HASH_BYTES]); /* found or new */
+void verdict_destroy(struct verdict *verdict);
+void verdict_set_text(char **place, const char *text);
+void verdict_refuse(struct verdict *verdict, enum verdict_state state, const struct error *error);
+void verdict_write(struct buf *row, const struct verdict *verdict);
+bool verdict_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error);
+void type_write(struct buf *row, const struct function_type *type);
+bool type_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error);
+
+/* Makes the verdict's row durable, and those of `types`; then() is called unless the registry stops first. */
+void verdict_commit(struct registry *registry, struct verdict *verdict, struct function_type *const *types,
+	size_t type_count, commit_then *then, void *arg);
+void commits_forget(struct registry *registry);
+
+/* ---- registry_types.c ---- */
+struct function_type *type_find(const struct registry *registry, struct bytes name);
+struct function_type *type_add(struct registry *registry, uint16_t number, const char *name);
+void type_destroy(struct function_type *type);
+/* Against the store and the other plugins: may this manifest have these types? */
+bool types_admit(const struct registry *registry, const struct manifest *manifest, struct error *error);
+/* Makes or updates the types of an admitted manifest; gives those whose rows are to be written (malloc'ed array). */
+struct function_type **types_adopt(struct registry *registry, const struct manifest *manifest, size_t *ret_count);
+/* The view of what is live and draining now. */
+struct view *registry_view(struct registry *registry);
+void registry_publish(struct registry *registry);
+
+/* ---- registry_stage.c ---- */
+void candidate_arrived(struct registry *registry, const char *file, bool patience_over);
+void candidates_next(struct registry *registry);
+void candidates_stop(struct registry *registry);
+void candidate_end(struct candidate *candidate);
+void candidate_tell_inbox(const struct candidate *candidate, enum inbox_verdict verdict);
+void candidate_tell_error(struct candidate *candidate, const struct error *error);
+struct offer *candidate_offer(struct candidate *candidate, const struct error *error);
+/* The fault is in the bytes: the verdict is kept, and they are not tried again by themselves. */
+void candidate_judge_bytes(struct candidate *candidate);
+void refused_durable(void *candidate, bool good);
+
+/* ---- registry_open.c ---- */
+#define LOADING_SUFFIX ".loading"
+void candidate_commit_attempt(struct candidate *candidate);
+void candidate_abandon(struct candidate *candidate);
+
+/* ---- registry_offer.c ---- */
+struct offer *offer_find(const struct registry *registry, const char *file);
+struct offer *offer_add(struct registry *registry, const char *file, bool from_load); /* found or new */
+/* hash and error may be NULL. */
+void offer_judge(struct offer *offer, const uint8_t *hash, const struct file_identity *identity, const struct error *error);
+void offer_remove(struct registry *registry, const char *file);
+void offers_destroy(struct registry *registry);
+
+/* ---- registry_retire.c ---- */
+struct plugin *plugin_add(struct registry *registry, struct verdict *verdict, struct image *image, enum plugin_state state);
+/* The one of that name that is live, parked, or on its way out; NULL if there is none. */
+struct plugin *plugin_find(const struct registry *registry, const char *name);
+void plugin_remove(struct registry *registry, struct plugin *plugin);
+void plugin_drain(struct plugin *plugin);
+void plugins_file_removed(struct registry *registry, const char *file);
+void plugins_drain_resume(struct registry *registry);
+void plugins_stop(struct registry *registry);
+void registry_drain_look(evutil_socket_t fd, short what, void *arg);
+void late_error(struct registry *registry, registry_done *done, void *arg, const struct error *error);
+
+/* ---- registry_recover.c ---- */
+void registry_write_recovered(struct registry *registry);
+
+/* ---- registry_report.c ---- */
+void plugin_report(const struct plugin *plugin, const char *state,
+	void (*each)(void *arg, const struct registry_plugin *plugin), void *arg);
+void done_report(struct plugin *plugin, const char *state, registry_done *done, void *arg);
+
+#endif

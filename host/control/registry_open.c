@@ -1,0 +1,192 @@
+/* The second half of a candidate's way: the row `attempting`, the opening, the row `live`, the view. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/registry_inside.h"
+
+static struct candidate *candidate_of(struct stage_job *job) {
+	return (struct candidate *)((char *)job - offsetof(struct candidate, job));
+}
+
+/* ---- live ---- */
+
+/* The copy in the plugins directory gets its name. What the inbox will see there is known already. */
+static void candidate_place(struct candidate *candidate) {
+	struct registry *registry = candidate->registry;
+	struct disk *disk = registry->options.disk;
+	struct stat status;
+	char *path = path_join(registry->options.config->plugins, candidate->file);
+	int result = disk->rename(disk, candidate->placed, path);
+	if (result == 0)
+		result = disk->sync_dir(disk, registry->options.config->plugins);
+	if (result < 0)
+		log_event(LOG_WARN, "plugin_not_placed", "file=\"%s\" reason=\"%s\"", path, strerror(-result));
+	if (stat(path, &status) == 0)
+		candidate->found.identity = file_identity_of(&status);
+	free(candidate->placed);
+	candidate->placed = NULL;
+	candidate->place = false;
+	free(path);
+}
+
+/* What was parked under that name has found its successor. */
+static void candidate_replace_parked(struct candidate *candidate) {
+	struct registry *registry = candidate->registry;
+	struct plugin *plugin = plugin_find(registry, candidate->verdict->name);
+	if (plugin == NULL)
+		return;
+	check(plugin->state == PLUGIN_PARKED);
+	if (plugin->verdict != candidate->verdict && plugin->verdict->state == VERDICT_LIVE) {
+		plugin->verdict->state = VERDICT_RETIRED;
+		verdict_commit(registry, plugin->verdict, NULL, 0, NULL, NULL);
+	}
+	plugin_remove(registry, plugin);
+}
+
+static void candidate_live(void *arg, bool good) {
+	struct candidate *candidate = arg;
+	struct registry *registry = candidate->registry;
+	if (!good) {
+		error_set(&candidate->found.error, ERROR_STORE_FAILED, "the plugin's row could not be made durable");
+		candidate_tell_error(candidate, &candidate->found.error);
+		return; /* the candidate stays as it is: the process ends */
+	}
+	candidate_replace_parked(candidate);
+	struct plugin *plugin = plugin_add(registry, candidate->verdict, candidate->found.image, PLUGIN_LIVE);
+	candidate->found.image->state = IMAGE_LIVE;
+	candidate->found.image = NULL;
+	registry_publish(registry);
+	if (candidate->placed != NULL)
+		candidate_place(candidate);
+	log_event(LOG_INFO, "plugin_live", "name=%s version=%s file=\"%s\" hash=%.16s", plugin->image->name,
+		plugin->image->version, candidate->file, plugin->image->hash_text);
+	if (!candidate->found.unmaps && !library_kept_always())
+		log_event(LOG_WARN, "plugin_will_stay_mapped", "name=%s effect=\"it is stuck once it is unloaded\"",
+			plugin->image->name);
+	candidate_offer(candidate, NULL);
+	candidate_tell_inbox(candidate, INBOX_JUDGED);
+	registry_done *done = candidate->done;
+	candidate->done = NULL;
+	if (done != NULL)
+		done_report(plugin, "live", done, candidate->done_arg);
+	candidate_end(candidate);
+}
+
+static void candidate_commit_live(struct candidate *candidate) {
+	struct registry *registry = candidate->registry;
+	struct verdict *verdict = candidate->verdict;
+	size_t count;
+	struct function_type **types = types_adopt(registry, &candidate->found.image->manifest, &count);
+	verdict->state = VERDICT_LIVE;
+	verdict->attempts = 0;
+	verdict->held_inode = 0;
+	verdict->held_ctime_ns = 0;
+	verdict_commit(registry, verdict, types, count, candidate_live, candidate);
+	free(types);
+}
+
+/* ---- opening ---- */
+
+/* Before anything of the plugin runs: a directory that takes no copy refuses the load while that is still free. */
+static bool open_place(struct candidate *candidate) {
+	struct registry *registry = candidate->registry;
+	struct disk *disk = registry->options.disk;
+	const char *directory = registry->options.config->plugins;
+	struct buf content = {0};
+	struct buf name = {0};
+	struct file_identity identity;
+	if (!candidate->place)
+		return true;
+	buf_printf(&name, ".%s" LOADING_SUFFIX, candidate->file);
+	char *path = path_join(directory, (const char *)name.data);
+	disk->unlink(disk, path); /* one may be left from a crash */
+	bool good = file_read(candidate->found.image->path, &content, &identity, &candidate->found.error) == FILE_READ &&
+		image_file_write(disk, directory, (const char *)name.data, 0644, bytes_buf(&content), &candidate->found.error);
+	if (good)
+		candidate->placed = path;
+	else
+		free(path);
+	candidate->place_failed = !good;
+	buf_finish(&content);
+	buf_finish(&name);
+	return good;
+}
+
+static void open_run(struct stage_job *job) {
+	struct candidate *candidate = candidate_of(job);
+	candidate->opened = open_place(candidate) &&
+		image_open(candidate->found.image, candidate->registry->options.host, &candidate->stuck, &candidate->found.error);
+}
+
+/* Its init refused, and the loader kept it: it is counted, and shown. */
+static void candidate_keep_stuck(struct candidate *candidate) {
+	struct plugin *plugin =
+		plugin_add(candidate->registry, candidate->verdict, candidate->found.image, PLUGIN_STUCK);
+	plugin->stuck_reason = "refused, but the loader keeps it mapped";
+	candidate->found.image->state = IMAGE_STUCK;
+	candidate->found.image = NULL;
+}
+
+static void candidate_opened(struct stage_job *job, bool cancelled) {
+	struct candidate *candidate = candidate_of(job);
+	if (cancelled || candidate->registry->stopped)
+		return; /* candidates_stop sees to it */
+	if (candidate->opened) {
+		candidate_commit_live(candidate);
+		return;
+	}
+	if (candidate->stuck)
+		candidate_keep_stuck(candidate);
+	candidate->verdict->attempts = 0;
+	if (candidate->place_failed) {
+		/* Not the plugin's fault: it was not tried. */
+		candidate->verdict->state = VERDICT_RETIRED;
+		verdict_commit(candidate->registry, candidate->verdict, NULL, 0, refused_durable, candidate);
+		return;
+	}
+	candidate_judge_bytes(candidate);
+}
+
+static void candidate_attempt(void *arg, bool good) {
+	struct candidate *candidate = arg;
+	if (!good) {
+		error_set(&candidate->found.error, ERROR_STORE_FAILED, "the plugin's row could not be made durable");
+		candidate_tell_error(candidate, &candidate->found.error);
+		return;
+	}
+	candidate->job = (struct stage_job){.run = open_run, .done = candidate_opened};
+	stage_submit(candidate->registry->stage, &candidate->job);
+}
+
+void candidate_commit_attempt(struct candidate *candidate) {
+	const struct image *image = candidate->found.image;
+	struct verdict *verdict = verdict_add(candidate->registry, image->hash);
+	candidate->verdict = verdict;
+	verdict_refuse(verdict, VERDICT_ATTEMPTING, NULL);
+	memcpy(verdict->name, image->name, sizeof(verdict->name));
+	memcpy(verdict->version, image->version, sizeof(verdict->version));
+	verdict_set_text(&verdict->file, candidate->file);
+	verdict_set_text(&verdict->image, strrchr(image->path, '/') + 1);
+	verdict->generation = image->generation;
+	verdict->attempts++;
+	verdict_commit(candidate->registry, verdict, NULL, 0, candidate_attempt, candidate);
+}
+
+/* ---- the host stops in the middle ---- */
+
+void candidate_abandon(struct candidate *candidate) {
+	struct registry *registry = candidate->registry;
+	if (candidate->opened) {
+		/* Its row `live` may be durable or not; either way the next start knows what to do. Here it only gets its fini. */
+		plugin_add(registry, candidate->verdict, candidate->found.image, PLUGIN_LIVE);
+		candidate->found.image = NULL;
+		return;
+	}
+	if (candidate->verdict == NULL || candidate->verdict->state != VERDICT_ATTEMPTING)
+		return;
+	candidate->verdict->attempts = 0; /* ended by us: it convicts nobody */
+	verdict_commit(registry, candidate->verdict, NULL, 0, NULL, NULL);
+}

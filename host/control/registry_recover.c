@@ -1,0 +1,172 @@
+/* What the store says of plugins, before anything runs: rows, then images, then the first view. Runs no plugin code but
+ * init. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/registry_inside.h"
+#include "plugin/attempt.h"
+#include "plugin/elf_file.h"
+#include "plugin/refusal.h"
+#include "state/key.h"
+
+/* ---- rows ---- */
+
+static bool rows_read(struct registry *registry, enum key_kind kind,
+	bool (*read)(struct registry *registry, struct bytes key, struct bytes value, struct error *error),
+	struct error *error) {
+	struct key from = key_of(kind);
+	struct bytes key;
+	struct bytes value;
+	bool good = true;
+	struct store_cursor *cursor = store_cursor_open(registry->options.store, REDO_RUNTIME, key_bytes(&from), error);
+	if (cursor == NULL)
+		return false;
+	while (good && store_cursor_next(cursor, &key, &value) && key.size > 0 && key.data[0] == (uint8_t)kind)
+		good = read(registry, key, value, error);
+	good = good && store_cursor_status(cursor, error);
+	store_cursor_close(cursor);
+	return good;
+}
+
+/* ---- files ---- */
+
+static bool verdict_needs_image(const struct verdict *verdict) {
+	return verdict->image[0] != '\0' && (verdict->state == VERDICT_LIVE || verdict->state == VERDICT_DRAINING);
+}
+
+/* Copies that the store names, and the notes of deaths that are yet to be written down. */
+static bool image_spare(void *arg, const char *file_name) {
+	const struct registry *registry = arg;
+	for (size_t i = 0; i < registry->verdict_count; i++) {
+		const struct verdict *verdict = registry->verdicts[i];
+		size_t size = strlen(verdict->image);
+		if (size == 0 || strncmp(file_name, verdict->image, size) != 0)
+			continue;
+		bool note = strcmp(file_name + size, ATTEMPT_SUFFIX) == 0;
+		if (note || (file_name[size] == '\0' && verdict_needs_image(verdict)))
+			return true;
+	}
+	return false;
+}
+
+/* ---- those who killed the host ---- */
+
+static void verdict_convict(struct verdict *verdict, const char *found) {
+	struct error error;
+	error_set(&error, ERROR_REFUSED, "%s %s killed the host when it was loaded: quarantined", verdict->name,
+		verdict->version);
+	error_found(&error, "%s", found);
+	error_expected(&error, "an init that returns");
+	error_hint(&error, "repair the plugin; `sofun load` tries it again");
+	log_event(LOG_ERROR, "plugin_quarantined", "name=%s version=%s found=\"%s\"", verdict->name, verdict->version, found);
+	verdict_refuse(verdict, VERDICT_QUARANTINED, &error);
+	verdict->written = false;
+}
+
+static void verdict_sentence(struct registry *registry, struct verdict *verdict) {
+	char signal[ATTEMPT_TEXT_BYTES];
+	char found[ATTEMPT_TEXT_BYTES + 32];
+	if (verdict->image[0] == '\0' || (verdict->state != VERDICT_ATTEMPTING && !verdict_needs_image(verdict)))
+		return;
+	char *path = path_join(registry->images, verdict->image);
+	bool died = attempt_died(path, signal);
+	free(path);
+	if (died) {
+		snprintf(found, sizeof(found), "%s in its code", signal);
+		verdict_convict(verdict, found);
+	} else if (verdict->state == VERDICT_ATTEMPTING && verdict->attempts >= ATTEMPTS_MAX) {
+		verdict_convict(verdict, "left in the state attempting twice");
+	}
+}
+
+/* ---- images ---- */
+
+static struct image *image_reload(const struct verdict *verdict, const char *path, struct error *error) {
+	struct buf content = {0};
+	struct file_identity identity;
+	struct elf_facts facts;
+	struct manifest manifest;
+	uint8_t hash[HASH_BYTES];
+	struct image *image = NULL;
+	if (file_read(path, &content, &identity, error) == FILE_READ) {
+		image_hash(bytes_buf(&content), hash);
+		if (memcmp(hash, verdict->hash, HASH_BYTES) != 0) {
+			error_set(error, ERROR_REFUSED, "the copy of the live plugin is damaged");
+			error_found(error, "other bytes in %.200s", path);
+			error_expected(error, "the bytes that were loaded");
+			error_hint(error, "load the plugin's file again with `sofun load`");
+		} else if (elf_examine(bytes_buf(&content), NULL, &facts, error) == ELF_SOUND &&
+			manifest_parse(facts.manifest, &manifest, error)) {
+			image = image_create(&manifest, hash, verdict->generation, path);
+		}
+	}
+	buf_finish(&content);
+	return image;
+}
+
+static void verdict_park(struct registry *registry, struct verdict *verdict, bool restage, struct error *error) {
+	char line[sizeof(*error)];
+	refusal_clean(error);
+	error->code = ERROR_REFUSED;
+	error_line(error, line, sizeof(line));
+	log_event(LOG_ERROR, "plugin_parked", "name=%s version=%s why=\"%s\"", verdict->name, verdict->version, line);
+	struct plugin *plugin = plugin_add(registry, verdict, NULL, PLUGIN_PARKED);
+	plugin->parked = *error;
+	plugin->restage = restage;
+}
+
+static void verdict_reload(struct registry *registry, struct verdict *verdict) {
+	struct error error;
+	bool stuck = false;
+	char *path = path_join(registry->images, verdict->image);
+	struct image *image = image_reload(verdict, path, &error);
+	free(path);
+	if (image == NULL) {
+		verdict_park(registry, verdict, true, &error);
+		return;
+	}
+	if (!image_open(image, registry->options.host, &stuck, &error)) {
+		verdict_park(registry, verdict, false, &error);
+		if (stuck)
+			plugin_add(registry, verdict, image, PLUGIN_STUCK)->stuck_reason = "refused, but the loader keeps it mapped";
+		else
+			image_destroy(image);
+		return;
+	}
+	image->state = verdict->state == VERDICT_LIVE ? IMAGE_LIVE : IMAGE_DRAINING;
+	struct plugin *plugin =
+		plugin_add(registry, verdict, image, verdict->state == VERDICT_LIVE ? PLUGIN_LIVE : PLUGIN_DRAINING);
+	plugin->fence = verdict->fence;
+}
+
+struct view *registry_recover(struct registry *registry, struct error *error) {
+	uint64_t generation;
+	if (!rows_read(registry, KEY_TYPE, type_read, error) || !rows_read(registry, KEY_VERDICT, verdict_read, error))
+		return NULL;
+	for (size_t i = 1; i < registry->type_count; i++)
+		if (registry->types[i] != NULL)
+			store_type_name(registry->options.store, registry->types[i]->number, registry->types[i]->name);
+	if (!image_files_clean(registry->options.disk, registry->images, image_spare, registry, &generation, error))
+		return NULL;
+	if (generation > registry->generation)
+		registry->generation = generation;
+	for (size_t i = 0; i < registry->verdict_count; i++) {
+		struct verdict *verdict = registry->verdicts[i];
+		bool live = verdict_needs_image(verdict);
+		verdict_sentence(registry, verdict);
+		if (live && verdict->state == VERDICT_QUARANTINED)
+			verdict_park(registry, verdict, false, verdict->refusal);
+		else if (live)
+			verdict_reload(registry, verdict);
+	}
+	return registry_view(registry);
+}
+
+/* What recovery judged becomes durable once there is an engine. */
+void registry_write_recovered(struct registry *registry) {
+	for (size_t i = 0; i < registry->verdict_count; i++)
+		if (!registry->verdicts[i]->written)
+			verdict_commit(registry, registry->verdicts[i], NULL, 0, NULL, NULL);
+}

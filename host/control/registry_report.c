@@ -1,0 +1,164 @@
+/* What the outside is shown of plugins: views that are valid during one call. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "control/registry_inside.h"
+
+enum { WAITING_MAX = 2 * MANIFEST_FUNCTIONS_MAX + 1 };
+
+static const char *plugin_state_name(const struct plugin *plugin) {
+	switch (plugin->state) {
+	case PLUGIN_LIVE:
+		return "live";
+	case PLUGIN_LEAVING:
+		return registry_now_ms() - plugin->since_ms >= LEAVING_MS_MAX ? "stuck" : "draining";
+	case PLUGIN_DRAINING:
+	case PLUGIN_RETIRING:
+		return plugin->image == NULL ? "retired" : "draining";
+	case PLUGIN_STUCK:
+		return "stuck";
+	case PLUGIN_PARKED:
+		break;
+	}
+	return plugin->verdict->state == VERDICT_QUARANTINED ? "quarantined" : "refused";
+}
+
+static const char *format_name(const struct registry *registry, const struct manifest_router *router) {
+	const struct config *config = registry->options.config;
+	for (size_t i = 0; i < config->ingress_count; i++) {
+		if (strcmp(config->ingresses[i].name, router->ingress) != 0 || config->ingresses[i].format == FORMAT_PLUGIN)
+			continue;
+		if (config->ingresses[i].format == FORMAT_LINE)
+			return "line";
+		return config->ingresses[i].format == FORMAT_JSON ? "json" : "msgpack";
+	}
+	return router->format;
+}
+
+/* Why it has not gone yet. */
+static size_t plugin_waiting(const struct plugin *plugin, struct registry_waiting *waiting) {
+	struct registry *registry = plugin->registry;
+	const struct manifest *manifest = &plugin->image->manifest;
+	size_t count = 0;
+	if (plugin->state == PLUGIN_STUCK)
+		waiting[count++] = (struct registry_waiting){plugin->stuck_reason, "", plugin->since_wall_ms};
+	if (plugin->state == PLUGIN_LEAVING)
+		waiting[count++] = (struct registry_waiting){"running", "", plugin->since_wall_ms};
+	for (size_t i = 0; plugin->state == PLUGIN_DRAINING && i < manifest->function_count; i++) {
+		const struct function_type *type = type_find(registry, bytes_text(manifest->functions[i].type));
+		struct engine_waiting messages;
+		engine_waiting(registry->options.engine, type->number, plugin->fence, &messages);
+		if (messages.messages > 0)
+			waiting[count++] = (struct registry_waiting){"messages", type->name, plugin->since_wall_ms};
+		if (messages.retrying > 0)
+			waiting[count++] = (struct registry_waiting){"retrying", type->name, plugin->since_wall_ms};
+	}
+	return count;
+}
+
+void plugin_report(const struct plugin *plugin, const char *state,
+	void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
+	static const struct manifest empty;
+	const struct manifest *manifest = plugin->image == NULL ? &empty : &plugin->image->manifest;
+	const char **functions = check_alloc(manifest->function_count + 1, sizeof(*functions));
+	struct registry_router *routers = check_alloc(manifest->router_count + 1, sizeof(*routers));
+	struct registry_waiting *waiting = check_alloc(WAITING_MAX, sizeof(*waiting));
+	char hash[HASH_TEXT_BYTES];
+	image_hash_text(plugin->verdict->hash, hash);
+	for (size_t i = 0; i < manifest->function_count; i++)
+		functions[i] = manifest->functions[i].type;
+	for (size_t i = 0; i < manifest->router_count; i++)
+		routers[i] = (struct registry_router){manifest->routers[i].ingress,
+			format_name(plugin->registry, &manifest->routers[i])};
+	bool live = plugin->state == PLUGIN_LIVE;
+	const struct registry_plugin report = {
+		.name = plugin->verdict->name,
+		.version = plugin->verdict->version,
+		.state = state != NULL ? state : plugin_state_name(plugin),
+		.share_percent = live ? 100 : 0,
+		.file = plugin->verdict->file,
+		.hash = hash,
+		.function_count = manifest->function_count,
+		.functions = functions,
+		.router_count = manifest->router_count,
+		.routers = routers,
+		.waiting_count = plugin->image == NULL ? 0 : plugin_waiting(plugin, waiting),
+		.waiting = waiting,
+	};
+	each(arg, &report);
+	free(waiting);
+	free(routers);
+	free(functions);
+}
+
+struct done_call {
+	registry_done *done;
+	void *arg;
+};
+
+static void done_each(void *arg, const struct registry_plugin *plugin) {
+	const struct done_call *call = arg;
+	call->done(call->arg, plugin, NULL);
+}
+
+void done_report(struct plugin *plugin, const char *state, registry_done *done, void *arg) {
+	struct done_call call = {done, arg};
+	plugin_report(plugin, state, done_each, &call);
+}
+
+void registry_each(struct registry *registry, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
+	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
+		plugin_report(plugin, NULL, each, arg);
+}
+
+void registry_refused_each(struct registry *registry, void (*each)(void *arg, const struct registry_refused *refused),
+	void *arg) {
+	for (size_t i = 0; i < registry->offer_count; i++)
+		if (registry->offers[i]->error != NULL)
+			each(arg, &(struct registry_refused){registry->offers[i]->file, registry->offers[i]->error});
+	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
+		if (plugin->state != PLUGIN_PARKED)
+			continue;
+		const struct offer *offer = offer_find(registry, plugin->verdict->file);
+		if (offer == NULL || offer->error == NULL)
+			each(arg, &(struct registry_refused){plugin->verdict->file, &plugin->parked});
+	}
+}
+
+void registry_images(const struct registry *registry, struct registry_images *ret_images) {
+	*ret_images = (struct registry_images){.unloaded = registry->unloaded};
+	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
+		ret_images->loaded += plugin->image != NULL;
+		ret_images->stuck += plugin->image != NULL && strcmp(plugin_state_name(plugin), "stuck") == 0;
+	}
+}
+
+bool registry_egress_declared(const struct registry *registry, struct bytes name) {
+	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
+		const struct manifest *manifest = plugin->state == PLUGIN_LIVE ? &plugin->image->manifest : NULL;
+		for (size_t i = 0; manifest != NULL && i < manifest->egress_count; i++)
+			if (bytes_equal(bytes_text(manifest->egresses[i].name), name))
+				return true;
+	}
+	return false;
+}
+
+bool registry_type_find(const struct registry *registry, struct bytes name, struct registry_type *ret_type) {
+	const struct function_type *type = type_find(registry, name);
+	if (type == NULL)
+		return false;
+	const struct plugin *plugin = plugin_find(registry, type->plugin);
+	bool live = plugin != NULL && plugin->state == PLUGIN_LIVE &&
+		manifest_function_find(&plugin->image->manifest, type->name) != NULL;
+	*ret_type = (struct registry_type){
+		.number = type->number,
+		.name = type->name,
+		.plugin = type->plugin,
+		.version = live ? plugin->image->version : "",
+		.schema = type->schema,
+		.value_count = type->value_count,
+		.values = (const char *const *)type->values,
+	};
+	return true;
+}

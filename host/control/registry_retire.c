@@ -1,0 +1,355 @@
+/* A plugin on its way out: fence, drain, a view without it, the row, fini and unmapping. None of it can fail; what does
+ * not end is shown with what it waits for. */
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/registry_inside.h"
+
+/* ---- the list ---- */
+
+struct plugin *plugin_add(struct registry *registry, struct verdict *verdict, struct image *image, enum plugin_state state) {
+	struct plugin *plugin = check_alloc(1, sizeof(*plugin));
+	struct plugin **place = &registry->plugins;
+	while (*place != NULL)
+		place = &(*place)->next;
+	plugin->registry = registry;
+	plugin->verdict = verdict;
+	plugin->image = image;
+	plugin->state = state;
+	plugin->since_ms = registry_now_ms();
+	plugin->since_wall_ms = registry_wall_ms();
+	*place = plugin;
+	return plugin;
+}
+
+struct plugin *plugin_find(const struct registry *registry, const char *name) {
+	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
+		if (plugin->state != PLUGIN_STUCK && strcmp(plugin->verdict->name, name) == 0)
+			return plugin;
+	return NULL;
+}
+
+void plugin_remove(struct registry *registry, struct plugin *plugin) {
+	struct plugin **place = &registry->plugins;
+	while (*place != plugin)
+		place = &(*place)->next;
+	*place = plugin->next;
+	image_destroy(plugin->image);
+	free(plugin);
+}
+
+static void plugin_turn(struct plugin *plugin, enum plugin_state state) {
+	plugin->state = state;
+	plugin->since_ms = registry_now_ms();
+	plugin->since_wall_ms = registry_wall_ms();
+}
+
+/* ---- its file ---- */
+
+/* The file that it came from still stands there, with those bytes. */
+static bool plugin_file_own(const struct plugin *plugin, struct file_identity *ret_identity) {
+	const struct registry *registry = plugin->registry;
+	const struct offer *offer = offer_find(registry, plugin->verdict->file);
+	struct stat status;
+	if (offer == NULL || !offer->hashed || memcmp(offer->hash, plugin->verdict->hash, HASH_BYTES) != 0)
+		return false;
+	char *path = path_join(registry->options.config->plugins, plugin->verdict->file);
+	bool good = stat(path, &status) == 0;
+	free(path);
+	if (!good)
+		return false;
+	*ret_identity = file_identity_of(&status);
+	return file_identity_equal(ret_identity, &offer->identity);
+}
+
+/* Written with the row `retired`, before the file goes: if it cannot go, or the host dies in between, that very file
+ * does not come back by itself. */
+static void plugin_hold_file(struct plugin *plugin) {
+	struct file_identity identity;
+	if (!plugin->by_request || !plugin_file_own(plugin, &identity))
+		return;
+	plugin->verdict->held_inode = identity.inode;
+	plugin->verdict->held_ctime_ns = identity.ctime_ns;
+}
+
+static void plugin_take_file(struct plugin *plugin) {
+	struct registry *registry = plugin->registry;
+	struct file_identity identity;
+	if (!plugin->by_request || !plugin_file_own(plugin, &identity))
+		return;
+	char *path = path_join(registry->options.config->plugins, plugin->verdict->file);
+	int result = registry->options.disk->unlink(registry->options.disk, path);
+	if (result == 0) {
+		inbox_forget(registry->inbox, plugin->verdict->file);
+		offer_remove(registry, plugin->verdict->file);
+	} else {
+		log_event(LOG_WARN, "plugin_file_stays", "file=\"%s\" reason=\"%s\"", path, strerror(-result));
+	}
+	free(path);
+}
+
+/* ---- the way out ---- */
+
+static void drain_later(struct registry *registry) {
+	struct timeval delay = {.tv_usec = DRAIN_LOOK_MS * 1000};
+	event_add(registry->drain_timer, &delay);
+}
+
+static void plugin_answer_error(struct plugin *plugin, const struct error *error) {
+	registry_done *done = plugin->done;
+	plugin->done = NULL;
+	if (done != NULL)
+		done(plugin->done_arg, NULL, error);
+}
+
+static void offers_deferred(struct registry *registry) {
+	for (size_t i = 0; i < registry->offer_count; i++) {
+		if (!registry->offers[i]->deferred)
+			continue;
+		registry->offers[i]->deferred = false;
+		inbox_offer_again(registry->inbox, registry->offers[i]->file);
+	}
+}
+
+static void plugin_gone(struct plugin *plugin) {
+	struct registry *registry = plugin->registry;
+	registry_done *done = plugin->done;
+	plugin->done = NULL;
+	log_event(LOG_INFO, "plugin_retired", "name=%s version=%s unmapped=%s%s%s", plugin->verdict->name,
+		plugin->verdict->version, plugin->unmapped ? "yes" : "no reason=\"",
+		plugin->unmapped ? "" : plugin->stuck_reason, plugin->unmapped ? "" : "\"");
+	plugin_turn(plugin, PLUGIN_STUCK);
+	if (done != NULL)
+		done_report(plugin, plugin->unmapped ? "retired" : "stuck", done, plugin->done_arg);
+	if (plugin->unmapped) {
+		registry->unloaded++;
+		registry->options.disk->unlink(registry->options.disk, plugin->image->path); /* a leftover is cleaned at a start */
+		plugin_remove(registry, plugin);
+	}
+	offers_deferred(registry);
+}
+
+static struct plugin *plugin_of(struct stage_job *job) {
+	return (struct plugin *)((char *)job - offsetof(struct plugin, job));
+}
+
+static void close_run(struct stage_job *job) {
+	struct plugin *plugin = plugin_of(job);
+	plugin->unmapped =
+		image_close(plugin->image, plugin->registry->options.config->keep_images, &plugin->stuck_reason);
+}
+
+static void close_done(struct stage_job *job, bool cancelled) {
+	struct plugin *plugin = plugin_of(job);
+	/* Cancelled: the host stops; its row is written, and registry_destroy calls fini. */
+	if (!cancelled && !plugin->registry->stopped)
+		plugin_gone(plugin);
+}
+
+static void retired_durable(void *arg, bool good) {
+	struct plugin *plugin = arg;
+	if (!good)
+		return; /* the store has failed: nothing more is retired, the process ends */
+	plugin_take_file(plugin);
+	plugin->job = (struct stage_job){.run = close_run, .done = close_done};
+	stage_submit(plugin->registry->stage, &plugin->job);
+}
+
+static void plugin_retire(struct plugin *plugin) {
+	plugin_turn(plugin, PLUGIN_RETIRING);
+	plugin_hold_file(plugin);
+	plugin->verdict->state = VERDICT_RETIRED;
+	plugin->verdict->fence = 0;
+	verdict_commit(plugin->registry, plugin->verdict, NULL, 0, retired_durable, plugin);
+}
+
+static bool plugin_drained(const struct plugin *plugin) {
+	struct registry *registry = plugin->registry;
+	const struct manifest *manifest = &plugin->image->manifest;
+	struct engine_waiting waiting;
+	if (engine_adopted(registry->options.engine) < plugin->view)
+		return false;
+	for (size_t i = 0; i < manifest->function_count; i++) {
+		const struct function_type *type = type_find(registry, bytes_text(manifest->functions[i].type));
+		engine_waiting(registry->options.engine, type->number, plugin->fence, &waiting);
+		if (waiting.messages > 0)
+			return false;
+	}
+	return true;
+}
+
+static void plugin_leave(struct plugin *plugin) {
+	plugin_turn(plugin, PLUGIN_LEAVING);
+	registry_publish(plugin->registry);
+	plugin->view = plugin->registry->view;
+}
+
+/* A call that does not end: its image stays until it does, and who waits is told now. */
+static void plugin_leaves_late(struct plugin *plugin) {
+	struct error error;
+	error_set(&error, ERROR_TIMEOUT, "the plugin is stuck: a call of it does not end");
+	error_found(&error, "a shard is still in it, %d ms after the drain", LEAVING_MS_MAX);
+	error_expected(&error, "calls that return");
+	error_hint(&error, "it is retired when the call returns; restart the host if it never does");
+	plugin_answer_error(plugin, &error);
+}
+
+static void plugin_look(struct plugin *plugin) {
+	uint64_t waited = registry_now_ms() - plugin->since_ms;
+	if (plugin->state == PLUGIN_DRAINING && (plugin_drained(plugin) || waited >= DRAIN_MS_MAX))
+		plugin_leave(plugin);
+	if (plugin->state != PLUGIN_LEAVING)
+		return;
+	if (engine_adopted(plugin->registry->options.engine) >= plugin->view)
+		plugin_retire(plugin);
+	else if (waited >= LEAVING_MS_MAX)
+		plugin_leaves_late(plugin);
+}
+
+static bool plugin_leaving(const struct plugin *plugin) {
+	return plugin->state == PLUGIN_DRAINING || plugin->state == PLUGIN_LEAVING;
+}
+
+void registry_drain_look(evutil_socket_t fd, short what, void *arg) {
+	struct registry *registry = arg;
+	bool leaving = false;
+	(void)fd;
+	(void)what;
+	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
+		if (plugin_leaving(plugin))
+			plugin_look(plugin);
+		leaving = leaving || plugin_leaving(plugin);
+	}
+	if (leaving)
+		drain_later(registry);
+}
+
+/* ---- what begins it ---- */
+
+void plugin_drain(struct plugin *plugin) {
+	struct registry *registry = plugin->registry;
+	plugin_turn(plugin, PLUGIN_DRAINING);
+	plugin->fence = engine_fence(registry->options.engine);
+	plugin->verdict->state = VERDICT_DRAINING;
+	plugin->verdict->fence = plugin->fence;
+	log_event(LOG_INFO, "plugin_draining", "name=%s version=%s fence=%llu", plugin->verdict->name,
+		plugin->verdict->version, (unsigned long long)plugin->fence);
+	registry_publish(registry);
+	plugin->view = registry->view;
+	verdict_commit(registry, plugin->verdict, NULL, 0, NULL, NULL);
+	drain_later(registry);
+}
+
+void plugins_drain_resume(struct registry *registry) {
+	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
+		if (plugin->state != PLUGIN_DRAINING)
+			continue;
+		plugin_turn(plugin, PLUGIN_DRAINING);
+		plugin->view = registry->view;
+		drain_later(registry);
+	}
+}
+
+/* It was never entered in this process: its row is all there is. */
+static void parked_retired(void *arg, bool good) {
+	struct plugin *plugin = arg;
+	if (!good)
+		return;
+	plugin_take_file(plugin);
+	registry_done *done = plugin->done;
+	plugin->done = NULL;
+	if (done != NULL)
+		done_report(plugin, "retired", done, plugin->done_arg);
+	plugin_remove(plugin->registry, plugin);
+}
+
+static void parked_retire(struct plugin *plugin) {
+	plugin_turn(plugin, PLUGIN_RETIRING);
+	plugin_hold_file(plugin);
+	if (plugin->verdict->state != VERDICT_QUARANTINED)
+		plugin->verdict->state = VERDICT_RETIRED;
+	verdict_set_text(&plugin->verdict->image, "");
+	verdict_commit(plugin->registry, plugin->verdict, NULL, 0, parked_retired, plugin);
+}
+
+void plugins_file_removed(struct registry *registry, const char *file) {
+	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
+		if (plugin->state == PLUGIN_STUCK || strcmp(plugin->verdict->file, file) != 0)
+			continue;
+		if (plugin->state == PLUGIN_LIVE) {
+			log_event(LOG_INFO, "plugin_removed", "name=%s file=\"%s\"", plugin->verdict->name, file);
+			plugin_drain(plugin);
+		} else if (plugin->state == PLUGIN_PARKED) {
+			parked_retire(plugin);
+		}
+		return;
+	}
+}
+
+/* An answer that comes in a later turn, so that nobody is called back from within his own call. */
+struct late_error {
+	registry_done *done;
+	void *arg;
+	struct error error;
+};
+
+static void late_error_tell(evutil_socket_t fd, short what, void *arg) {
+	struct late_error *late = arg;
+	(void)fd;
+	(void)what;
+	late->done(late->arg, NULL, &late->error);
+	free(late);
+}
+
+void late_error(struct registry *registry, registry_done *done, void *arg, const struct error *error) {
+	struct timeval now = {0};
+	struct late_error *late = check_alloc(1, sizeof(*late));
+	*late = (struct late_error){done, arg, *error};
+	check(event_base_once(registry->options.base, -1, EV_TIMEOUT, late_error_tell, late, &now) == 0);
+}
+
+static bool unload_refused(const struct registry *registry, const struct plugin *plugin, const char *name,
+	struct error *error) {
+	if (registry->stopped) {
+		error_set(error, ERROR_STOPPING, "the host is stopping");
+	} else if (plugin == NULL) {
+		error_set(error, ERROR_NOT_FOUND, "there is no plugin of that name");
+		error_found(error, "%s", name);
+		error_expected(error, "the name of a plugin that is live");
+		error_hint(error, "`sofun status` lists them");
+	} else if (plugin->state != PLUGIN_LIVE && plugin->state != PLUGIN_PARKED) {
+		error_set(error, ERROR_CONFLICT, "the plugin is on its way out already");
+		error_found(error, "%s %s is draining", plugin->verdict->name, plugin->verdict->version);
+		error_expected(error, "a plugin that is live");
+		error_hint(error, "wait until `sofun status` does not list it any more");
+	} else {
+		return false;
+	}
+	return true;
+}
+
+void registry_unload(struct registry *registry, const char *name, registry_done *done, void *arg) {
+	struct error error;
+	struct plugin *plugin = plugin_find(registry, name);
+	if (unload_refused(registry, plugin, name, &error)) {
+		late_error(registry, done, arg, &error);
+		return;
+	}
+	plugin->done = done;
+	plugin->done_arg = arg;
+	plugin->by_request = true;
+	if (plugin->state == PLUGIN_PARKED)
+		parked_retire(plugin);
+	else
+		plugin_drain(plugin);
+}
+
+void plugins_stop(struct registry *registry) {
+	struct error error;
+	error_set(&error, ERROR_STOPPING, "the host is stopping; the plugin's drain goes on at the next start");
+	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
+		plugin_answer_error(plugin, &error);
+}

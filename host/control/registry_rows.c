@@ -1,0 +1,309 @@
+/* Rows 'T' and 'V' of the runtime database; their grammar is plugin/FORMAT.md. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/registry_inside.h"
+#include "state/key.h"
+#include "wire/cursor.h"
+#include "wire/pack.h"
+
+enum { VERDICT_FIELDS = 12, TYPE_FIELDS = 4, REFUSAL_FIELDS = 4 };
+
+static const char *const verdict_names[] = {
+	[VERDICT_ATTEMPTING] = "attempting", [VERDICT_LIVE] = "live",       [VERDICT_DRAINING] = "draining",
+	[VERDICT_RETIRED] = "retired",       [VERDICT_REFUSED] = "refused", [VERDICT_QUARANTINED] = "quarantined",
+};
+enum { VERDICT_STATES = sizeof(verdict_names) / sizeof(verdict_names[0]) };
+
+const char *verdict_state_name(enum verdict_state state) {
+	return verdict_names[state];
+}
+
+/* ---- verdicts in memory ---- */
+
+struct verdict *verdict_find(const struct registry *registry, const uint8_t hash[HASH_BYTES]) {
+	for (size_t i = 0; i < registry->verdict_count; i++)
+		if (memcmp(registry->verdicts[i]->hash, hash, HASH_BYTES) == 0)
+			return registry->verdicts[i];
+	return NULL;
+}
+
+void verdict_set_text(char **place, const char *text) {
+	char *copy = check_strdup(text);
+	free(*place);
+	*place = copy;
+}
+
+struct verdict *verdict_add(struct registry *registry, const uint8_t hash[HASH_BYTES]) {
+	struct verdict *verdict = verdict_find(registry, hash);
+	if (verdict != NULL)
+		return verdict;
+	verdict = check_alloc(1, sizeof(*verdict));
+	memcpy(verdict->hash, hash, HASH_BYTES);
+	verdict_set_text(&verdict->file, "");
+	verdict_set_text(&verdict->image, "");
+	registry->verdicts = realloc(registry->verdicts, (registry->verdict_count + 1) * sizeof(struct verdict *));
+	check_memory(registry->verdicts);
+	registry->verdicts[registry->verdict_count++] = verdict;
+	return verdict;
+}
+
+void verdict_destroy(struct verdict *verdict) {
+	free(verdict->file);
+	free(verdict->image);
+	free(verdict->refusal);
+	free(verdict);
+}
+
+void verdict_refuse(struct verdict *verdict, enum verdict_state state, const struct error *error) {
+	verdict->state = state;
+	verdict_set_text(&verdict->image, "");
+	free(verdict->refusal);
+	verdict->refusal = NULL;
+	if (error == NULL)
+		return;
+	verdict->refusal = check_alloc(1, sizeof(*error));
+	*verdict->refusal = *error;
+}
+
+/* ---- as bytes ---- */
+
+void verdict_write(struct buf *row, const struct verdict *verdict) {
+	pack_array(row, VERDICT_FIELDS);
+	pack_text(row, verdict_names[verdict->state]);
+	pack_text(row, verdict->name);
+	pack_text(row, verdict->version);
+	pack_str_clean(row, bytes_text(verdict->file));
+	pack_text(row, verdict->image);
+	pack_uint(row, verdict->generation);
+	pack_uint(row, verdict->fence);
+	pack_uint(row, verdict->attempts);
+	pack_uint(row, verdict->held_inode);
+	pack_uint(row, verdict->held_ctime_ns);
+	pack_uint(row, verdict->time_ms);
+	if (verdict->refusal == NULL) {
+		pack_nil(row);
+		return;
+	}
+	pack_array(row, REFUSAL_FIELDS);
+	pack_str_clean(row, bytes_text(verdict->refusal->message));
+	pack_str_clean(row, bytes_text(verdict->refusal->found));
+	pack_str_clean(row, bytes_text(verdict->refusal->expected));
+	pack_str_clean(row, bytes_text(verdict->refusal->hint));
+}
+
+static bool text_read(struct cursor *cursor, char *text, size_t room) {
+	struct bytes bytes;
+	if (!cursor_read_str(cursor, &bytes) || bytes.size >= room)
+		return false;
+	if (bytes.size > 0)
+		memcpy(text, bytes.data, bytes.size);
+	text[bytes.size] = '\0';
+	return true;
+}
+
+static bool text_read_new(struct cursor *cursor, char **place) {
+	struct bytes bytes;
+	if (!cursor_read_str(cursor, &bytes))
+		return false;
+	char *text = check_alloc(bytes.size + 1, 1);
+	if (bytes.size > 0)
+		memcpy(text, bytes.data, bytes.size);
+	free(*place);
+	*place = text;
+	return true;
+}
+
+static bool refusal_read_row(struct cursor *cursor, struct verdict *verdict) {
+	uint32_t count;
+	if (cursor_read_nil(cursor))
+		return true;
+	if (!cursor_read_array(cursor, &count) || count < REFUSAL_FIELDS)
+		return false;
+	verdict->refusal = check_alloc(1, sizeof(struct error));
+	verdict->refusal->code = ERROR_REFUSED;
+	struct error *refusal = verdict->refusal;
+	return text_read(cursor, refusal->message, sizeof(refusal->message)) &&
+		text_read(cursor, refusal->found, sizeof(refusal->found)) &&
+		text_read(cursor, refusal->expected, sizeof(refusal->expected)) &&
+		text_read(cursor, refusal->hint, sizeof(refusal->hint));
+}
+
+static bool state_read(struct cursor *cursor, enum verdict_state *ret_state) {
+	struct bytes name;
+	if (!cursor_read_str(cursor, &name))
+		return false;
+	for (int state = 0; state < VERDICT_STATES; state++)
+		if (bytes_equal(name, bytes_text(verdict_names[state]))) {
+			*ret_state = (enum verdict_state)state;
+			return true;
+		}
+	return false;
+}
+
+static bool verdict_read_row(struct cursor *cursor, struct verdict *verdict) {
+	uint32_t count;
+	return cursor_read_array(cursor, &count) && count >= VERDICT_FIELDS && state_read(cursor, &verdict->state) &&
+		text_read(cursor, verdict->name, sizeof(verdict->name)) &&
+		text_read(cursor, verdict->version, sizeof(verdict->version)) && text_read_new(cursor, &verdict->file) &&
+		text_read_new(cursor, &verdict->image) && cursor_read_uint(cursor, &verdict->generation) &&
+		cursor_read_uint(cursor, &verdict->fence) && cursor_read_uint(cursor, &verdict->attempts) &&
+		cursor_read_uint(cursor, &verdict->held_inode) && cursor_read_uint(cursor, &verdict->held_ctime_ns) &&
+		cursor_read_uint(cursor, &verdict->time_ms) && refusal_read_row(cursor, verdict);
+}
+
+static bool row_malformed(struct error *error, char kind) {
+	error_set(error, ERROR_STORE_FAILED, "a row '%c' of the runtime database is malformed", kind);
+	error_hint(error, "run `sofund --verify` on the data directory");
+	return false;
+}
+
+bool verdict_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error) {
+	struct cursor cursor = cursor_of(value);
+	if (key.size != 1 + HASH_BYTES)
+		return row_malformed(error, KEY_VERDICT);
+	struct verdict *verdict = verdict_add(registry, key.data + 1);
+	verdict->written = true;
+	if (!verdict_read_row(&cursor, verdict))
+		return row_malformed(error, KEY_VERDICT);
+	if (verdict->generation > registry->generation)
+		registry->generation = verdict->generation;
+	return true;
+}
+
+void type_write(struct buf *row, const struct function_type *type) {
+	pack_array(row, TYPE_FIELDS);
+	pack_text(row, type->name);
+	pack_text(row, type->plugin);
+	pack_uint(row, type->schema);
+	pack_array(row, type->value_count);
+	for (uint32_t i = 0; i < type->value_count; i++) {
+		pack_array(row, 2);
+		pack_text(row, type->values[i]);
+		pack_uint(row, type->kinds[i]);
+	}
+}
+
+static bool type_values_read(struct cursor *cursor, struct function_type *type) {
+	uint32_t count;
+	uint32_t pair;
+	uint64_t kind;
+	if (!cursor_read_array(cursor, &count) || count > MANIFEST_VALUES_MAX)
+		return false;
+	type->values = check_alloc(count + 1, sizeof(*type->values));
+	type->kinds = check_alloc(count + 1, sizeof(*type->kinds));
+	for (uint32_t i = 0; i < count; i++) {
+		if (!cursor_read_array(cursor, &pair) || pair != 2 || !text_read_new(cursor, &type->values[i]))
+			return false;
+		type->value_count = i + 1;
+		if (!cursor_read_uint(cursor, &kind) || kind > UINT32_MAX)
+			return false;
+		type->kinds[i] = (uint32_t)kind;
+	}
+	return true;
+}
+
+bool type_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error) {
+	struct cursor cursor = cursor_of(value);
+	char name[MANIFEST_TYPE_BYTES_MAX + 1];
+	uint32_t count;
+	uint64_t schema;
+	uint16_t number = key.size == 3 ? (uint16_t)(key.data[1] << 8 | key.data[2]) : 0;
+	if (number == 0 || number >= TYPES_MAX || !cursor_read_array(&cursor, &count) || count < TYPE_FIELDS ||
+		!text_read(&cursor, name, sizeof(name)))
+		return row_malformed(error, KEY_TYPE);
+	struct function_type *type = type_add(registry, number, name);
+	if (!text_read_new(&cursor, &type->plugin) || !cursor_read_uint(&cursor, &schema) || schema > UINT32_MAX ||
+		!type_values_read(&cursor, type))
+		return row_malformed(error, KEY_TYPE);
+	type->schema = (uint32_t)schema;
+	return true;
+}
+
+/* ---- committing ---- */
+
+static void commit_unlink(struct commit *commit) {
+	struct commit **place = &commit->registry->commits;
+	while (*place != commit)
+		place = &(*place)->next;
+	*place = commit->next;
+}
+
+static void commit_answered(void *arg, const struct engine_answer *answer) {
+	struct commit *commit = arg;
+	commit_unlink(commit);
+	if (answer->code != ERROR_NONE)
+		log_event(LOG_WARN, "plugin_row_not_durable", "reason=%s", error_code_name(answer->code));
+	if (!commit->registry->stopped && commit->then != NULL)
+		commit->then(commit->arg, answer->code == ERROR_NONE);
+	free(commit);
+}
+
+void commits_forget(struct registry *registry) {
+	while (registry->commits != NULL) {
+		struct commit *commit = registry->commits;
+		request_cancel(registry->options.requests, commit->token);
+		commit_unlink(commit);
+		free(commit);
+	}
+}
+
+/* The oldest refusal, or NULL: what is live, or may come back, is never forgotten. */
+static struct verdict *verdict_oldest(const struct registry *registry, const struct verdict *but) {
+	struct verdict *oldest = NULL;
+	for (size_t i = 0; i < registry->verdict_count; i++) {
+		struct verdict *verdict = registry->verdicts[i];
+		if (verdict == but || (verdict->state != VERDICT_REFUSED && verdict->state != VERDICT_RETIRED))
+			continue;
+		bool held = false;
+		for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
+			held = held || plugin->verdict == verdict;
+		if (!held && verdict->written && (oldest == NULL || verdict->time_ms < oldest->time_ms))
+			oldest = verdict;
+	}
+	return oldest;
+}
+
+static void verdict_forget(struct registry *registry, struct verdict *verdict) {
+	size_t place = 0;
+	while (registry->verdicts[place] != verdict)
+		place++;
+	registry->verdicts[place] = registry->verdicts[--registry->verdict_count];
+	verdict_destroy(verdict);
+}
+
+void verdict_commit(struct registry *registry, struct verdict *verdict, struct function_type *const *types,
+	size_t type_count, commit_then *then, void *arg) {
+	size_t count = 0;
+	struct engine_row *rows = check_alloc(type_count + 2, sizeof(*rows));
+	struct key *keys = check_alloc(type_count + 2, sizeof(*keys));
+	struct buf *values = check_alloc(type_count + 2, sizeof(*values));
+	struct verdict *oldest = registry->verdict_count > VERDICTS_MAX ? verdict_oldest(registry, verdict) : NULL;
+	verdict->time_ms = registry_wall_ms();
+	verdict->written = true;
+	keys[count] = key_verdict(verdict->hash);
+	verdict_write(&values[count++], verdict);
+	for (size_t i = 0; i < type_count; i++) {
+		keys[count] = key_type(types[i]->number);
+		type_write(&values[count++], types[i]);
+	}
+	if (oldest != NULL)
+		keys[count++] = key_verdict(oldest->hash);
+	for (size_t i = 0; i < count; i++)
+		rows[i] = (struct engine_row){.key = key_bytes(&keys[i]), .value = bytes_buf(&values[i])};
+	rows[count - 1].remove = oldest != NULL;
+	struct commit *commit = check_alloc(1, sizeof(*commit));
+	*commit = (struct commit){.next = registry->commits, .registry = registry, .then = then, .arg = arg};
+	registry->commits = commit;
+	commit->token = request_open(registry->options.requests, commit_answered, commit);
+	engine_commit_rows(registry->options.engine, commit->token, rows, count);
+	for (size_t i = 0; i < count; i++)
+		buf_finish(&values[i]);
+	free(values);
+	free(keys);
+	free(rows);
+	if (oldest != NULL)
+		verdict_forget(registry, oldest);
+}

@@ -1,0 +1,403 @@
+/* A candidate on its way from a file to live. One at a time, each step by the thread that stage.h names:
+ *
+ *   candidate_start → examine → candidate_examined → row `attempting` → candidate_attempt → open
+ *     → candidate_opened → row `live` → candidate_live
+ *
+ * From `attempting` on it is in registry_open.c. Whatever refuses ends in candidate_refuse; nothing was visible before
+ * candidate_live. */
+#include <libgen.h>
+#include <stdlib.h>
+#include <string.h>
+#include <sys/stat.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/registry_inside.h"
+
+static struct candidate *candidate_of(struct stage_job *job) {
+	return (struct candidate *)((char *)job - offsetof(struct candidate, job));
+}
+
+/* ---- the end of a candidate ---- */
+
+static void candidate_free(struct candidate *candidate) {
+	struct registry *registry = candidate->registry;
+	struct disk *disk = registry->options.disk;
+	if (candidate->placed != NULL)
+		disk->unlink(disk, candidate->placed); /* a leftover does not count, and is cleaned at the next start */
+	if (candidate->found.image != NULL) {
+		disk->unlink(disk, candidate->found.image->path);
+		image_destroy(candidate->found.image);
+	}
+	free(candidate->placed);
+	free(candidate->known);
+	free(candidate->path);
+	free(candidate->file);
+	free(candidate);
+}
+
+void candidate_end(struct candidate *candidate) {
+	struct registry *registry = candidate->registry;
+	check(registry->current == candidate);
+	registry->current = NULL;
+	candidate_free(candidate);
+	candidates_next(registry);
+}
+
+void candidate_tell_inbox(const struct candidate *candidate, enum inbox_verdict verdict) {
+	if (candidate->from_inbox)
+		inbox_judged(candidate->registry->inbox, candidate->file, verdict);
+}
+
+void candidate_tell_error(struct candidate *candidate, const struct error *error) {
+	registry_done *done = candidate->done;
+	candidate->done = NULL;
+	if (done != NULL)
+		done(candidate->done_arg, NULL, error);
+}
+
+struct offer *candidate_offer(struct candidate *candidate, const struct error *error) {
+	struct offer *offer = offer_find(candidate->registry, candidate->file);
+	/* A refused load from elsewhere says nothing of a file of that name in the directory. */
+	if (offer != NULL && !offer->from_load && candidate->place)
+		return offer;
+	offer = offer_add(candidate->registry, candidate->file, candidate->place);
+	offer_judge(offer, candidate->found.hashed ? candidate->found.hash : NULL, &candidate->found.identity, error);
+	return offer;
+}
+
+/* Visible, told, and over. */
+static void candidate_refuse(struct candidate *candidate, const struct error *error) {
+	char line[sizeof(*error)];
+	error_line(error, line, sizeof(line));
+	log_event(LOG_WARN, "plugin_refused", "file=\"%s\" why=\"%s\"", candidate->file, line);
+	candidate_offer(candidate, error);
+	candidate_tell_inbox(candidate, INBOX_JUDGED);
+	candidate_tell_error(candidate, error);
+	candidate_end(candidate);
+}
+
+void refused_durable(void *arg, bool good) {
+	struct candidate *candidate = arg;
+	(void)good; /* if it is not, the store has failed, and says so */
+	candidate_refuse(candidate, &candidate->found.error);
+}
+
+
+void candidate_judge_bytes(struct candidate *candidate) {
+	struct verdict *verdict = verdict_add(candidate->registry, candidate->found.hash);
+	if (verdict->name[0] == '\0') {
+		memcpy(verdict->name, candidate->found.name, sizeof(verdict->name));
+		memcpy(verdict->version, candidate->found.version, sizeof(verdict->version));
+	}
+	verdict_set_text(&verdict->file, candidate->file);
+	verdict_refuse(verdict, VERDICT_REFUSED, &candidate->found.error);
+	verdict_commit(candidate->registry, verdict, NULL, 0, refused_durable, candidate);
+}
+
+/* ---- judging what was examined ---- */
+
+static bool refuse_beside_live(const struct candidate *candidate, const struct plugin *plugin, struct error *error) {
+	const struct image *image = candidate->found.image;
+	const struct verdict *live = plugin->verdict;
+	if (strcmp(image->version, live->version) == 0) {
+		error_set(error, ERROR_REFUSED, "%s %s is live with other bytes", live->name, live->version);
+		error_found(error, "%s %s, content %.16s", image->name, image->version, image->hash_text);
+		error_expected(error, "a version that no live plugin has");
+		error_hint(error, "raise the version in the plugin; the same version is never replaced");
+		return false;
+	}
+	error_set(error, ERROR_REFUSED, "%s %s is live, and swapping comes with a later version of sofun", live->name,
+		live->version);
+	error_found(error, "%s %s", image->name, image->version);
+	error_expected(error, "no live version of %s", live->name);
+	error_hint(error, "`sofun unload %s`, then `sofun load` the new file; state is kept", live->name);
+	return false;
+}
+
+/* The name under which a copy is to be placed must not hide another plugin's file. */
+static bool place_free(const struct candidate *candidate, struct error *error) {
+	for (const struct plugin *plugin = candidate->registry->plugins; candidate->place && plugin != NULL; plugin = plugin->next) {
+		if (plugin->state == PLUGIN_STUCK || strcmp(plugin->verdict->file, candidate->file) != 0 ||
+			strcmp(plugin->verdict->name, candidate->found.image->name) == 0)
+			continue;
+		error_set(error, ERROR_REFUSED, "another plugin's file has that name in the plugins directory");
+		error_found(error, "%.200s of plugin %s", candidate->file, plugin->verdict->name);
+		error_expected(error, "a file name of its own");
+		error_hint(error, "rename the file, for instance to %s.so", candidate->found.image->name);
+		return false;
+	}
+	return true;
+}
+
+/* The one of that name has not gone yet. A dropped file is offered again then; a load is for its caller to repeat. */
+static void candidate_defer(struct candidate *candidate, const struct verdict *leaving) {
+	struct error error;
+	error_set(&error, ERROR_CONFLICT, "%s %s is on its way out", leaving->name, leaving->version);
+	error_found(&error, "%s is draining", leaving->name);
+	error_expected(&error, "that it has gone");
+	error_hint(&error, "wait until `sofun status` does not list it any more, then load again");
+	if (candidate->from_inbox)
+		candidate_offer(candidate, NULL)->deferred = true;
+	candidate_tell_inbox(candidate, INBOX_JUDGED);
+	candidate_tell_error(candidate, &error);
+	candidate_end(candidate);
+}
+
+static void candidate_judge(struct candidate *candidate) {
+	struct registry *registry = candidate->registry;
+	struct error error;
+	const struct plugin *plugin = plugin_find(registry, candidate->found.image->name);
+	if (plugin != NULL && plugin->state != PLUGIN_LIVE && plugin->state != PLUGIN_PARKED) {
+		candidate_defer(candidate, plugin->verdict);
+		return;
+	}
+	bool live = plugin != NULL && plugin->state == PLUGIN_LIVE;
+	if ((live && !refuse_beside_live(candidate, plugin, &error)) ||
+		!types_admit(registry, &candidate->found.image->manifest, &error) || !place_free(candidate, &error))
+		candidate_refuse(candidate, &error);
+	else
+		candidate_commit_attempt(candidate);
+}
+
+/* ---- what was judged before ---- */
+
+/* The same bytes are live: nothing happens, but the file may be their new home. */
+static void candidate_is_live(struct candidate *candidate, struct plugin *plugin) {
+	struct registry *registry = candidate->registry;
+	struct verdict *verdict = plugin->verdict;
+	if (!candidate->place && strcmp(verdict->file, candidate->file) != 0 && !inbox_has(registry->inbox, verdict->file)) {
+		verdict_set_text(&verdict->file, candidate->file);
+		verdict_commit(registry, verdict, NULL, 0, NULL, NULL);
+	}
+	if (!candidate->place)
+		candidate_offer(candidate, plugin->state == PLUGIN_PARKED ? &plugin->parked : NULL);
+	else if (offer_find(registry, candidate->file) != NULL && offer_find(registry, candidate->file)->from_load)
+		offer_remove(registry, candidate->file); /* an earlier refusal of that load */
+	candidate_tell_inbox(candidate, INBOX_JUDGED);
+	registry_done *done = candidate->done;
+	candidate->done = NULL;
+	if (done != NULL)
+		done_report(plugin, "live", done, candidate->done_arg);
+	candidate_end(candidate);
+}
+
+static bool candidate_held(const struct candidate *candidate, const struct verdict *verdict) {
+	return candidate->from_inbox && verdict->held_inode == candidate->found.identity.inode &&
+		verdict->held_ctime_ns == candidate->found.identity.ctime_ns;
+}
+
+static void candidate_start(struct candidate *candidate);
+
+static void candidate_known(struct candidate *candidate) {
+	struct verdict *verdict = verdict_find(candidate->registry, candidate->found.hash);
+	check(verdict != NULL);
+	switch (verdict->state) {
+	case VERDICT_REFUSED:
+	case VERDICT_QUARANTINED:
+		candidate_refuse(candidate, verdict->refusal);
+		return;
+	case VERDICT_RETIRED:
+		if (candidate_held(candidate, verdict)) {
+			candidate_offer(candidate, NULL);
+			candidate_tell_inbox(candidate, INBOX_JUDGED);
+			candidate_end(candidate);
+			return;
+		}
+		candidate->force = true; /* dropped anew */
+		candidate_start(candidate);
+		return;
+	default:
+		for (struct plugin *plugin = candidate->registry->plugins; plugin != NULL; plugin = plugin->next) {
+			if (plugin->verdict != verdict || plugin->state == PLUGIN_STUCK)
+				continue;
+			if (plugin->state == PLUGIN_LIVE || plugin->state == PLUGIN_PARKED)
+				candidate_is_live(candidate, plugin);
+			else
+				candidate_defer(candidate, verdict);
+			return;
+		}
+		candidate->force = true;
+		candidate_start(candidate);
+	}
+}
+
+static void candidate_incomplete(struct candidate *candidate) {
+	struct error *error = &candidate->found.error;
+	char message[sizeof(error->message)];
+	if (candidate->from_inbox && !candidate->patience_over) {
+		candidate_tell_inbox(candidate, INBOX_INCOMPLETE);
+		candidate_end(candidate);
+		return;
+	}
+	memcpy(message, error->message, sizeof(message));
+	if (candidate->from_inbox)
+		snprintf(error->message, sizeof(error->message), "%.300s; it is still growing, or was cut off, after %llu ms",
+			message, (unsigned long long)candidate->registry->options.config->stage_patience_ms);
+	candidate_refuse(candidate, error);
+}
+
+static void candidate_absent(struct candidate *candidate) {
+	candidate_tell_inbox(candidate, INBOX_JUDGED);
+	candidate_tell_error(candidate, &candidate->found.error);
+	candidate_end(candidate);
+}
+
+static void candidate_examined(struct stage_job *job, bool cancelled) {
+	struct candidate *candidate = candidate_of(job);
+	if (cancelled || candidate->registry->stopped)
+		return;
+	switch (candidate->result) {
+	case EXAMINE_GOOD:
+		candidate_judge(candidate);
+		return;
+	case EXAMINE_KNOWN:
+		candidate_known(candidate);
+		return;
+	case EXAMINE_INCOMPLETE:
+		candidate_incomplete(candidate);
+		return;
+	case EXAMINE_ABSENT:
+		candidate_absent(candidate);
+		return;
+	case EXAMINE_UNREADABLE:
+		candidate_refuse(candidate, &candidate->found.error);
+		return;
+	case EXAMINE_REFUSED:
+		candidate_judge_bytes(candidate);
+	}
+}
+
+/* ---- starting ---- */
+
+static bool verdict_stands(const struct candidate *candidate, const struct verdict *verdict) {
+	const struct plugin *plugin = plugin_find(candidate->registry, verdict->name);
+	bool parked = plugin != NULL && plugin->verdict == verdict && plugin->state == PLUGIN_PARKED;
+	switch (verdict->state) {
+	case VERDICT_LIVE:
+	case VERDICT_DRAINING:
+		return !parked || (!candidate->force && !plugin->restage);
+	case VERDICT_REFUSED:
+	case VERDICT_QUARANTINED:
+		return !candidate->force;
+	case VERDICT_RETIRED:
+		return !candidate->force && verdict->held_inode != 0;
+	default:
+		return false;
+	}
+}
+
+static void candidate_note_known(struct candidate *candidate) {
+	const struct registry *registry = candidate->registry;
+	free(candidate->known);
+	candidate->known_count = 0;
+	candidate->known = check_alloc(registry->verdict_count + 1, HASH_BYTES);
+	for (size_t i = 0; i < registry->verdict_count; i++)
+		if (verdict_stands(candidate, registry->verdicts[i]))
+			memcpy(candidate->known[candidate->known_count++], registry->verdicts[i]->hash, HASH_BYTES);
+}
+
+static void examine_run(struct stage_job *job) {
+	struct candidate *candidate = candidate_of(job);
+	candidate->result = examine(&candidate->order, &candidate->found);
+}
+
+static void candidate_start(struct candidate *candidate) {
+	struct registry *registry = candidate->registry;
+	candidate_note_known(candidate);
+	candidate->order = (struct examination_order){
+		.path = candidate->path,
+		.images = registry->images,
+		.disk = registry->options.disk,
+		.generation = ++registry->generation,
+		.known = (const uint8_t(*)[HASH_BYTES])candidate->known,
+		.known_count = candidate->known_count,
+	};
+	candidate->job = (struct stage_job){.run = examine_run, .done = candidate_examined};
+	stage_submit(registry->stage, &candidate->job);
+}
+
+void candidates_next(struct registry *registry) {
+	if (registry->current != NULL || registry->waiting == NULL || registry->stopped || registry->stage == NULL)
+		return;
+	registry->current = registry->waiting;
+	registry->waiting = registry->current->next;
+	candidate_start(registry->current);
+}
+
+static struct candidate *candidate_add(struct registry *registry, char *path, char *file) {
+	struct candidate *candidate = check_alloc(1, sizeof(*candidate));
+	struct candidate **place = &registry->waiting;
+	while (*place != NULL)
+		place = &(*place)->next;
+	candidate->registry = registry;
+	candidate->path = path;
+	candidate->file = file;
+	*place = candidate;
+	return candidate;
+}
+
+void candidate_arrived(struct registry *registry, const char *file, bool patience_over) {
+	struct candidate *candidate =
+		candidate_add(registry, path_join(registry->options.config->plugins, file), check_strdup(file));
+	candidate->from_inbox = true;
+	candidate->patience_over = patience_over;
+	candidates_next(registry);
+}
+
+/* ---- load ---- */
+
+static bool directory_same(const char *path, const char *directory) {
+	struct stat one;
+	struct stat other;
+	char *copy = check_strdup(path);
+	bool same = stat(dirname(copy), &one) == 0 && stat(directory, &other) == 0 && one.st_dev == other.st_dev &&
+		one.st_ino == other.st_ino;
+	free(copy);
+	return same;
+}
+
+/* The name that a loaded file gets in the plugins directory: its own, such that the inbox counts it. */
+static char *load_name(const char *path) {
+	const char *slash = strrchr(path, '/');
+	const char *name = slash == NULL ? path : slash + 1;
+	struct buf file = {0};
+	while (*name == '.')
+		name++;
+	size_t size = strlen(name);
+	bool counts = size > 3 && strcmp(name + size - 3, ".so") == 0;
+	buf_printf(&file, "%s%s", size == 0 ? "plugin" : name, counts ? "" : ".so");
+	return (char *)file.data;
+}
+
+void registry_load(struct registry *registry, const char *path, registry_done *done, void *arg) {
+	struct error error;
+	if (registry->stopped) {
+		error_set(&error, ERROR_STOPPING, "the host is stopping");
+		late_error(registry, done, arg, &error);
+		return;
+	}
+	struct candidate *candidate = candidate_add(registry, check_strdup(path), load_name(path));
+	const char *slash = strrchr(path, '/');
+	bool counts = strcmp(slash == NULL ? path : slash + 1, candidate->file) == 0;
+	candidate->place = !counts || !directory_same(path, registry->options.config->plugins);
+	candidate->force = true;
+	candidate->done = done;
+	candidate->done_arg = arg;
+	candidates_next(registry);
+}
+
+void candidates_stop(struct registry *registry) {
+	struct error error;
+	error_set(&error, ERROR_STOPPING, "the host is stopping; load the plugin again when it runs");
+	while (registry->current != NULL || registry->waiting != NULL) {
+		struct candidate *candidate = registry->current != NULL ? registry->current : registry->waiting;
+		if (candidate == registry->current)
+			registry->current = NULL;
+		else
+			registry->waiting = candidate->next;
+		candidate_tell_error(candidate, &error);
+		candidate_abandon(candidate);
+		candidate_free(candidate);
+	}
+}

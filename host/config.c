@@ -64,7 +64,8 @@ static bool flag_refuse(const char *flag, struct error *error) {
 	char name[32] = {0};
 	if (size < sizeof name)
 		memcpy(name, flag, size);
-	const char *nearest = name[0] == '-' ? config_name_nearest(name, flag_names, sizeof flag_names / sizeof flag_names[0]) : NULL;
+	const char *nearest =
+		name[0] == '-' ? config_name_nearest(name, flag_names, sizeof flag_names / sizeof flag_names[0]) : NULL;
 	if (nearest != NULL)
 		error_hint(error, "did you mean %s?", nearest);
 	else
@@ -87,11 +88,21 @@ static bool flag_value(int argc, char *const argv[], int *index, const char *nam
 
 static void flag_store(struct flags *flags, size_t which, const char *value) {
 	switch (which) {
-	case 0: flags->data = value; break;
-	case 1: flags->plugins = value; break;
-	case 2: flags->config = value; break;
-	case 3: flags->sets[flags->set_count++] = value; break;
-	default: flags->test_clock = value; break;
+	case 0:
+		flags->data = value;
+		break;
+	case 1:
+		flags->plugins = value;
+		break;
+	case 2:
+		flags->config = value;
+		break;
+	case 3:
+		flags->sets[flags->set_count++] = value;
+		break;
+	default:
+		flags->test_clock = value;
+		break;
 	}
 }
 
@@ -158,7 +169,8 @@ static bool file_apply(struct config *config, const char *named, struct error *e
 static bool config_consistent(const struct config *config, struct error *error) {
 	if (config->message_bytes <= config->frame_bytes)
 		return true;
-	error_set(error, ERROR_BAD_REQUEST, "limits.message_bytes is above limits.frame_bytes: no frame could carry such a message");
+	error_set(error, ERROR_BAD_REQUEST,
+		"limits.message_bytes is above limits.frame_bytes: no frame could carry such a message");
 	error_found(error, "%llu", (unsigned long long)config->message_bytes);
 	error_expected(error, "at most %llu", (unsigned long long)config->frame_bytes);
 	error_hint(error, "raise limits.frame_bytes or lower limits.message_bytes");
@@ -174,11 +186,13 @@ static bool flags_apply(struct config *config, const struct flags *flags, struct
 		if (!config_yaml_set(config, flags->sets[i], error))
 			return false;
 	struct buf plugins = {0};
-	buf_printf(&plugins, "%s%s", flags->plugins != NULL ? flags->plugins : config->data, flags->plugins != NULL ? "" : "/plugins");
+	buf_printf(&plugins, "%s%s", flags->plugins != NULL ? flags->plugins : config->data,
+		flags->plugins != NULL ? "" : "/plugins");
 	text_replace(&config->plugins, (const char *)plugins.data);
 	buf_finish(&plugins);
 	config->keep_images = flags->keep_images;
-	return (flags->test_clock == NULL || clock_apply(config, flags->test_clock, error)) && config_consistent(config, error);
+	return (flags->test_clock == NULL || clock_apply(config, flags->test_clock, error)) &&
+		config_consistent(config, error);
 }
 
 bool config_parse(struct config *config, int argc, char *const argv[], struct error *error) {
@@ -193,7 +207,8 @@ bool config_parse(struct config *config, int argc, char *const argv[], struct er
 
 void config_usage(struct buf *text) {
 	buf_printf(text,
-		"usage: sofund [--data DIR] [--plugins DIR] [--config FILE] [--set key=value]... [--test-clock MS] [--keep-images]\n"
+		"usage: sofund [--data DIR] [--plugins DIR] [--config FILE] [--set key=value]... [--test-clock MS] "
+		"[--keep-images]\n"
 		"  --data DIR         state, sockets and images; default ./sofun-data\n"
 		"  --plugins DIR      the inbox for plugin files; default <data>/plugins\n"
 		"  --config FILE      settings in YAML; default <data>/sofun.yaml if it is there\n"

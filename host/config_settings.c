@@ -36,9 +36,11 @@ static const struct setting settings[] = {
 	{"retry.backoff_ms", SETTING_U64, FIELD(retry_backoff_ms), 0, DAY_S * 1000, "before the second attempt"},
 	{"retry.factor", SETTING_U64, FIELD(retry_factor), 1, 100, "of the backoff, from attempt to attempt"},
 	{"retry.backoff_ms_max", SETTING_U64, FIELD(retry_backoff_ms_max), 0, DAY_S * 1000, "the longest backoff"},
-	{"retry.block_ms_max", SETTING_U64, FIELD(retry_block_ms_max), 0, DAY_S * 1000, "retries block an address no longer"},
+	{"retry.block_ms_max", SETTING_U64, FIELD(retry_block_ms_max), 0, DAY_S * 1000,
+		"retries block an address no longer"},
 	{"stage.patience_ms", SETTING_U64, FIELD(stage_patience_ms), 0, DAY_S * 1000, "for a plugin file that still grows"},
-	{"plugins.policy", SETTING_POLICY, FIELD(plugins_manual), 0, 0, "auto or manual: does a newer version go live by itself"},
+	{"plugins.policy", SETTING_POLICY, FIELD(plugins_manual), 0, 0,
+		"auto or manual: does a newer version go live by itself"},
 	{"limits.message_bytes", SETTING_BYTES, FIELD(message_bytes), 64, INVOCATION_BYTES_MAX, "of one message"},
 	{"limits.value_bytes", SETTING_BYTES, FIELD(value_bytes), 64, INVOCATION_BYTES_MAX, "of one state value"},
 	{"limits.frame_bytes", SETTING_BYTES, FIELD(frame_bytes), KIB(1), MIB(256), "of one RPC frame"},
@@ -207,11 +209,12 @@ static bool unit_read(const char *unit, uint64_t *number) {
 	return false;
 }
 
-static bool number_set(struct config *config, const struct setting *setting, const char *text, const struct refusal *refusal) {
+static bool number_set(
+	struct config *config, const struct setting *setting, const char *text, const struct refusal *refusal) {
 	const char *rest = text;
 	uint64_t number;
-	bool good = digits_read(&rest, &number) &&
-		(setting->kind == SETTING_BYTES ? unit_read(rest, &number) : *rest == '\0');
+	bool good =
+		digits_read(&rest, &number) && (setting->kind == SETTING_BYTES ? unit_read(rest, &number) : *rest == '\0');
 	if (!good || number < setting->min || number > setting->max)
 		return number_refuse(refusal, setting, text);
 	if (setting->kind == SETTING_U32)
@@ -229,8 +232,8 @@ static bool durability_set(struct config *config, const char *text, const struct
 		config->durability = DURABILITY_SYNC;
 	else if (strcmp(text, "none") == 0)
 		config->durability = DURABILITY_NONE;
-	else if (strncmp(text, prefix, sizeof prefix - 1) == 0 && digits_read(&rest, &number) && *rest == '\0' && number >= 1 &&
-		number <= DAY_S * 1000)
+	else if (strncmp(text, prefix, sizeof prefix - 1) == 0 && digits_read(&rest, &number) && *rest == '\0' &&
+		number >= 1 && number <= DAY_S * 1000)
 		config->durability = DURABILITY_INTERVAL;
 	else
 		return value_refuse(refusal, text, "sync, none, or interval=MS (1 to 86400000)");
@@ -325,5 +328,6 @@ bool config_value_set(struct config *config, const char *key, const struct confi
 void config_settings_print(struct buf *text) {
 	for (size_t i = 0; i < SETTING_COUNT; i++)
 		buf_printf(text, "  %-26s %s\n", settings[i].key, settings[i].meaning);
-	buf_printf(text, "  %-26s %s\n", "ingresses.<name>.format", "line, json or msgpack; default: what the router declares");
+	buf_printf(
+		text, "  %-26s %s\n", "ingresses.<name>.format", "line, json or msgpack; default: what the router declares");
 }

@@ -36,7 +36,8 @@ static const char *node_text(const yaml_node_t *node) {
 	return (const char *)node->data.scalar.value;
 }
 
-static bool shape_refuse(const struct reading *reading, const yaml_node_t *node, const char *key, const char *expected) {
+static bool shape_refuse(
+	const struct reading *reading, const yaml_node_t *node, const char *key, const char *expected) {
 	struct config_place place = place_of(reading, node);
 	config_refuse(&place, reading->error, "wrong value for %.200s", key[0] != '\0' ? key : "the file");
 	error_found(reading->error, "%s", node_kind(node));
@@ -101,7 +102,8 @@ static bool key_join(char *joined, const char *prefix, const char *key) {
 	return true;
 }
 
-static bool node_apply(struct reading *reading, const yaml_node_t *key_node, const yaml_node_t *node, const char *key, int depth);
+static bool node_apply(
+	struct reading *reading, const yaml_node_t *key_node, const yaml_node_t *node, const char *key, int depth);
 
 static bool pair_apply(struct reading *reading, const yaml_node_pair_t *pair, const char *prefix, int depth) {
 	const yaml_node_t *key_node = yaml_document_get_node(reading->document, pair->key);
@@ -116,7 +118,8 @@ static bool pair_apply(struct reading *reading, const yaml_node_pair_t *pair, co
 	return node_apply(reading, key_node, yaml_document_get_node(reading->document, pair->value), joined, depth + 1);
 }
 
-static bool node_apply(struct reading *reading, const yaml_node_t *key_node, const yaml_node_t *node, const char *key, int depth) {
+static bool node_apply(
+	struct reading *reading, const yaml_node_t *key_node, const yaml_node_t *node, const char *key, int depth) {
 	struct config_place place = place_of(reading, key_node);
 	enum config_kind kind = config_key_kind(key);
 	if (kind == CONFIG_UNKNOWN || depth > CONFIG_DEPTH_MAX)

@@ -13,7 +13,7 @@
 #include "base/check.h"
 
 enum {
-	FILE_MODE = 0600,      /* state is its owner's business */
+	FILE_MODE = 0600, /* state is its owner's business */
 	DIRECTORY_MODE = 0700,
 	TRANSFER_BYTES_MAX = 1 << 30, /* the kernel moves at most 2 GiB a call */
 };

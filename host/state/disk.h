@@ -24,9 +24,9 @@ struct disk {
 };
 
 struct disk_file_ops {
-	int64_t (*read)(struct disk_file *file, void *data, size_t size, uint64_t offset);  /* short only at the end */
+	int64_t (*read)(struct disk_file *file, void *data, size_t size, uint64_t offset);    /* short only at the end */
 	int (*write)(struct disk_file *file, const void *data, size_t size, uint64_t offset); /* all or an error */
-	int (*sync)(struct disk_file *file); /* fdatasync */
+	int (*sync)(struct disk_file *file);                                                  /* fdatasync */
 	int (*truncate)(struct disk_file *file, uint64_t size);
 	int64_t (*size)(struct disk_file *file);
 	void (*close)(struct disk_file *file);

@@ -16,18 +16,28 @@ struct scan {
 	uint8_t *chunk;
 };
 
-static bool hole_report(const struct scan *scan, uint64_t offset, const struct record_header *header, struct error *error) {
+/* Where it is damaged, and what is missing there. */
+static void hole_say(const struct scan *scan, struct error *error) {
 	const struct walk *walk = scan->walk;
-	const struct segment *at = walk->started ? walk->journal->segments[walk->segment] : scan->segment;
-	uint64_t place = walk->started ? walk->offset : SEGMENT_HEADER_BYTES;
-	bool headless = scan->segment->sequence == 0;
-	if (headless) {
-		at = scan->segment;
-		place = 0;
-	}
-	error_set(error, ERROR_STORE_FAILED, "journal: %s is damaged at offset %llu: %s epoch %llu, which was durable",
-		at->path, (unsigned long long)place, headless ? "its header hides" : "missing is the record of",
-		(unsigned long long)scan->missing);
+	unsigned long long missing = scan->missing;
+	if (scan->segment->sequence == 0)
+		error_set(error, ERROR_STORE_FAILED,
+			"journal: %s is damaged at offset 0: its header hides epoch %llu, which was durable", scan->segment->path,
+			missing);
+	else if (walk->started)
+		error_set(error, ERROR_STORE_FAILED,
+			"journal: %s is damaged at offset %llu: missing is the record of epoch %llu, which was durable",
+			walk->journal->segments[walk->segment]->path, (unsigned long long)walk->offset, missing);
+	else
+		error_set(error, ERROR_STORE_FAILED,
+			"journal: %s begins after the databases' checkpoint: missing is the record of epoch %llu, which was "
+			"durable",
+			walk->journal->dir, missing);
+}
+
+static bool hole_report(
+	const struct scan *scan, uint64_t offset, const struct record_header *header, struct error *error) {
+	hole_say(scan, error);
 	error_found(error, "epoch %llu, synced through %llu, in %s at offset %llu", (unsigned long long)header->epoch,
 		(unsigned long long)header->synced_through, scan->segment->path, (unsigned long long)offset);
 	error_expected(error, "an unbroken chain of records up to it");
@@ -72,7 +82,8 @@ static bool chunk_check(struct scan *scan, uint64_t *offset, size_t size, struct
 	uint64_t start = *offset;
 	while (*offset < start + size) {
 		uint64_t step = JOURNAL_BLOCK_BYTES;
-		if (record_header_decode(scan->chunk + (*offset - start), &header) && block_check(scan, *offset, &step, error) < 0)
+		if (record_header_decode(scan->chunk + (*offset - start), &header) &&
+			block_check(scan, *offset, &step, error) < 0)
 			return false;
 		*offset += step;
 	}

@@ -67,9 +67,9 @@ struct segment_header {
 };
 
 enum segment_header_kind {
-	SEGMENT_HEADER_BLANK,   /* zeros: the file was never finished */
+	SEGMENT_HEADER_BLANK, /* zeros: the file was never finished */
 	SEGMENT_HEADER_DAMAGED,
-	SEGMENT_HEADER_VALID,   /* of this or a newer format: look at ->format */
+	SEGMENT_HEADER_VALID, /* of this or a newer format: look at ->format */
 };
 
 /* block: SEGMENT_HEADER_BYTES */

@@ -28,13 +28,13 @@ enum segment_state {
 
 struct segment {
 	char *path;
-	uint32_t slot;          /* the number in its name */
+	uint32_t slot; /* the number in its name */
 	struct disk_file *file;
-	uint64_t bytes;         /* of the file, header included */
-	uint64_t sequence;      /* 0 while the header says none */
+	uint64_t bytes;    /* of the file, header included */
+	uint64_t sequence; /* 0 while the header says none */
 	enum segment_state state;
-	uint64_t last_epoch;    /* of its records; 0: none */
-	bool dirty;             /* [committer] written since its last sync */
+	uint64_t last_epoch; /* of its records; 0: none */
+	bool dirty;          /* [committer] written since its last sync */
 };
 
 /* Untrimmed records: epochs first .. first + count - 1 and what each takes. */
@@ -61,20 +61,20 @@ struct journal {
 	size_t segment_count;
 	size_t segment_capacity;
 	struct journal_marks marks;
-	uint64_t trimmed;        /* epoch */
-	struct segment *active;  /* the one written to; NULL before the first record. Changed by the committer only */
+	uint64_t trimmed;       /* epoch */
+	struct segment *active; /* the one written to; NULL before the first record. Changed by the committer only */
 
 	_Atomic uint64_t synced; /* epoch */
 	atomic_flag writing;     /* set while a writer is inside: two at once are a mistake */
 
 	/* [committer] */
-	uint64_t offset;         /* where the next record goes in the active segment */
+	uint64_t offset; /* where the next record goes in the active segment */
 	uint64_t generation;
-	uint64_t epoch;          /* of the last record; 0: none */
-	uint32_t previous;       /* its CRC field */
-	uint8_t *buffer;         /* block-aligned, reused */
+	uint64_t epoch;    /* of the last record; 0: none */
+	uint32_t previous; /* its CRC field */
+	uint8_t *buffer;   /* block-aligned, reused */
 	size_t buffer_bytes;
-	bool failed;             /* a write or sync failed for good */
+	bool failed; /* a write or sync failed for good */
 	struct error failure;
 };
 
@@ -101,7 +101,7 @@ void journal_marks_trim(struct journal_marks *marks, uint64_t epoch);
 uint8_t *journal_buffer(struct journal *journal, size_t bytes);
 
 /* Sets an ERROR_STORE_FAILED that names the file. */
-bool journal_error(const struct journal *journal, const struct segment *segment, int result, const char *doing,
-	struct error *error);
+bool journal_error(
+	const struct journal *journal, const struct segment *segment, int result, const char *doing, struct error *error);
 
 #endif

@@ -32,7 +32,8 @@ static void name_found(void *arg, const char *name) {
 		journal_segment_add(journal, slot);
 }
 
-static bool header_refuse(const struct segment *segment, const struct segment_header *header, bool store, struct error *error) {
+static bool header_refuse(
+	const struct segment *segment, const struct segment_header *header, bool store, struct error *error) {
 	error_set(error, ERROR_REFUSED, "journal: %s %s", segment->path,
 		store ? "belongs to another store" : "is of a newer format");
 	if (store) {
@@ -111,7 +112,8 @@ static bool segments_sort(struct journal *journal, struct error *error) {
 		const struct segment *before = journal->segments[i - 1], *segment = journal->segments[i];
 		if (segment->sequence == 0 || segment->sequence != before->sequence)
 			continue;
-		error_set(error, ERROR_STORE_FAILED, "journal: two files are segment %llu", (unsigned long long)segment->sequence);
+		error_set(
+			error, ERROR_STORE_FAILED, "journal: two files are segment %llu", (unsigned long long)segment->sequence);
 		error_found(error, "%s, %s", before->path, segment->path);
 		error_expected(error, "one file a segment");
 		error_hint(error, "a file was copied within the journal: take the copy away");

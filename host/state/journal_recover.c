@@ -30,7 +30,8 @@ static int range_rewrite(struct journal *journal, struct segment *segment, uint6
 /* Rule 7: after a failed sync the page cache shows what the disk does not hold. */
 static bool tail_rewrite(struct walk *walk, struct error *error) {
 	struct journal *journal = walk->journal;
-	uint64_t synced = walk->end.synced_through > walk->checkpoint_epoch ? walk->end.synced_through : walk->checkpoint_epoch;
+	uint64_t synced =
+		walk->end.synced_through > walk->checkpoint_epoch ? walk->end.synced_through : walk->checkpoint_epoch;
 	size_t first = walk->place_count;
 	while (first > 0 && walk->places[first - 1].epoch > synced)
 		first--;
@@ -145,8 +146,8 @@ bool journal_recover(struct journal *journal, uint64_t checkpoint_epoch, bool re
 	CHECK_OBJECT(journal, JOURNAL_MAGIC);
 	check(!journal->recovered);
 	struct walk walk = {.journal = journal, .checkpoint_epoch = checkpoint_epoch};
-	bool good = walk_run(&walk, each, arg, error) && damage_check(&walk, error) &&
-		(readonly || journal_resume(&walk, error));
+	bool good =
+		walk_run(&walk, each, arg, error) && damage_check(&walk, error) && (readonly || journal_resume(&walk, error));
 	if (good)
 		*ret_end = walk.end;
 	free(walk.places);

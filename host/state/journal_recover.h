@@ -7,7 +7,7 @@
 
 /* A record that counts. */
 struct record_place {
-	size_t segment;  /* index in journal->segments, which is in order of sequence during recovery */
+	size_t segment; /* index in journal->segments, which is in order of sequence during recovery */
 	uint64_t offset;
 	uint64_t bytes;
 	uint64_t epoch;
@@ -16,7 +16,7 @@ struct record_place {
 struct walk {
 	struct journal *journal;
 	uint64_t checkpoint_epoch;
-	size_t segment;            /* where the next record is looked for */
+	size_t segment; /* where the next record is looked for */
 	uint64_t offset;
 	bool started;              /* there is a segment to start in */
 	struct record_header last; /* epoch 0: none yet */
@@ -28,7 +28,8 @@ struct walk {
 
 /* Reads what stands at offset into the journal's buffer. 1: a whole record of this segment and store with a good CRC;
  * 0: none; else -errno. A segment without a readable header takes records of any sequence number. */
-int record_read(struct journal *journal, const struct segment *segment, uint64_t offset, struct record_header *ret_header);
+int record_read(
+	struct journal *journal, const struct segment *segment, uint64_t offset, struct record_header *ret_header);
 
 /* journal_walk.c: from the newest segment that begins at or below checkpoint_epoch + 1 to the end. */
 bool walk_run(struct walk *walk,

@@ -21,10 +21,10 @@ enum {
 	FREE_SEGMENTS_MAX = 2,
 };
 
-bool journal_error(const struct journal *journal, const struct segment *segment, int result, const char *doing,
-	struct error *error) {
-	return error_system(error, ERROR_STORE_FAILED, -result, "journal: %s %s", doing,
-		segment != NULL ? segment->path : journal->dir);
+bool journal_error(
+	const struct journal *journal, const struct segment *segment, int result, const char *doing, struct error *error) {
+	return error_system(
+		error, ERROR_STORE_FAILED, -result, "journal: %s %s", doing, segment != NULL ? segment->path : journal->dir);
 }
 
 struct segment *journal_segment_add(struct journal *journal, uint32_t slot) {
@@ -101,7 +101,8 @@ static int segment_prewrite(struct segment *segment) {
 	int result = 0;
 	for (uint64_t at = 0; result == 0 && at < segment->bytes; at += PREWRITE_BYTES) {
 		uint64_t rest = segment->bytes - at;
-		result = segment->file->ops->write(segment->file, zeros, rest < PREWRITE_BYTES ? (size_t)rest : PREWRITE_BYTES, at);
+		result =
+			segment->file->ops->write(segment->file, zeros, rest < PREWRITE_BYTES ? (size_t)rest : PREWRITE_BYTES, at);
 		if (result == 0 && (at + PREWRITE_BYTES) % PREWRITE_SYNC_BYTES == 0)
 			result = segment->file->ops->sync(segment->file);
 	}
@@ -111,8 +112,8 @@ static int segment_prewrite(struct segment *segment) {
 
 static int segment_create(struct journal *journal, struct segment *segment) {
 	segment->bytes = journal->segment_bytes;
-	int result = journal->disk->open(journal->disk, segment->path, DISK_READ | DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE,
-		&segment->file);
+	int result = journal->disk->open(
+		journal->disk, segment->path, DISK_READ | DISK_WRITE | DISK_CREATE | DISK_EXCLUSIVE, &segment->file);
 	if (result == 0)
 		result = segment_prewrite(segment);
 	return result < 0 ? result : journal->disk->sync_dir(journal->disk, journal->dir);

@@ -8,14 +8,15 @@
 
 enum { READ_AHEAD_BYTES = 128 << 10 }; /* most records are whole in the first read */
 
-static bool header_belongs(const struct journal *journal, const struct segment *segment, uint64_t offset,
-	const struct record_header *header) {
+static bool header_belongs(
+	const struct journal *journal, const struct segment *segment, uint64_t offset, const struct record_header *header) {
 	return memcmp(header->store, journal->store_id, RECORD_STORE_BYTES) == 0 &&
 		(segment->sequence == 0 || header->sequence == segment->sequence) && header->epoch > 0 &&
 		RECORD_HEADER_BYTES + (uint64_t)header->length <= segment->bytes - offset;
 }
 
-int record_read(struct journal *journal, const struct segment *segment, uint64_t offset, struct record_header *ret_header) {
+int record_read(
+	struct journal *journal, const struct segment *segment, uint64_t offset, struct record_header *ret_header) {
 	if (offset >= segment->bytes)
 		return 0;
 	struct disk_file *file = segment->file;
@@ -52,11 +53,11 @@ static void place_add(struct walk *walk, const struct record_header *header) {
 	};
 }
 
-/* The newest segment whose first record is not beyond the checkpoint: older ones hold nothing that is needed. */
+/* The newest segment whose first record is not beyond the checkpoint: older ones hold nothing that is needed. There may
+ * be none, though there are records: damage_check tells whether that matters. */
 static bool walk_start(struct walk *walk, struct error *error) {
 	struct journal *journal = walk->journal;
 	struct record_header header;
-	uint64_t beyond = 0;
 	for (size_t i = journal->segment_count; i-- > 0;) {
 		const struct segment *segment = journal->segments[i];
 		if (segment->state != SEGMENT_FREE)
@@ -64,23 +65,14 @@ static bool walk_start(struct walk *walk, struct error *error) {
 		int result = record_read(journal, segment, SEGMENT_HEADER_BYTES, &header);
 		if (result < 0)
 			return journal_error(journal, segment, result, "cannot read", error);
-		if (result == 0)
-			continue;
-		if (header.epoch <= walk->checkpoint_epoch + 1) {
+		if (result == 1 && header.epoch <= walk->checkpoint_epoch + 1) {
 			walk->started = true;
 			walk->segment = i;
 			walk->offset = SEGMENT_HEADER_BYTES;
 			return true;
 		}
-		beyond = header.epoch;
 	}
-	if (beyond == 0)
-		return true;
-	error_set(error, ERROR_STORE_FAILED, "journal: %s begins after the databases' checkpoint", journal->dir);
-	error_found(error, "first epoch %llu", (unsigned long long)beyond);
-	error_expected(error, "epoch %llu or lower", (unsigned long long)walk->checkpoint_epoch + 1);
-	error_hint(error, "segment files are missing or older databases were put back: restore the whole data directory");
-	return false;
+	return true;
 }
 
 static bool record_follows(const struct walk *walk, const struct record_header *header) {

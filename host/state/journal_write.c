@@ -71,7 +71,8 @@ static uint64_t parts_length(const struct bytes *parts, size_t count) {
 }
 
 /* Header, parts and zeros up to the block's end, in the reused buffer. */
-static uint8_t *record_build(struct journal *journal, struct record_header *header, const struct bytes *parts, size_t count) {
+static uint8_t *record_build(
+	struct journal *journal, struct record_header *header, const struct bytes *parts, size_t count) {
 	size_t bytes = (size_t)record_bytes(header->length);
 	uint8_t *record = journal_buffer(journal, bytes);
 	uint8_t *at = record + RECORD_HEADER_BYTES;
@@ -97,8 +98,8 @@ static void record_written(struct journal *journal, const struct record_header *
 	journal->previous = header->crc;
 }
 
-static bool record_write(struct journal *journal, uint64_t epoch, uint64_t time_ms, const struct bytes *parts, size_t count,
-	struct error *error) {
+static bool record_write(struct journal *journal, uint64_t epoch, uint64_t time_ms, const struct bytes *parts,
+	size_t count, struct error *error) {
 	uint64_t length = parts_length(parts, count);
 	check(length <= journal_body_max(journal));
 	if (journal->active == NULL || journal->active->bytes - journal->offset < record_bytes(length))

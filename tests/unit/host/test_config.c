@@ -98,7 +98,7 @@ START_TEST(defaults_are_those_of_the_interface) {
 END_TEST
 
 START_TEST(data_is_here_without_a_flag) {
-	char *arguments[] = {(char *)(uintptr_t)"sofund"};
+	char *arguments[] = {(char *)(uintptr_t) "sofund"};
 	ck_assert(config_parse(&config, 1, arguments, &error));
 	ck_assert_str_eq(config.data, "./sofun-data");
 	ck_assert_str_eq(config.plugins, "./sofun-data/plugins");
@@ -139,8 +139,9 @@ START_TEST(a_named_file_replaces_the_one_in_data) {
 END_TEST
 
 START_TEST(nested_and_dotted_keys_are_the_same) {
-	ck_assert(parse_file("limits:\n  memory_bytes: 64MiB\n  nesting: 9\nlimits.frame_bytes: 2MiB\negress: {retention_s: 5}\n"
-		"call.timeout_ms: \"77\"\n"));
+	ck_assert(
+		parse_file("limits:\n  memory_bytes: 64MiB\n  nesting: 9\nlimits.frame_bytes: 2MiB\negress: {retention_s: 5}\n"
+				   "call.timeout_ms: \"77\"\n"));
 	ck_assert_uint_eq(config.memory_bytes, 64 << 20);
 	ck_assert_uint_eq(config.nesting, 9);
 	ck_assert_uint_eq(config.frame_bytes, 2 << 20);
@@ -150,7 +151,8 @@ START_TEST(nested_and_dotted_keys_are_the_same) {
 END_TEST
 
 START_TEST(sizes_have_units) {
-	ck_assert(parse_file("limits: {message_bytes: 64KiB, value_bytes: 4096, memory_bytes: 2GiB}\negress.retention_bytes: 1TiB\n"));
+	ck_assert(parse_file(
+		"limits: {message_bytes: 64KiB, value_bytes: 4096, memory_bytes: 2GiB}\negress.retention_bytes: 1TiB\n"));
 	ck_assert_uint_eq(config.message_bytes, 65536);
 	ck_assert_uint_eq(config.value_bytes, 4096);
 	ck_assert_uint_eq(config.memory_bytes, (uint64_t)2 << 30);
@@ -166,8 +168,10 @@ START_TEST(durability_has_three_forms) {
 	ck_assert_uint_eq(config.durability_interval_ms, 250);
 	ck_assert(parse("--set", "durability=sync", NULL, NULL));
 	ck_assert_int_eq(config.durability, DURABILITY_SYNC);
-	refused(parse("--set", "durability=interval=0", NULL, NULL), "wrong value for durability", "interval=0", "interval=MS", "");
-	refused(parse("--set", "durability=always", NULL, NULL), "--set: wrong value for durability", "always", "sync, none", "");
+	refused(parse("--set", "durability=interval=0", NULL, NULL), "wrong value for durability", "interval=0",
+		"interval=MS", "");
+	refused(parse("--set", "durability=always", NULL, NULL), "--set: wrong value for durability", "always",
+		"sync, none", "");
 }
 END_TEST
 
@@ -180,15 +184,18 @@ START_TEST(lists_are_flow_or_block) {
 	ck_assert_str_eq(config.listen_data[0], "tcp:0.0.0.0:9000");
 	ck_assert(parse("--set", "listen.data=[]", NULL, NULL));
 	ck_assert_uint_eq(config.listen_data_count, 0);
-	refused(parse("--set", "listen.http=tcp:127.0.0.1:80", NULL, NULL), "listen.http", "tcp:127.0.0.1:80", "a list", "");
+	refused(
+		parse("--set", "listen.http=tcp:127.0.0.1:80", NULL, NULL), "listen.http", "tcp:127.0.0.1:80", "a list", "");
 	refused(parse("--set", "listen.http=[\"unix:x\"]", NULL, NULL), "listen.http", "unix:x", "tcp:HOST:PORT", "");
-	refused(parse("--set", "listen.http=[\"tcp:h:70000\"]", NULL, NULL), "listen.http", "tcp:h:70000", "tcp:HOST:PORT", "");
+	refused(
+		parse("--set", "listen.http=[\"tcp:h:70000\"]", NULL, NULL), "listen.http", "tcp:h:70000", "tcp:HOST:PORT", "");
 	refused(parse("--set", "listen.http=[[a]]", NULL, NULL), "listen.http", "a list", "a list of texts", "");
 }
 END_TEST
 
 START_TEST(ingresses_have_formats) {
-	ck_assert(parse_file("ingresses:\n  log: {format: line}\n  orders: {format: json}\ningresses.log.v2.format: msgpack\n"));
+	ck_assert(
+		parse_file("ingresses:\n  log: {format: line}\n  orders: {format: json}\ningresses.log.v2.format: msgpack\n"));
 	ck_assert_uint_eq(config.ingress_count, 3);
 	ck_assert_str_eq(config.ingresses[0].name, "log");
 	ck_assert_int_eq(config.ingresses[0].format, FORMAT_LINE);
@@ -198,8 +205,10 @@ START_TEST(ingresses_have_formats) {
 	ck_assert(parse("--set", "ingresses.log.format=json", NULL, NULL));
 	ck_assert_uint_eq(config.ingress_count, 3);
 	ck_assert_int_eq(config.ingresses[0].format, FORMAT_JSON);
-	refused(parse("--set", "ingresses.log.format=xml", NULL, NULL), "ingresses.log.format", "xml", "line, json or msgpack", "");
-	refused(parse("--set", "ingresses.log.fromat=json", NULL, NULL), "ingresses.log.fromat", "", "", "ingresses.<name>.format");
+	refused(parse("--set", "ingresses.log.format=xml", NULL, NULL), "ingresses.log.format", "xml",
+		"line, json or msgpack", "");
+	refused(parse("--set", "ingresses.log.fromat=json", NULL, NULL), "ingresses.log.fromat", "", "",
+		"ingresses.<name>.format");
 }
 END_TEST
 
@@ -218,7 +227,8 @@ START_TEST(unknown_keys_are_refused_with_place_and_hint) {
 	refused(parse_file("shards: 1\nlimits:\n  memory_byte: 64MiB\n"), place, "limits.memory_byte", "sofund --help",
 		"did you mean limits.memory_bytes?");
 	refused(parse_file("shard: 1\n"), ":1:1: unknown setting shard", "shard", "", "did you mean shards?");
-	refused(parse_file("memory_bytes: 64MiB\n"), "unknown setting memory_bytes", "", "", "did you mean limits.memory_bytes?");
+	refused(parse_file("memory_bytes: 64MiB\n"), "unknown setting memory_bytes", "", "",
+		"did you mean limits.memory_bytes?");
 	refused(parse_file("colour: blue\n"), "unknown setting colour", "", "", "sofund --help lists the settings");
 	file_write("sofun.yaml", "");
 	refused(parse("--set", "shards.x=1", NULL, NULL), "--set: unknown setting shards.x", "shards.x", "", "");
@@ -246,14 +256,16 @@ START_TEST(wrong_values_are_refused_with_place_and_expectation) {
 END_TEST
 
 START_TEST(a_key_twice_is_refused) {
-	refused(parse_file("limits: {nesting: 3}\nlimits.nesting: 4\n"), "sofun.yaml:2:17: limits.nesting stands twice", "", "", "");
+	refused(parse_file("limits: {nesting: 3}\nlimits.nesting: 4\n"), "sofun.yaml:2:17: limits.nesting stands twice", "",
+		"", "");
 }
 END_TEST
 
 START_TEST(broken_yaml_is_refused_with_place) {
 	refused(parse_file("limits:\n\tnesting: 3\n"), "sofun.yaml:2:1: not YAML", "", "YAML", "");
 	refused(parse_file("a: [1\n"), "not YAML", "", "", "");
-	refused(parse_file("shards: 1\n---\nshards: 2\n"), "wrong value for the file", "a mapping", "one YAML document", "");
+	refused(
+		parse_file("shards: 1\n---\nshards: 2\n"), "wrong value for the file", "a mapping", "one YAML document", "");
 	file_write("sofun.yaml", "");
 	refused(parse("--set", "listen.http=[", NULL, NULL), "--set: not YAML", "", "", "");
 }
@@ -285,13 +297,15 @@ START_TEST(flags_are_refused_with_the_nearest_one) {
 END_TEST
 
 START_TEST(a_named_file_must_exist) {
-	refused(parse("--config", "/nonexistent/x.yaml", NULL, NULL), "cannot read /nonexistent/x.yaml: No such file", "", "", "");
+	refused(parse("--config", "/nonexistent/x.yaml", NULL, NULL), "cannot read /nonexistent/x.yaml: No such file", "",
+		"", "");
 	refused(parse("--config", directory, NULL, NULL), "Is a directory", "", "", "");
 }
 END_TEST
 
 START_TEST(a_message_fits_a_frame) {
-	refused(parse("--set", "limits.frame_bytes=64KiB", NULL, NULL), "limits.message_bytes is above", "1048576", "65536", "raise");
+	refused(parse("--set", "limits.frame_bytes=64KiB", NULL, NULL), "limits.message_bytes is above", "1048576", "65536",
+		"raise");
 }
 END_TEST
 

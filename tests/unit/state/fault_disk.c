@@ -99,7 +99,8 @@ static uint64_t bytes_used(const struct fault_disk *faults) {
 }
 
 /* REQUIRES the lock. Some of a write that did not happen may have happened all the same. */
-static void write_partly(struct fault_disk *faults, struct inode *inode, const uint8_t *data, size_t size, uint64_t offset) {
+static void write_partly(
+	struct fault_disk *faults, struct inode *inode, const uint8_t *data, size_t size, uint64_t offset) {
 	size_t pages = size / FAULT_PAGE_BYTES;
 	size_t done = pages > 0 ? (size_t)(fault_random(faults) % (pages + 1)) * FAULT_PAGE_BYTES : 0;
 	inode_put(inode, data, done, (size_t)offset);
@@ -110,8 +111,11 @@ static int fault_write(struct disk_file *file, const void *data, size_t size, ui
 	struct fault_disk *faults = disk_enter(&open->faults->disk);
 	check(open->writable);
 	bool alive = open->process == faults->process && !faults->crashed;
-	int result = alive ? event_begin(faults,
-		(struct fault_event){.operation = "write", .path = open->path, .data = bytes_of(data, size), .offset = offset}) : -EIO;
+	int result = alive
+		? event_begin(faults,
+			  (struct fault_event){
+				  .operation = "write", .path = open->path, .data = bytes_of(data, size), .offset = offset})
+		: -EIO;
 	uint64_t growth = offset + size > open->inode->size ? offset + size - open->inode->size : 0;
 	if (result == 0 && growth > 0 && bytes_used(faults) + growth > faults->capacity)
 		result = -ENOSPC;
@@ -150,7 +154,8 @@ static int fault_truncate(struct disk_file *file, uint64_t size) {
 	struct fault_file *open = file_of(file);
 	struct fault_disk *faults = disk_enter(&open->faults->disk);
 	check(open->writable);
-	int result = open->process != faults->process ? -EIO
+	int result = open->process != faults->process
+		? -EIO
 		: event_begin(faults, (struct fault_event){.operation = "truncate", .path = open->path, .offset = size});
 	if (result == 0)
 		inode_resize(open->inode, (size_t)size);
@@ -188,7 +193,7 @@ static int file_find(struct fault_disk *faults, const char *path, unsigned flags
 	struct inode *inode = names_find(&faults->now, path);
 	if (inode != NULL && (flags & DISK_EXCLUSIVE) != 0)
 		return -EEXIST;
-	if (inode == NULL && (flags & DISK_CREATE) == 0)
+	if (inode == NULL && ((flags & DISK_CREATE) == 0 || !names_hold_parent(&faults->now, path)))
 		return -ENOENT;
 	if (inode == NULL) {
 		int result = event_begin(faults, (struct fault_event){.operation = "create", .path = path});

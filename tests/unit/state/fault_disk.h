@@ -27,8 +27,8 @@ struct fault_event {
 	uint64_t number;       /* from 1 */
 	const char *operation; /* create write sync truncate rename unlink mkdir sync_dir */
 	const char *path;
-	struct bytes data;     /* write */
-	uint64_t offset;       /* write, truncate */
+	struct bytes data; /* write */
+	uint64_t offset;   /* write, truncate */
 };
 
 struct fault_disk *fault_disk_create(uint64_t seed);
@@ -39,7 +39,8 @@ struct disk *fault_disk_seam(struct fault_disk *faults);
 struct fault_disk *fault_disk_copy(struct fault_disk *faults, uint64_t seed);
 
 /* decide() is asked at every event; NULL: nothing fails any more. */
-void fault_disk_decide(struct fault_disk *faults, enum fault_action (*decide)(void *arg, const struct fault_event *event), void *arg);
+void fault_disk_decide(
+	struct fault_disk *faults, enum fault_action (*decide)(void *arg, const struct fault_event *event), void *arg);
 
 /* The countdown-th event from now whose name contains `name` ("" for any) gets `action`, once. 0: none. */
 void fault_disk_fail(struct fault_disk *faults, const char *name, uint64_t countdown, enum fault_action action);

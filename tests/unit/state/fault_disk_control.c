@@ -71,7 +71,8 @@ struct fault_disk *fault_disk_copy(struct fault_disk *faults, uint64_t seed) {
 	return copy;
 }
 
-void fault_disk_decide(struct fault_disk *faults, enum fault_action (*decide)(void *arg, const struct fault_event *event), void *arg) {
+void fault_disk_decide(
+	struct fault_disk *faults, enum fault_action (*decide)(void *arg, const struct fault_event *event), void *arg) {
 	pthread_mutex_lock(&faults->lock);
 	faults->decide = decide;
 	faults->arg = arg;
@@ -110,15 +111,7 @@ void fault_disk_kill(struct fault_disk *faults) {
 /* A file in a directory that was lost is lost with it. */
 static void orphans_remove(struct names *names) {
 	for (size_t i = 0; i < names->count;) {
-		char *parent = check_strdup(names->entries[i].path);
-		char *slash = strrchr(parent, '/');
-		bool lost = false;
-		if (slash != NULL && slash != parent) {
-			*slash = '\0';
-			lost = names_find(names, parent) == NULL;
-		}
-		free(parent);
-		if (lost) {
+		if (!names_hold_parent(names, names->entries[i].path)) {
 			names_remove(names, names->entries[i].path);
 			i = 0; /* what stood in it is an orphan now */
 		} else {

@@ -74,6 +74,7 @@ void names_remove(struct names *names, const char *path);
 void names_finish(struct names *names);
 void change_apply(struct names *names, const struct change *change);
 void change_finish(struct change *change);
+bool names_hold_parent(const struct names *names, const char *path);
 bool path_is_in(const char *path, const char *dir);
 
 #endif

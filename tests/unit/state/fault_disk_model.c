@@ -173,6 +173,19 @@ void change_finish(struct change *change) {
 	inode_release(change->inode);
 }
 
+bool names_hold_parent(const struct names *names, const char *path) {
+	char *parent = check_strdup(path);
+	char *slash = strrchr(parent, '/');
+	bool held = slash == NULL || slash == parent; /* the root and the working directory are always there */
+	if (!held) {
+		*slash = '\0';
+		struct inode *inode = names_find(names, parent);
+		held = inode != NULL && inode->directory;
+	}
+	free(parent);
+	return held;
+}
+
 bool path_is_in(const char *path, const char *dir) {
 	const char *slash = strrchr(path, '/');
 	if (slash == NULL)

@@ -16,10 +16,10 @@ struct kit {
 	struct journal *journal;
 	uint64_t segment_bytes;
 	uint8_t store_id[STORE_ID_BYTES];
-	uint64_t next;                 /* epoch of the next append */
-	uint64_t salt[KIT_EPOCHS_MAX]; /* which of several records of an epoch was written last */
+	uint64_t next;                  /* epoch of the next append */
+	uint64_t salt[KIT_EPOCHS_MAX];  /* which of several records of an epoch was written last */
 	uint64_t found[KIT_EPOCHS_MAX]; /* salt that recovery found; 0: epoch was not given */
-	uint64_t body_bytes;           /* of every body; 0: varies with the epoch */
+	uint64_t body_bytes;            /* of every body; 0: varies with the epoch */
 	struct journal_end end;
 	struct error error;
 };

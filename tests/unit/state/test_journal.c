@@ -334,7 +334,8 @@ START_TEST(a_body_that_is_refused_stops_recovery) {
 	kit_open(&kit, 0);
 	kit_fill(&kit, 5);
 	kit_close(&kit);
-	struct journal_options options = {.disk = fault_disk_seam(kit.faults), .dir = KIT_DIR, .segment_bytes = KIT_SEGMENT_BYTES};
+	struct journal_options options = {
+		.disk = fault_disk_seam(kit.faults), .dir = KIT_DIR, .segment_bytes = KIT_SEGMENT_BYTES};
 	memcpy(options.store_id, kit.store_id, STORE_ID_BYTES);
 	kit.journal = journal_open(&options, &kit.error);
 	ck_assert(!journal_recover(kit.journal, 0, false, body_refuse, NULL, &kit.end, &kit.error));
@@ -351,7 +352,8 @@ START_TEST(a_gap_in_epochs_is_a_mistake) {
 END_TEST
 
 START_TEST(appending_before_recovery_is_a_mistake) {
-	struct journal_options options = {.disk = fault_disk_seam(kit.faults), .dir = KIT_DIR, .segment_bytes = KIT_SEGMENT_BYTES};
+	struct journal_options options = {
+		.disk = fault_disk_seam(kit.faults), .dir = KIT_DIR, .segment_bytes = KIT_SEGMENT_BYTES};
 	kit.journal = journal_open(&options, &kit.error);
 	journal_append(kit.journal, 1, 1, NULL, 0, &kit.error);
 }

@@ -14,9 +14,9 @@ START_TEST(crc_is_castagnoli) {
 END_TEST
 
 START_TEST(segment_header_is_as_written_down) {
-	static const uint8_t golden[56] = {0x3b, 0x44, 0xad, 0xaf, 's', 'J', 's', '1', 1, 0, 0, 0, 0, 0x10, 0, 0, 7, 0, 0, 0, 0, 0, 0,
-		0, 0, 0, 0, 4, 0, 0, 0, 0, 's', 't', 'o', 'r', 'e', '-', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9', 3, 0, 0, 0, 0,
-		0, 0, 0};
+	static const uint8_t golden[56] = {0x3b, 0x44, 0xad, 0xaf, 's', 'J', 's', '1', 1, 0, 0, 0, 0, 0x10, 0, 0, 7, 0, 0,
+		0, 0, 0, 0, 0, 0, 0, 0, 4, 0, 0, 0, 0, 's', 't', 'o', 'r', 'e', '-', '0', '1', '2', '3', '4', '5', '6', '7',
+		'8', '9', 3, 0, 0, 0, 0, 0, 0, 0};
 	struct segment_header header = {.format = 1, .sequence = 7, .bytes = 64 << 20, .generation = 3}, read;
 	uint8_t block[SEGMENT_HEADER_BYTES];
 	memcpy(header.store_id, "store-0123456789", STORE_ID_BYTES);
@@ -47,11 +47,16 @@ START_TEST(a_block_of_zeros_is_blank_and_any_flip_is_damage) {
 END_TEST
 
 START_TEST(record_is_as_written_down) {
-	static const uint8_t golden[67] = {0xec, 0x0f, 0x3f, 0xa9, 's', 'J', 'r', '1', 's', 't', 'o', 'r', 'e', '-', '0', '1', 7, 0, 0,
-		0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0, 0, 0x00, 0x68, 0xe5, 0xcf, 0x8b, 1, 0, 0, 41, 0, 0, 0, 0, 0, 0,
-		0, 0x44, 0x33, 0x22, 0x11, 3, 0, 0, 0, 'a', 'b', 'c'};
-	struct record_header header = {.sequence = 7, .generation = 3, .epoch = 42, .time_ms = 1700000000000, .synced_through = 41,
-		.previous = 0x11223344, .length = 3};
+	static const uint8_t golden[67] = {0xec, 0x0f, 0x3f, 0xa9, 's', 'J', 'r', '1', 's', 't', 'o', 'r', 'e', '-', '0',
+		'1', 7, 0, 0, 0, 0, 0, 0, 0, 3, 0, 0, 0, 0, 0, 0, 0, 42, 0, 0, 0, 0, 0, 0, 0, 0x00, 0x68, 0xe5, 0xcf, 0x8b, 1,
+		0, 0, 41, 0, 0, 0, 0, 0, 0, 0, 0x44, 0x33, 0x22, 0x11, 3, 0, 0, 0, 'a', 'b', 'c'};
+	struct record_header header = {.sequence = 7,
+		.generation = 3,
+		.epoch = 42,
+		.time_ms = 1700000000000,
+		.synced_through = 41,
+		.previous = 0x11223344,
+		.length = 3};
 	uint8_t record[67];
 	memcpy(header.store, "store-01", RECORD_STORE_BYTES);
 	memcpy(record + RECORD_HEADER_BYTES, "abc", 3);

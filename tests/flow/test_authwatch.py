@@ -2,7 +2,6 @@
 """authwatch against a count in Python, written from its rule without sofun: on a generated log always, on real ones where they
 are present; with a SIGKILL in the middle."""
 
-import json
 import sys
 from pathlib import Path
 
@@ -46,7 +45,7 @@ def compare(test, lines, kills):
 	wanted = authwatch_count.count(lines)
 	expect(wanted["failures"] > 0, "the log has failures")
 	host = streamed(test, lines, kills)
-	values = {id if isinstance(id, str) else json.dumps(id): values for id, values in host.dump("auth/source").items()}
+	values = {authwatch_count.text(id) if isinstance(id, bytes) else id: values for id, values in host.dump("auth/source").items()}
 	wrong = [source for source in sorted(set(values) | set(wanted["sources"])) if values.get(source) != wanted["sources"].get(source)]
 	expect(not wrong, f"{len(wrong)} sources differ, {wrong[:3]}: got {values.get(wrong[0]) if wrong else None}, "
 		f"expected {wanted['sources'].get(wrong[0]) if wrong else None}")

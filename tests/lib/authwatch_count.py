@@ -1,7 +1,8 @@
 #!/usr/bin/python3
 """Counts failed logins in sshd logs without sofun, from the rule in the outside's description of authwatch.
 
-    authwatch_count.py LOG...   prints JSON: {"sources": {SOURCE: {failures, users, first, last}}, "bans": [...], "failures": N}
+    authwatch_count.py LOG...
+        prints JSON: {"sources": {SOURCE: {failures, users, first, last}}, "bans": [{source, failures, last}], "failures": N}
 
 A module too: count(lines) takes an iterable of bytes without LF. Names that are not UTF-8 are shown with \\xNN.
 """

@@ -1,5 +1,6 @@
 """One sofund under test: started in a folder of its own, killed, restarted, looked at from outside, always cleaned up."""
 
+import base64
 import ctypes
 import os
 import re
@@ -20,6 +21,11 @@ _libc = ctypes.CDLL(None)
 
 def _die_with_parent():
 	_libc.prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def id_of(json_id):
+	"""str, or bytes if it is not UTF-8; a number of a dead letter as text."""
+	return base64.b64decode(json_id["base64"]) if isinstance(json_id, dict) else str(json_id)
 
 
 def _gone(pid):
@@ -199,10 +205,10 @@ class Host:
 			yield from answer[key]
 			if answer["next"] is None:
 				return
-			after = "&after=" + id_quoted(str(answer["next"]))
+			after = "&after=" + id_quoted(id_of(answer["next"]))
 
 	def ids(self, type):
-		return [instance["id"] for instance in self._pages(f"/v1/state/{type}", "instances", 1000)]
+		return [id_of(instance["id"]) for instance in self._pages(f"/v1/state/{type}", "instances", 1000)]
 
 	def values(self, type, id):
 		return self.http.get(f"/v1/state/{type}/{id_quoted(id)}")["values"]

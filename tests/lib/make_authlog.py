@@ -3,9 +3,10 @@
 
     make_authlog.py --seed N --lines N [--output FILE]
 
-A few sources make most of the attempts. Between them stands what a reader must not take for a failure: other messages of
-sshd, other programs (some quote sshd), and users whose names contain the words of a failure. Some lines end with CRLF, some stand
-for several ("message repeated N times"), some have an empty user. A module too: lines(seed, count) yields bytes without LF.
+A few sources make most of the attempts. Between them stands what a reader must not take for a failure: other messages
+of sshd, other programs (some quote sshd), and users whose names contain the words of a failure. Some lines end with CRLF,
+some stand for several ("message repeated N times"), some have an empty user. A module too: lines(seed, count) yields
+bytes without LF.
 """
 
 import argparse
@@ -51,7 +52,8 @@ def source_make(rng):
 
 def stamp(at):
     clock = time.gmtime(at)
-    return b"%s %2d %02d:%02d:%02d" % (MONTHS[clock.tm_mon - 1], clock.tm_mday, clock.tm_hour, clock.tm_min, clock.tm_sec)
+    month = MONTHS[clock.tm_mon - 1]
+    return b"%s %2d %02d:%02d:%02d" % (month, clock.tm_mday, clock.tm_hour, clock.tm_min, clock.tm_sec)
 
 
 def user_make(rng):
@@ -77,7 +79,7 @@ def sshd_other(rng, source):
         b"Connection closed by %s [preauth]" % source,
         b"Received disconnect from %s: 11: Bye Bye [preauth]" % source,
         b"Accepted publickey for deploy from %s port 50022 ssh2: RSA SHA256:abcdef" % source,
-        b"pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=%s  user=root" % source,
+        b"pam_unix(sshd:auth): authentication failure; logname= uid=0 euid=0 tty=ssh ruser= rhost=%s" % source,
         b"error: maximum authentication attempts exceeded for %s from %s port 4242 ssh2 [preauth]" % (user, source),
         b"Failed to release session: Interrupted system call",
         b"Failed keyboard",
@@ -90,8 +92,7 @@ def sshd_other(rng, source):
 def other_program(rng, source):
     return rng.choice([
         b"CRON[%d]: pam_unix(cron:session): session opened for user root by (uid=0)" % rng.randrange(32768),
-        b"sudo:   deploy : TTY=pts/0 ; PWD=/ ; USER=root ; COMMAND=/bin/echo sshd[7]: Failed password for root from %s port 1"
-        % source,
+        b"sudo:   deploy : USER=root ; COMMAND=/bin/echo sshd[7]: Failed password for root from %s port 1" % source,
         b"logger: sshd[7]: Failed password for root from %s port 22 ssh2" % source,
         b"systemd-logind[412]: New session %d of user deploy." % rng.randrange(1000),
         b"vsftpd[88]: Failed password for ftp from %s" % source,

@@ -1,10 +1,10 @@
 /* A checkpoint: the frozen table goes to the databases and the egress logs, then the journal is trimmed. [applier]
  *
- * For each type database: batches in key order; row 'C'; flush; row 'C' again, sealed and synced (rule 1: a synced
- * write alone does not make durable what was written before it, and a flush alone does not tell its failure). Then the
- * egress logs, synced. Then the same for the runtime database, whose last batch tells how far all others are: whoever
- * sees its sealed row 'C' may rely on everything through that epoch. What a power cut leaves of an unfinished
- * checkpoint is harmless, since the journal holds it all and redo may be applied twice. */
+ * For each type database: batches in key order; row 'C'; flush; row 'C' again, synced (rule 1: a synced write alone does
+ * not make durable what was written before it, and a flush alone does not tell its failure). Then the egress logs,
+ * synced. Then the runtime database, with rows that tell how far all others are, and its row 'C' only behind the flush:
+ * whoever sees it may rely on everything through that epoch. What a power cut leaves of an unfinished checkpoint is
+ * harmless, since the journal holds it all and redo may be applied twice. */
 #include <errno.h>
 #include <stdlib.h>
 
@@ -87,8 +87,8 @@ static bool batch_write(struct checkpoint *checkpoint, struct kv *kv, struct err
 	return count == 0 || kv->ops->write(kv, ops, count, false, error);
 }
 
-static bool checkpoint_put(const struct checkpoint *checkpoint, struct kv *kv, uint8_t flags, bool sync, struct error *error) {
-	struct checkpoint_row row = {.epoch = checkpoint->epoch, .time_ms = checkpoint->time_ms, .flags = flags};
+static bool checkpoint_put(const struct checkpoint *checkpoint, struct kv *kv, bool sync, struct error *error) {
+	struct checkpoint_row row = {.epoch = checkpoint->epoch, .time_ms = checkpoint->time_ms};
 	struct key key = key_of(KEY_CHECKPOINT);
 	struct buf value = {0};
 	checkpoint_row_put(&value, &row);
@@ -97,10 +97,19 @@ static bool checkpoint_put(const struct checkpoint *checkpoint, struct kv *kv, u
 	return good;
 }
 
-/* Rule 1. The row goes before the flush too, so that it is in a table: logs may be set aside (rule 15). */
-static bool database_seal(struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
-	return checkpoint_put(checkpoint, kv, 0, false, error) && kv->ops->flush(kv, error) &&
-		checkpoint_put(checkpoint, kv, CHECKPOINT_SEALED, true, error);
+static bool flush_and_put(const struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
+	return kv->ops->flush(kv, error) && checkpoint_put(checkpoint, kv, true, error);
+}
+
+/* Rule 1. The row goes before the flush too, so that it is in a table: logs may be set aside (rule 15). What it says
+ * counts only once the runtime database says so too. */
+static bool type_seal(const struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
+	return checkpoint_put(checkpoint, kv, false, error) && flush_and_put(checkpoint, kv, error);
+}
+
+/* Here the row must not be seen before all else is durable, and must be in a table before the journal is trimmed. */
+static bool runtime_seal(const struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
+	return flush_and_put(checkpoint, kv, error) && flush_and_put(checkpoint, kv, error);
 }
 
 static void database_enter(struct checkpoint *checkpoint, struct database *database) {
@@ -122,7 +131,7 @@ static bool types_step(struct store *store, struct checkpoint *checkpoint, struc
 		return false;
 	if (more && op.database == checkpoint->database->number)
 		return batch_write(checkpoint, kv, error);
-	if (!database_seal(checkpoint, kv, error))
+	if (!type_seal(checkpoint, kv, error))
 		return false;
 	written_add(checkpoint, checkpoint->database->number);
 	checkpoint->database = NULL;
@@ -205,7 +214,7 @@ static bool runtime_step(struct store *store, struct checkpoint *checkpoint, str
 	struct redo_op op;
 	if (table_runs_peek(checkpoint->runs, &op))
 		return batch_write(checkpoint, kv, error);
-	if (!own_rows_write(checkpoint, kv, error) || !database_seal(checkpoint, kv, error))
+	if (!own_rows_write(checkpoint, kv, error) || !runtime_seal(checkpoint, kv, error))
 		return false;
 	checkpoint->database = NULL;
 	checkpoint->phase = CHECKPOINT_TRIM;

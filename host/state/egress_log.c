@@ -78,7 +78,8 @@ static bool log_short(const struct egress_log *log, const struct egress_row *row
 		error_found(error, "no such file");
 	else
 		error_found(error, "%lld bytes", (long long)size);
-	error_expected(error, "%llu bytes, up to offset %llu", (unsigned long long)row->bytes, (unsigned long long)row->end);
+	error_expected(
+		error, "%llu bytes, up to offset %llu", (unsigned long long)row->bytes, (unsigned long long)row->end);
 	error_hint(error, "restore the data directory from a backup");
 	return false;
 }
@@ -140,8 +141,8 @@ static bool log_recover(struct egress_log *log, const struct egress_row *row, bo
 		segments_measure(log, error);
 }
 
-struct egress_log *egress_log_open(const struct egress_log_options *options, const struct egress_row *row,
-	struct error *error) {
+struct egress_log *egress_log_open(
+	const struct egress_log_options *options, const struct egress_row *row, struct error *error) {
 	struct egress_log *log = check_alloc(1, sizeof *log);
 	log->magic = EGRESS_LOG_MAGIC;
 	log->disk = options->disk;

@@ -23,8 +23,8 @@ struct egress_log_options {
 
 /* Brings the folder to where the row says: what is behind it is cut off (rule 8), for the journal holds it still.
  * Less than the row says, or another store's: ERROR_STORE_FAILED or ERROR_REFUSED. A row of zeros: a new egress. */
-struct egress_log *egress_log_open(const struct egress_log_options *options, const struct egress_row *row,
-	struct error *error);
+struct egress_log *egress_log_open(
+	const struct egress_log_options *options, const struct egress_row *row, struct error *error);
 void egress_log_close(struct egress_log *log); /* NULL is fine */
 
 /* REQUIRES offset is the end of what was appended. Not read before egress_log_sync. After an error nothing counts that
@@ -40,7 +40,7 @@ uint64_t egress_log_end(struct egress_log *log);
 
 /* Calls each() for the records from `from` on, until it returns false (that record counts as read) or the end; gives
  * the next offset. A `from` before the start begins at the start. */
-bool egress_log_read(struct egress_log *log, uint64_t from, bool (*each)(void *arg, uint64_t offset, struct bytes record),
-	void *arg, uint64_t *ret_next, struct error *error);
+bool egress_log_read(struct egress_log *log, uint64_t from,
+	bool (*each)(void *arg, uint64_t offset, struct bytes record), void *arg, uint64_t *ret_next, struct error *error);
 
 #endif

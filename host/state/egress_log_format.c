@@ -28,7 +28,8 @@ void egress_header_put(struct buf *buf, const struct egress_header *header) {
 bool egress_header_take(struct bytes content, struct egress_header *ret_header) {
 	if (content.size < EGRESS_HEADER_BYTES_MIN || memcmp(content.data, header_magic, sizeof header_magic) != 0)
 		return false;
-	*ret_header = (struct egress_header){.format = little_u32(content.data + 8), .bytes = little_u32(content.data + 12)};
+	*ret_header =
+		(struct egress_header){.format = little_u32(content.data + 8), .bytes = little_u32(content.data + 12)};
 	if (ret_header->format > EGRESS_FORMAT)
 		return true;
 	size_t size = ret_header->bytes;
@@ -58,7 +59,8 @@ void egress_record_put(struct buf *buf, uint64_t offset, struct bytes record) {
 	buf_append_bytes(buf, record);
 }
 
-enum egress_taken egress_record_take(struct bytes content, uint64_t *ret_offset, struct bytes *ret_record, size_t *ret_size) {
+enum egress_taken egress_record_take(
+	struct bytes content, uint64_t *ret_offset, struct bytes *ret_record, size_t *ret_size) {
 	*ret_size = EGRESS_RECORD_HEADER_BYTES;
 	if (content.size < EGRESS_RECORD_HEADER_BYTES)
 		return EGRESS_SHORT;
@@ -76,17 +78,19 @@ char *egress_segment_path(const struct egress_log *log, uint64_t first) {
 	return (char *)path.data;
 }
 
-static bool header_is_ours(const struct egress_log *log, const struct egress_header *header, uint64_t first,
-	struct error *error) {
+static bool header_is_ours(
+	const struct egress_log *log, const struct egress_header *header, uint64_t first, struct error *error) {
 	if (header->format > EGRESS_FORMAT) {
-		error_set(error, ERROR_REFUSED, "egress log %s/%020llu.log is of a newer format", log->dir, (unsigned long long)first);
+		error_set(error, ERROR_REFUSED, "egress log %s/%020llu.log is of a newer format", log->dir,
+			(unsigned long long)first);
 		error_found(error, "format %u", header->format);
 		error_expected(error, "at most %u", (unsigned)EGRESS_FORMAT);
 		error_hint(error, "start it with the sofund that wrote it");
 		return false;
 	}
 	if (memcmp(header->store_id, log->store_id, STORE_ID_BYTES) != 0) {
-		error_set(error, ERROR_REFUSED, "egress log %s/%020llu.log is of another store", log->dir, (unsigned long long)first);
+		error_set(
+			error, ERROR_REFUSED, "egress log %s/%020llu.log is of another store", log->dir, (unsigned long long)first);
 		error_hint(error, "put back the folder that belongs to this data directory");
 		return false;
 	}
@@ -96,13 +100,14 @@ static bool header_is_ours(const struct egress_log *log, const struct egress_hea
 		(unsigned long long)first);
 	error_found(error, "records from %llu of %.*s", (unsigned long long)header->first, (int)header->name.size,
 		(const char *)header->name.data);
-	error_expected(error, "from %llu of %.*s", (unsigned long long)first, (int)log->name.size, (const char *)log->name.data);
+	error_expected(
+		error, "from %llu of %.*s", (unsigned long long)first, (int)log->name.size, (const char *)log->name.data);
 	error_hint(error, "restore the data directory from a backup");
 	return false;
 }
 
-bool egress_segment_check(const struct egress_log *log, struct disk_file *file, uint64_t first, uint64_t *ret_bytes,
-	struct error *error) {
+bool egress_segment_check(
+	const struct egress_log *log, struct disk_file *file, uint64_t first, uint64_t *ret_bytes, struct error *error) {
 	uint8_t content[EGRESS_HEADER_BYTES_MAX];
 	int64_t size = file->ops->read(file, content, sizeof content, 0);
 	if (size < 0)
@@ -120,7 +125,8 @@ bool egress_segment_check(const struct egress_log *log, struct disk_file *file, 
 }
 
 void egress_mark_add(struct egress_segment *segment, uint64_t offset, uint64_t position) {
-	if (segment->mark_count > 0 && position < segment->marks[segment->mark_count - 1].position + EGRESS_INDEX_STEP_BYTES)
+	if (segment->mark_count > 0 &&
+		position < segment->marks[segment->mark_count - 1].position + EGRESS_INDEX_STEP_BYTES)
 		return;
 	if (segment->mark_count == segment->mark_capacity) {
 		segment->mark_capacity = segment->mark_capacity == 0 ? 16 : segment->mark_capacity * 2;

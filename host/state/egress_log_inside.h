@@ -31,8 +31,8 @@ struct egress_mark {
 
 struct egress_segment {
 	uint64_t first;
-	uint64_t bytes;   /* published: what readers may read; 0: nothing yet */
-	uint64_t written; /* [applier] not all of it published */
+	uint64_t bytes;            /* published: what readers may read; 0: nothing yet */
+	uint64_t written;          /* [applier] not all of it published */
 	struct egress_mark *marks; /* rising; where readers have been */
 	size_t mark_count;
 	size_t mark_capacity;
@@ -78,14 +78,15 @@ void egress_record_put(struct buf *buf, uint64_t offset, struct bytes record);
 
 enum egress_taken { EGRESS_RECORD, EGRESS_SHORT, EGRESS_DAMAGED };
 /* SHORT: more bytes are needed, *ret_size says how many for this record. */
-enum egress_taken egress_record_take(struct bytes content, uint64_t *ret_offset, struct bytes *ret_record, size_t *ret_size);
+enum egress_taken egress_record_take(
+	struct bytes content, uint64_t *ret_offset, struct bytes *ret_record, size_t *ret_size);
 
 /* <dir>/<first, 20 digits>.log; the caller frees it. */
 char *egress_segment_path(const struct egress_log *log, uint64_t first);
 
 /* Reads and checks a segment's header. */
-bool egress_segment_check(const struct egress_log *log, struct disk_file *file, uint64_t first, uint64_t *ret_bytes,
-	struct error *error);
+bool egress_segment_check(
+	const struct egress_log *log, struct disk_file *file, uint64_t first, uint64_t *ret_bytes, struct error *error);
 
 /* Notes where a record stands, if it is far enough from the last note. */
 void egress_mark_add(struct egress_segment *segment, uint64_t offset, uint64_t position);

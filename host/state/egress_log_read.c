@@ -9,11 +9,11 @@
 struct reader {
 	struct egress_log *log;
 	struct disk_file *file;
-	uint64_t first; /* of the segment */
-	uint64_t bytes; /* of the segment, published */
+	uint64_t first;    /* of the segment */
+	uint64_t bytes;    /* of the segment, published */
 	uint64_t position; /* of the first byte in content */
 	struct buf content;
-	size_t taken; /* of content */
+	size_t taken;  /* of content */
 	uint64_t next; /* offset of the record at position + taken */
 	uint64_t mark; /* position from which on the next mark is due */
 };
@@ -66,8 +66,8 @@ static bool segment_enter(struct reader *reader, struct error *error) {
 	free(path);
 	if (result < 0) {
 		reader->file = NULL;
-		return error_system(error, ERROR_STORE_FAILED, -result, "cannot open egress log %s/%020llu.log", reader->log->dir,
-			(unsigned long long)reader->first);
+		return error_system(error, ERROR_STORE_FAILED, -result, "cannot open egress log %s/%020llu.log",
+			reader->log->dir, (unsigned long long)reader->first);
 	}
 	buf_reset(&reader->content);
 	reader->taken = 0;
@@ -96,10 +96,11 @@ static bool content_fill(struct reader *reader, size_t size, struct error *error
 		return read_failed(reader, "a record that is cut off", error);
 	size_t want = size - kept > EGRESS_CHUNK_BYTES ? size - kept : EGRESS_CHUNK_BYTES;
 	want = want > left ? (size_t)left : want;
-	int64_t got = reader->file->ops->read(reader->file, buf_reserve(&reader->content, want), want, reader->position + kept);
+	int64_t got =
+		reader->file->ops->read(reader->file, buf_reserve(&reader->content, want), want, reader->position + kept);
 	if (got < 0)
-		return error_system(error, ERROR_STORE_FAILED, (int)-got, "cannot read egress log %s/%020llu.log", reader->log->dir,
-			(unsigned long long)reader->first);
+		return error_system(error, ERROR_STORE_FAILED, (int)-got, "cannot read egress log %s/%020llu.log",
+			reader->log->dir, (unsigned long long)reader->first);
 	reader->content.size += (size_t)got;
 	return (size_t)got == want || read_failed(reader, "less than was written", error);
 }
@@ -132,8 +133,8 @@ static bool record_next(struct reader *reader, struct bytes *ret_record, struct 
 }
 
 /* One segment, from its mark on. *ret_more: each() wants the next one too. */
-static bool segment_read(struct reader *reader, uint64_t from, bool (*each)(void *arg, uint64_t offset, struct bytes record),
-	void *arg, bool *ret_more, struct error *error) {
+static bool segment_read(struct reader *reader, uint64_t from,
+	bool (*each)(void *arg, uint64_t offset, struct bytes record), void *arg, bool *ret_more, struct error *error) {
 	while (!segment_at_end(reader)) {
 		struct bytes record;
 		if (!record_next(reader, &record, error))
@@ -146,8 +147,8 @@ static bool segment_read(struct reader *reader, uint64_t from, bool (*each)(void
 	return true;
 }
 
-bool egress_log_read(struct egress_log *log, uint64_t from, bool (*each)(void *arg, uint64_t offset, struct bytes record),
-	void *arg, uint64_t *ret_next, struct error *error) {
+bool egress_log_read(struct egress_log *log, uint64_t from,
+	bool (*each)(void *arg, uint64_t offset, struct bytes record), void *arg, uint64_t *ret_next, struct error *error) {
 	CHECK_OBJECT(log, EGRESS_LOG_MAGIC);
 	struct reader reader = {.log = log};
 	uint64_t start = egress_log_start(log);

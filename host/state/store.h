@@ -41,7 +41,8 @@ struct store_recovered {
 /* Opens or creates, and replays the journal into the active table; serves at once, writes back later (rule 17).
  * Newer format, other store, damage: ERROR_REFUSED or ERROR_STORE_FAILED with found, expected and hint. The caller
  * holds the directory's lock. */
-struct store *store_open(const struct store_options *options, struct store_recovered *ret_recovered, struct error *error);
+struct store *store_open(
+	const struct store_options *options, struct store_recovered *ret_recovered, struct error *error);
 
 /* Names the database of function type `number`, which is opened at first need. [any thread], before its first use. */
 void store_type_name(struct store *store, uint32_t number, const char *name);
@@ -91,8 +92,9 @@ int store_get(struct store *store, uint32_t database, struct bytes key, struct b
  * shard's: it may sort a table first. */
 struct store_cursor;
 struct store_cursor *store_cursor_open(struct store *store, uint32_t database, struct bytes from, struct error *error);
-bool store_cursor_next(struct store_cursor *cursor, struct bytes *ret_key, struct bytes *ret_value); /* false at the end */
-bool store_cursor_status(const struct store_cursor *cursor, struct error *error);                     /* false: failed */
+bool store_cursor_next(
+	struct store_cursor *cursor, struct bytes *ret_key, struct bytes *ret_value); /* false at the end */
+bool store_cursor_status(const struct store_cursor *cursor, struct error *error); /* false: failed */
 void store_cursor_close(struct store_cursor *cursor);
 
 /* The offset after the last durable record of an egress; 0 if it was never used. [any thread] */
@@ -107,13 +109,14 @@ bool store_egress_read(struct store *store, struct bytes name, uint64_t from,
 	bool (*each)(void *arg, uint64_t offset, struct bytes record), void *arg, uint64_t *ret_next, struct error *error);
 
 /* Names of all egresses ever used, in order. [any thread but a shard's] */
-void store_egress_names(struct store *store, void (*each)(void *arg, struct bytes name, uint64_t start, uint64_t end), void *arg);
+void store_egress_names(
+	struct store *store, void (*each)(void *arg, struct bytes name, uint64_t start, uint64_t end), void *arg);
 
 /* [any thread] */
 struct store_figures {
 	uint64_t journal_untrimmed_bytes;
 	uint64_t checkpoints;
-	uint64_t table_bytes;    /* memory of both tables */
+	uint64_t table_bytes; /* memory of both tables */
 	uint64_t table_entries;
 	uint64_t journal_bytes_written;
 };
@@ -124,6 +127,7 @@ void store_figures(const struct store *store, struct store_figures *ret_figures)
 bool store_close(struct store *store, bool clean, struct error *error);
 
 /* sofund --verify: reads everything, changes nothing; calls line() for each finding or progress. True: sound. */
-bool store_verify(const struct store_options *options, void (*line)(void *arg, const char *text), void *arg, struct error *error);
+bool store_verify(
+	const struct store_options *options, void (*line)(void *arg, const char *text), void *arg, struct error *error);
 
 #endif

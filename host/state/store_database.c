@@ -57,8 +57,8 @@ static bool format_newer(const char *path, const char *what, uint32_t found, uin
 	return false;
 }
 
-static bool format_foreign(const char *path, const struct format_row *row, uint32_t database, const char *name,
-	struct error *error) {
+static bool format_foreign(
+	const char *path, const struct format_row *row, uint32_t database, const char *name, struct error *error) {
 	error_set(error, ERROR_REFUSED, "%s is another database than its place says", path);
 	error_found(error, "database %u, %.*s", row->database, (int)row->name.size, (const char *)row->name.data);
 	error_expected(error, "database %u, %s", database, name);
@@ -80,7 +80,8 @@ bool format_check(const char *path, struct bytes value, const uint8_t *store_id,
 		return format_newer(path, "address hash", row.hash, STORE_HASH, error);
 	if (store_id != NULL && memcmp(row.store_id, store_id, STORE_ID_BYTES) != 0) {
 		error_set(error, ERROR_REFUSED, "%s belongs to another store", path);
-		error_found(error, "store id %02x%02x%02x%02x…", row.store_id[0], row.store_id[1], row.store_id[2], row.store_id[3]);
+		error_found(
+			error, "store id %02x%02x%02x%02x…", row.store_id[0], row.store_id[1], row.store_id[2], row.store_id[3]);
 		error_expected(error, "%02x%02x%02x%02x…", store_id[0], store_id[1], store_id[2], store_id[3]);
 		error_hint(error, "put back the folder that belongs to this data directory");
 		return false;
@@ -105,17 +106,18 @@ bool checkpoint_read(struct kv *kv, const char *path, struct checkpoint_row *ret
 }
 
 /* Written by a checkpoint of this store, and not older than that. */
-static bool database_check(struct store *store, struct database *database, struct kv *kv, const char *path,
-	struct error *error) {
+static bool database_check(
+	struct store *store, struct database *database, struct kv *kv, const char *path, struct error *error) {
 	struct key key = key_of(KEY_FORMAT);
 	struct buf value = {0};
 	int found = kv->ops->get(kv, key_bytes(&key), &value, error);
-	bool good = found == 1 &&
-		format_check(path, bytes_buf(&value), store->id, database->number, database->name, error);
+	bool good = found == 1 && format_check(path, bytes_buf(&value), store->id, database->number, database->name, error);
 	buf_finish(&value);
 	uint64_t expected = atomic_load(&database->checkpoint);
 	if (found == 0) {
-		struct format_row row = {.format = STORE_FORMAT, .hash = STORE_HASH, .database = database->number,
+		struct format_row row = {.format = STORE_FORMAT,
+			.hash = STORE_HASH,
+			.database = database->number,
 			.name = bytes_text(database->name)};
 		memcpy(row.store_id, store->id, STORE_ID_BYTES);
 		good = expected == 0 && format_write(kv, &row, error);
@@ -160,8 +162,8 @@ static struct kv *database_open(struct store *store, struct database *database, 
 		return NULL;
 	char *path = database_path(store, database);
 	struct kv *kv = store->factory->open(store->factory, path, create, error);
-	bool good = kv != NULL && database_check(store, database, kv, path, error) &&
-		(!create || types_folder_sync(store, error));
+	bool good =
+		kv != NULL && database_check(store, database, kv, path, error) && (!create || types_folder_sync(store, error));
 	free(path);
 	if (kv != NULL && !good) {
 		kv->ops->close(kv);

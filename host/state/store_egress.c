@@ -46,7 +46,8 @@ static struct egress *egress_add(struct store *store, struct bytes name) {
 	}
 	struct egress *egress = check_alloc(1, sizeof *egress);
 	buf_append_bytes(&egress->name, name);
-	memmove(store->egresses + place + 1, store->egresses + place, (store->egress_count - place) * sizeof(struct egress *));
+	memmove(
+		store->egresses + place + 1, store->egresses + place, (store->egress_count - place) * sizeof(struct egress *));
 	store->egresses[place] = egress;
 	store->egress_count++;
 	return egress;
@@ -95,10 +96,11 @@ bool egress_take(void *arg, const struct redo_op *op) {
 	return good;
 }
 
-static struct egress_log *log_open(struct store *store, struct bytes name, const struct egress_row *row, struct error *error) {
+static struct egress_log *log_open(
+	struct store *store, struct bytes name, const struct egress_row *row, struct error *error) {
 	char *dir = path_of(store->dir, "egress", name);
-	struct egress_log_options options = {.disk = store->disk, .dir = dir, .name = name,
-		.segment_bytes = EGRESS_SEGMENT_BYTES};
+	struct egress_log_options options = {
+		.disk = store->disk, .dir = dir, .name = name, .segment_bytes = EGRESS_SEGMENT_BYTES};
 	memcpy(options.store_id, store->id, STORE_ID_BYTES);
 	struct egress_log *log = egress_log_open(&options, row, error);
 	free(dir);
@@ -132,7 +134,8 @@ void egress_thaw(struct store *store) {
 		struct egress *egress = store->egresses[i];
 		egress->record_count -= egress->frozen_count;
 		if (egress->record_count > 0)
-			memmove(egress->records, egress->records + egress->frozen_count, egress->record_count * sizeof *egress->records);
+			memmove(egress->records, egress->records + egress->frozen_count,
+				egress->record_count * sizeof *egress->records);
 		egress->first += egress->frozen_count;
 		egress->frozen_count = 0;
 	}
@@ -160,11 +163,13 @@ uint64_t store_egress_start(struct store *store, struct bytes name) {
 	return start;
 }
 
-void store_egress_names(struct store *store, void (*each)(void *arg, struct bytes name, uint64_t start, uint64_t end), void *arg) {
+void store_egress_names(
+	struct store *store, void (*each)(void *arg, struct bytes name, uint64_t start, uint64_t end), void *arg) {
 	CHECK_OBJECT(store, STORE_MAGIC);
 	pthread_mutex_lock(&store->egress_mutex);
 	for (size_t i = 0; i < store->egress_count; i++)
-		each(arg, bytes_buf(&store->egresses[i]->name), egress_start(store->egresses[i]), egress_end(store->egresses[i]));
+		each(arg, bytes_buf(&store->egresses[i]->name), egress_start(store->egresses[i]),
+			egress_end(store->egresses[i]));
 	pthread_mutex_unlock(&store->egress_mutex);
 }
 
@@ -198,7 +203,8 @@ static bool places_take(struct reading *reading) {
 	reading->count = 0;
 	bool here = reading->next >= egress->first;
 	if (here)
-		for (uint64_t i = reading->next - egress->first; i < egress->record_count && reading->count < RECORDS_AT_ONCE; i++)
+		for (uint64_t i = reading->next - egress->first; i < egress->record_count && reading->count < RECORDS_AT_ONCE;
+			 i++)
 			reading->places[reading->count++] = egress->records[i];
 	pthread_rwlock_rdlock(&store->readers);
 	reading->tables[0] = store->active;

@@ -90,8 +90,8 @@ bool egress_row_take(struct bytes value, struct egress_row *ret_row) {
 }
 
 static bool plain(uint8_t byte) {
-	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') || byte == '_' ||
-		byte == '-' || byte == '.';
+	return (byte >= 'a' && byte <= 'z') || (byte >= 'A' && byte <= 'Z') || (byte >= '0' && byte <= '9') ||
+		byte == '_' || byte == '-' || byte == '.';
 }
 
 void path_name(struct buf *path, struct bytes name) {

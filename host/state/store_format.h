@@ -9,10 +9,9 @@
 #include "state/key.h"
 
 enum {
-	STORE_FORMAT = 1,      /* of the rows of every database; greater ones are refused */
-	STORE_HASH = 1,        /* version of the address hash (base/hash.h) */
-	CHECKPOINT_SEALED = 1, /* flags: everything through epoch is durable in this database */
-	CHECKPOINT_CLEAN = 2,  /* flags: an orderly stop; nothing came after */
+	STORE_FORMAT = 1,     /* of the rows of every database; greater ones are refused */
+	STORE_HASH = 1,       /* version of the address hash (base/hash.h) */
+	CHECKPOINT_CLEAN = 1, /* flags: an orderly stop; nothing came after */
 };
 
 /* 'F' in every database. */
@@ -20,8 +19,8 @@ struct format_row {
 	uint32_t format;
 	uint32_t hash;
 	uint8_t store_id[STORE_ID_BYTES];
-	uint32_t database;  /* 0: runtime, else the function type's number */
-	struct bytes name;  /* "runtime", or the function type */
+	uint32_t database; /* 0: runtime, else the function type's number */
+	struct bytes name; /* "runtime", or the function type */
 };
 
 void format_row_put(struct buf *value, const struct format_row *row);

@@ -40,20 +40,21 @@ enum {
 struct database {
 	uint32_t number;
 	char *name;
-	pthread_mutex_t mutex;       /* held while it is opened */
-	_Atomic(struct kv *) kv;     /* NULL until needed */
-	_Atomic uint64_t checkpoint; /* row 'B': epoch of its last checkpoint; 0: it holds nothing that is not in the journal */
+	pthread_mutex_t mutex;   /* held while it is opened */
+	_Atomic(struct kv *) kv; /* NULL until needed */
+	_Atomic uint64_t
+		checkpoint; /* row 'B': epoch of its last checkpoint; 0: it holds nothing that is not in the journal */
 };
 
 /* Guarded by egress_mutex, but for `log`, which stays once it is set. */
 struct egress {
 	struct buf name;
-	struct egress_log *log;   /* NULL: nothing checkpointed yet */
-	const uint8_t **records;  /* places of the records in the tables, oldest first */
+	struct egress_log *log;  /* NULL: nothing checkpointed yet */
+	const uint8_t **records; /* places of the records in the tables, oldest first */
 	size_t record_count;
 	size_t record_capacity;
-	size_t frozen_count;      /* of these, in the frozen table */
-	uint64_t first;           /* offset of records[0] */
+	size_t frozen_count; /* of these, in the frozen table */
+	uint64_t first;      /* offset of records[0] */
 };
 
 enum checkpoint_phase {
@@ -73,11 +74,11 @@ struct checkpoint {
 	uint32_t *written;         /* databases sealed so far */
 	size_t written_count;
 	size_t written_capacity;
-	struct egress **egresses;  /* those with frozen records */
+	struct egress **egresses; /* those with frozen records */
 	size_t egress_count;
-	size_t egress;             /* next of them to be appended */
-	size_t egress_record;      /* next of its records */
-	struct buf egress_rows;    /* key:sized value:sized, for the runtime database */
+	size_t egress;          /* next of them to be appended */
+	size_t egress_record;   /* next of its records */
+	struct buf egress_rows; /* key:sized value:sized, for the runtime database */
 	uint64_t epoch;
 	uint64_t time_ms;
 };
@@ -103,18 +104,18 @@ struct store {
 	size_t handed_count;
 	size_t handed_capacity; /* a power of two */
 	_Atomic uint64_t handed_bytes;
-	unsigned unsynced_waits; /* [applier] */
-	unsigned idle_polls;     /* [applier] short sleeps since there was work */
+	unsigned unsynced_waits;  /* [applier] */
+	unsigned idle_polls;      /* [applier] short sleeps since there was work */
 	_Atomic bool sleeps_long; /* the applier must be woken */
 	struct park park;
 
 	pthread_mutex_t taking;   /* held while an epoch enters the active table: cursors see whole epochs */
 	pthread_rwlock_t readers; /* of the tables: shared to look up, exclusive to change which they are */
 	struct table *active;
-	struct table *frozen;     /* NULL: no checkpoint in progress */
-	uint64_t active_bytes;    /* [applier] of journal, about */
+	struct table *frozen;  /* NULL: no checkpoint in progress */
+	uint64_t active_bytes; /* [applier] of journal, about */
 	_Atomic uint64_t applied;
-	bool draining;            /* [applier] store_close: a checkpoint is due however little there is */
+	bool draining; /* [applier] store_close: a checkpoint is due however little there is */
 
 	struct checkpoint checkpoint;
 	_Atomic uint64_t checkpoint_epoch; /* of the last sealed one */

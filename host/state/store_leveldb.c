@@ -100,8 +100,8 @@ static bool leveldb_failed(const struct leveldb_kv *kv, const char *what, char *
 static leveldb_t *db_try(const struct leveldb_kv *kv, bool create, char **ret_text) {
 	const struct leveldb_factory *factory = kv->factory;
 	*ret_text = NULL;
-	return leveldb_open(create ? factory->options_create : factory->options, kv->shadow != NULL ? kv->shadow : kv->path,
-		ret_text);
+	return leveldb_open(
+		create ? factory->options_create : factory->options, kv->shadow != NULL ? kv->shadow : kv->path, ret_text);
 }
 
 /* Rule 15. What is lost with the logs is in the journal; if they are not what is damaged, they come back. */
@@ -152,7 +152,8 @@ static void kv_shut(struct leveldb_kv *kv) {
 }
 
 /* [mutex] The idle one that was used longest ago, if all together are over the budget. */
-static struct leveldb_kv *kv_surplus(const struct leveldb_factory *factory, size_t wanted, const struct leveldb_kv *keep) {
+static struct leveldb_kv *kv_surplus(
+	const struct leveldb_factory *factory, size_t wanted, const struct leveldb_kv *keep) {
 	size_t charge = wanted;
 	struct leveldb_kv *oldest = NULL;
 	for (struct leveldb_kv *kv = factory->kvs; kv != NULL; kv = kv->next) {

@@ -82,7 +82,8 @@ static bool format_begin(struct store *store, struct kv *kv, const char *path, s
 	return format_write(kv, &row, error);
 }
 
-static bool runtime_check(struct store *store, struct kv *kv, const char *path, bool *ret_created, struct error *error) {
+static bool runtime_check(
+	struct store *store, struct kv *kv, const char *path, bool *ret_created, struct error *error) {
 	struct key key = key_of(KEY_FORMAT);
 	struct buf value = {0};
 	int found = kv->ops->get(kv, key_bytes(&key), &value, error);
@@ -177,7 +178,8 @@ static void store_destroy(struct store *store) {
 	free(store);
 }
 
-struct store *store_open(const struct store_options *options, struct store_recovered *ret_recovered, struct error *error) {
+struct store *store_open(
+	const struct store_options *options, struct store_recovered *ret_recovered, struct error *error) {
 	check(!options->readonly && options->checkpoint_bytes > 0);
 	struct store *store = store_create(options);
 	*ret_recovered = (struct store_recovered){0};
@@ -208,14 +210,16 @@ static bool drain(struct store *store, struct error *error) {
 			continue;
 		if (store_failed(store, error))
 			return false;
-		return error_system(error, ERROR_STORE_FAILED, ENOSPC, "cannot write the last checkpoint; the journal keeps it");
+		return error_system(
+			error, ERROR_STORE_FAILED, ENOSPC, "cannot write the last checkpoint; the journal keeps it");
 	}
 	return true;
 }
 
 static bool clean_mark(struct store *store, struct error *error) {
-	struct checkpoint_row row = {.epoch = atomic_load(&store->checkpoint_epoch), .time_ms = store->checkpoint_time_ms,
-		.flags = CHECKPOINT_SEALED | CHECKPOINT_CLEAN};
+	struct checkpoint_row row = {.epoch = atomic_load(&store->checkpoint_epoch),
+		.time_ms = store->checkpoint_time_ms,
+		.flags = CHECKPOINT_CLEAN};
 	struct key key = key_of(KEY_CHECKPOINT);
 	struct buf value = {0};
 	checkpoint_row_put(&value, &row);

@@ -33,7 +33,8 @@ static bool egress_row_restore(struct store *store, struct bytes key, struct byt
 }
 
 static bool rows_restore(struct store *store, enum key_kind kind,
-	bool (*restore)(struct store *store, struct bytes key, struct bytes value, struct error *error), struct error *error) {
+	bool (*restore)(struct store *store, struct bytes key, struct bytes value, struct error *error),
+	struct error *error) {
 	struct kv *kv = atomic_load(&store->runtime.kv);
 	struct kv_cursor *cursor = kv->ops->cursor(kv);
 	struct key from = key_of(kind);
@@ -51,12 +52,12 @@ static bool rows_restore(struct store *store, enum key_kind kind,
 
 struct replay {
 	struct store *store;
-	uint64_t sealed; /* epochs through this one are in the databases */
+	uint64_t checkpoint; /* epochs through this one are in the databases */
 };
 
 static bool replay_record(void *arg, uint64_t number, uint64_t time_ms, struct bytes body, struct error *error) {
 	struct replay *replay = arg;
-	if (number <= replay->sealed)
+	if (number <= replay->checkpoint)
 		return true;
 	struct store_epoch *epoch = store_epoch_create(1);
 	epoch->epoch = number;
@@ -96,7 +97,7 @@ static bool journal_replay(struct store *store, const struct store_options *opti
 	if (good)
 		store->journal = journal_open(&journal, error);
 	free(dir);
-	struct replay replay = {.store = store, .sealed = row->flags & CHECKPOINT_SEALED ? row->epoch : 0};
+	struct replay replay = {.store = store, .checkpoint = row->epoch};
 	return good && store->journal != NULL &&
 		journal_recover(store->journal, row->epoch, false, replay_record, &replay, ret_end, error);
 }

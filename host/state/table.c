@@ -138,7 +138,8 @@ static void ahead_insert(struct table *table, const struct ahead *ahead, size_t 
 	}
 }
 
-static bool part_take(struct table *table, struct bytes rest, bool (*egress)(void *arg, const struct redo_op *op), void *arg) {
+static bool part_take(
+	struct table *table, struct bytes rest, bool (*egress)(void *arg, const struct redo_op *op), void *arg) {
 	struct ahead ahead[AHEAD];
 	size_t count = 0;
 	while (rest.size > 0) {
@@ -176,8 +177,8 @@ static void epoch_keep(struct table *table, struct store_epoch *epoch) {
 	atomic_fetch_add(&table->bytes, bytes);
 }
 
-bool table_take(struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op),
-	void *arg) {
+bool table_take(
+	struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op), void *arg) {
 	CHECK_OBJECT(table, TABLE_MAGIC);
 	check(epoch->epoch > table_epoch(table));
 	epoch_keep(table, epoch);

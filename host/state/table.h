@@ -22,8 +22,8 @@ void table_release(struct table *table); /* NULL is fine; the last one frees the
 
 /* [applier] Takes the epoch's operations in, and owns the epoch from here. egress() gets the egress records, in order,
  * as views that live as long as the table; its false, or a malformed operation, ends it with false. */
-bool table_take(struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op),
-	void *arg);
+bool table_take(
+	struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op), void *arg);
 
 enum table_found { TABLE_ABSENT, TABLE_VALUE, TABLE_REMOVED };
 

@@ -12,12 +12,12 @@ enum { LINE_BYTES = 1600 };
 
 /* A database or an egress log that row 'B' or 'E' of the runtime database names. */
 struct known {
-	struct buf name;     /* of an egress */
-	uint32_t number;     /* of a database */
-	uint64_t epoch;      /* of a database's checkpoint */
+	struct buf name; /* of an egress */
+	uint32_t number; /* of a database */
+	uint64_t epoch;  /* of a database's checkpoint */
 	struct egress_row row;
-	uint64_t end;        /* of an egress: the log's, then the journal's */
-	bool found;          /* a database's folder */
+	uint64_t end; /* of an egress: the log's, then the journal's */
+	bool found;   /* a database's folder */
 };
 
 struct verify {
@@ -67,7 +67,8 @@ static bool damaged(struct error *error, const char *path, struct bytes key, con
 
 /* ---- databases ---- */
 
-static bool runtime_row(struct verify *verify, const char *path, struct bytes key, struct bytes value, struct error *error) {
+static bool runtime_row(
+	struct verify *verify, const char *path, struct bytes key, struct bytes value, struct error *error) {
 	struct known *known;
 	switch (key.data[0]) {
 	case KEY_FORMAT:
@@ -94,7 +95,8 @@ static bool runtime_row(struct verify *verify, const char *path, struct bytes ke
 	return damaged(error, path, key, "a kind of row that is not known");
 }
 
-static bool type_row(struct verify *verify, const char *path, struct bytes key, struct bytes value, struct error *error) {
+static bool type_row(
+	struct verify *verify, const char *path, struct bytes key, struct bytes value, struct error *error) {
 	struct checkpoint_row row;
 	switch (key.data[0]) {
 	case KEY_FORMAT:
@@ -164,8 +166,8 @@ static struct known *database_known(struct verify *verify, uint32_t number) {
 	return NULL;
 }
 
-static bool type_compare(struct verify *verify, struct kv *kv, const char *path, const struct format_row *row,
-	struct error *error) {
+static bool type_compare(
+	struct verify *verify, struct kv *kv, const char *path, const struct format_row *row, struct error *error) {
 	struct checkpoint_row checkpoint;
 	if (!checkpoint_read(kv, path, &checkpoint, error))
 		return false;
@@ -227,7 +229,8 @@ static void types_verify(struct verify *verify) {
 	for (size_t i = 0; i < verify->database_count; i++) {
 		if (verify->databases[i].found)
 			continue;
-		error_set(&error, ERROR_STORE_FAILED, "the database of type %u is gone from %s", verify->databases[i].number, path);
+		error_set(
+			&error, ERROR_STORE_FAILED, "the database of type %u is gone from %s", verify->databases[i].number, path);
 		finding(verify, &error);
 	}
 	free(path);
@@ -244,8 +247,11 @@ static bool record_count(void *arg, uint64_t offset, struct bytes record) {
 
 static bool egress_verify(struct verify *verify, struct known *known, struct error *error) {
 	char *dir = path_of(verify->options->dir, "egress", bytes_buf(&known->name));
-	struct egress_log_options options = {.disk = verify->options->disk, .dir = dir, .name = bytes_buf(&known->name),
-		.segment_bytes = EGRESS_SEGMENT_BYTES, .readonly = true};
+	struct egress_log_options options = {.disk = verify->options->disk,
+		.dir = dir,
+		.name = bytes_buf(&known->name),
+		.segment_bytes = EGRESS_SEGMENT_BYTES,
+		.readonly = true};
 	memcpy(options.store_id, verify->id, STORE_ID_BYTES);
 	struct egress_log *log = egress_log_open(&options, &known->row, error);
 	free(dir);
@@ -254,8 +260,8 @@ static bool egress_verify(struct verify *verify, struct known *known, struct err
 	bool good = log != NULL && egress_log_read(log, 0, record_count, &count, &next, error);
 	egress_log_close(log);
 	if (good)
-		say(verify, "egress %.*s: %llu records up to offset %llu", (int)known->name.size, (const char *)known->name.data,
-			(unsigned long long)count, (unsigned long long)next);
+		say(verify, "egress %.*s: %llu records up to offset %llu", (int)known->name.size,
+			(const char *)known->name.data, (unsigned long long)count, (unsigned long long)next);
 	return good;
 }
 
@@ -304,7 +310,8 @@ static bool journal_record(void *arg, uint64_t epoch, uint64_t time_ms, struct b
 
 static bool journal_reaches(struct verify *verify, const struct journal_end *end, struct error *error) {
 	say(verify, "journal: epochs %llu to %llu, %llu bytes%s", (unsigned long long)end->first_epoch,
-		(unsigned long long)end->epoch, (unsigned long long)end->bytes, end->torn ? ", torn behind (normal after a kill)" : "");
+		(unsigned long long)end->epoch, (unsigned long long)end->bytes,
+		end->torn ? ", torn behind (normal after a kill)" : "");
 	if (end->epoch == 0 || end->epoch >= verify->checkpoint.epoch)
 		return true;
 	error_set(error, ERROR_STORE_FAILED, "the journal ends before the last checkpoint");
@@ -317,8 +324,8 @@ static void journal_verify(struct verify *verify) {
 	struct error error;
 	struct journal_end end = {0};
 	char *dir = path_of(verify->options->dir, "journal", bytes_of(NULL, 0));
-	struct journal_options options = {.disk = verify->options->disk, .dir = dir,
-		.segment_bytes = verify->options->segment_bytes};
+	struct journal_options options = {
+		.disk = verify->options->disk, .dir = dir, .segment_bytes = verify->options->segment_bytes};
 	memcpy(options.store_id, verify->id, STORE_ID_BYTES);
 	struct journal *journal = journal_open(&options, &error);
 	free(dir);
@@ -337,7 +344,8 @@ static void known_finish(struct known *knowns, size_t count) {
 	free(knowns);
 }
 
-bool store_verify(const struct store_options *options, void (*line)(void *arg, const char *text), void *arg, struct error *error) {
+bool store_verify(
+	const struct store_options *options, void (*line)(void *arg, const char *text), void *arg, struct error *error) {
 	struct verify verify = {.options = options, .line = line, .arg = arg};
 	bool read = runtime_verify(&verify, error);
 	if (read) {

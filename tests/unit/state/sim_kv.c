@@ -1,0 +1,503 @@
+#include "sim_kv.h"
+
+#include <errno.h>
+#include <pthread.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+/* One row of a map, or one operation of a log; owns its bytes. */
+struct row {
+	struct buf key;
+	struct buf value;
+	bool remove;
+	bool ends_batch; /* in a log */
+};
+
+/* In a map by key; in a log in order of writing. */
+struct rows {
+	struct row *rows;
+	size_t count;
+	size_t capacity;
+};
+
+enum { LOGS_MAX = 8 };
+
+struct log {
+	struct rows rows;
+	size_t synced; /* of rows */
+};
+
+struct database {
+	char *path;
+	struct rows visible; /* what a reader sees */
+	struct rows tables;  /* what is durable whatever comes */
+	struct log logs[LOGS_MAX];
+	size_t log_count;
+	bool open;
+	bool broken; /* a flush failed: the next write says so */
+};
+
+struct sim_kv {
+	pthread_mutex_t mutex;
+	uint64_t random;
+	struct database **databases;
+	size_t count;
+	enum fault_action (*decide)(void *arg, const struct fault_event *event);
+	void *arg;
+	uint64_t events;
+	bool crashed;
+	bool lies;
+};
+
+struct sim_kv_handle {
+	struct kv kv;
+	struct sim_kv *sim;
+	struct database *database;
+};
+
+struct sim_factory {
+	struct kv_factory factory;
+	struct sim_kv *sim;
+};
+
+struct sim_cursor {
+	struct kv_cursor cursor;
+	struct rows rows;
+	size_t at;
+	bool placed;
+};
+
+/* ---- rows ---- */
+
+static uint64_t random_below(struct sim_kv *sim, uint64_t limit) {
+	sim->random = sim->random * 6364136223846793005u + 1442695040888963407u;
+	return (sim->random >> 33) % limit;
+}
+
+static void row_finish(struct row *row) {
+	buf_finish(&row->key);
+	buf_finish(&row->value);
+}
+
+static void rows_clear(struct rows *rows) {
+	for (size_t i = 0; i < rows->count; i++)
+		row_finish(&rows->rows[i]);
+	free(rows->rows);
+	*rows = (struct rows){0};
+}
+
+static void rows_insert(struct rows *rows, size_t at, const struct kv_op *op) {
+	if (rows->count == rows->capacity) {
+		rows->capacity = rows->capacity == 0 ? 16 : rows->capacity * 2;
+		rows->rows = realloc(rows->rows, rows->capacity * sizeof *rows->rows);
+		check_memory(rows->rows);
+	}
+	memmove(rows->rows + at + 1, rows->rows + at, (rows->count - at) * sizeof *rows->rows);
+	rows->count++;
+	rows->rows[at] = (struct row){.remove = op->remove};
+	buf_append_bytes(&rows->rows[at].key, op->key);
+	buf_append_bytes(&rows->rows[at].value, op->value);
+}
+
+static size_t rows_find(const struct rows *rows, struct bytes key, bool *ret_found) {
+	size_t low = 0;
+	size_t high = rows->count;
+	while (low < high) {
+		size_t middle = low + (high - low) / 2;
+		if (bytes_compare(bytes_buf(&rows->rows[middle].key), key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	*ret_found = low < rows->count && bytes_equal(bytes_buf(&rows->rows[low].key), key);
+	return low;
+}
+
+static void map_remove(struct rows *map, size_t at) {
+	row_finish(&map->rows[at]);
+	map->count--;
+	memmove(map->rows + at, map->rows + at + 1, (map->count - at) * sizeof *map->rows);
+}
+
+static void map_apply(struct rows *map, const struct kv_op *op) {
+	bool found;
+	size_t at = rows_find(map, op->key, &found);
+	if (found && op->remove) {
+		map_remove(map, at);
+	} else if (found) {
+		buf_reset(&map->rows[at].value);
+		buf_append_bytes(&map->rows[at].value, op->value);
+	} else if (!op->remove) {
+		rows_insert(map, at, op);
+	}
+}
+
+static struct kv_op row_op(const struct row *row) {
+	return (struct kv_op){.key = bytes_buf(&row->key), .value = bytes_buf(&row->value), .remove = row->remove};
+}
+
+static void rows_apply(struct rows *map, const struct rows *log, size_t count) {
+	for (size_t i = 0; i < count; i++) {
+		struct kv_op op = row_op(&log->rows[i]);
+		map_apply(map, &op);
+	}
+}
+
+static void rows_copy(struct rows *to, const struct rows *from) {
+	for (size_t i = 0; i < from->count; i++) {
+		struct kv_op op = row_op(&from->rows[i]);
+		rows_insert(to, i, &op);
+	}
+}
+
+/* ---- logs ---- */
+
+/* The oldest log becomes a table. */
+static void log_to_table(struct database *database) {
+	check(database->log_count > 0);
+	struct log *oldest = &database->logs[0];
+	rows_apply(&database->tables, &oldest->rows, oldest->rows.count);
+	rows_clear(&oldest->rows);
+	database->log_count--;
+	memmove(database->logs, database->logs + 1, database->log_count * sizeof *database->logs);
+}
+
+static void logs_to_tables(struct database *database) {
+	while (database->log_count > 0)
+		log_to_table(database);
+}
+
+static struct log *log_begin(struct database *database) {
+	if (database->log_count == LOGS_MAX)
+		log_to_table(database);
+	database->logs[database->log_count] = (struct log){0};
+	return &database->logs[database->log_count++];
+}
+
+static void log_write(struct sim_kv *sim, struct database *database, const struct kv_op *ops, size_t count, bool sync) {
+	if (database->log_count > 1 && random_below(sim, 4) == 0)
+		log_to_table(database);
+	struct log *log = database->log_count == 0 || random_below(sim, 8) == 0 ? log_begin(database)
+																			: &database->logs[database->log_count - 1];
+	for (size_t i = 0; i < count; i++) {
+		rows_insert(&log->rows, log->rows.count, &ops[i]);
+		map_apply(&database->visible, &ops[i]);
+	}
+	log->rows.rows[log->rows.count - 1].ends_batch = true;
+	if (sync)
+		log->synced = log->rows.count;
+}
+
+/* A whole number of batches, at least what was synced. */
+static size_t log_survives(struct sim_kv *sim, const struct log *log) {
+	size_t count = log->synced + random_below(sim, log->rows.count - log->synced + 1);
+	while (count > log->synced && !log->rows.rows[count - 1].ends_batch)
+		count--;
+	return count;
+}
+
+static void database_settle(struct database *database) {
+	for (size_t i = 0; i < database->log_count; i++)
+		rows_clear(&database->logs[i].rows);
+	database->log_count = 0;
+	rows_clear(&database->visible);
+	rows_copy(&database->visible, &database->tables);
+	database->broken = false;
+}
+
+static void database_cut(struct sim_kv *sim, struct database *database) {
+	/* A log can be torn only where it was not synced. */
+	bool unsynced = false;
+	for (size_t i = 0; i < database->log_count; i++)
+		unsynced = unsynced || database->logs[i].synced < database->logs[i].rows.count;
+	bool torn = unsynced && random_below(sim, 4) == 0;
+	for (size_t i = 0; i < database->log_count && !torn; i++)
+		rows_apply(&database->tables, &database->logs[i].rows, log_survives(sim, &database->logs[i]));
+	database_settle(database);
+}
+
+/* ---- the calls of kv.h ---- */
+
+static bool fault_told(struct database *database, int system, const char *operation, struct error *error) {
+	return error_system(error, ERROR_STORE_FAILED, system, "%s of %s", operation, database->path);
+}
+
+/* [mutex] 0, or the errno of the fault that is due. */
+static int fault_due(struct sim_kv *sim, const char *operation, const char *path, struct bytes key) {
+	struct fault_event event = {.number = ++sim->events, .operation = operation, .path = path, .data = key};
+	enum fault_action action = sim->crashed ? FAULT_CRASH
+		: sim->decide == NULL               ? FAULT_NONE
+											: sim->decide(sim->arg, &event);
+	sim->crashed = sim->crashed || action == FAULT_CRASH;
+	return action == FAULT_NONE ? 0 : action == FAULT_ENOSPC ? ENOSPC : EIO;
+}
+
+static struct sim_kv_handle *handle_of(struct kv *kv) {
+	return (struct sim_kv_handle *)(void *)kv;
+}
+
+static int sim_get(struct kv *kv, struct bytes key, struct buf *ret_value, struct error *error) {
+	struct sim_kv_handle *handle = handle_of(kv);
+	pthread_mutex_lock(&handle->sim->mutex);
+	bool found;
+	const struct rows *rows = &handle->database->visible;
+	size_t at = rows_find(rows, key, &found);
+	int result = handle->sim->crashed ? -1 : found ? 1 : 0;
+	if (result == 1)
+		buf_append_bytes(ret_value, bytes_buf(&rows->rows[at].value));
+	if (result < 0)
+		fault_told(handle->database, EIO, "kv_get", error);
+	pthread_mutex_unlock(&handle->sim->mutex);
+	return result;
+}
+
+static bool sim_write(struct kv *kv, const struct kv_op *ops, size_t count, bool sync, struct error *error) {
+	struct sim_kv_handle *handle = handle_of(kv);
+	struct database *database = handle->database;
+	check(count > 0);
+	pthread_mutex_lock(&handle->sim->mutex);
+	const char *operation = sync ? "kv_sync" : "kv_write";
+	int system = fault_due(handle->sim, operation, database->path, ops[0].key);
+	if (system == 0 && database->broken)
+		system = ENOSPC;
+	database->broken = false;
+	if (system == 0)
+		log_write(handle->sim, database, ops, count, sync);
+	pthread_mutex_unlock(&handle->sim->mutex);
+	return system == 0 || fault_told(database, system, operation, error);
+}
+
+static bool sim_flush(struct kv *kv, struct error *error) {
+	struct sim_kv_handle *handle = handle_of(kv);
+	pthread_mutex_lock(&handle->sim->mutex);
+	int system = fault_due(handle->sim, "kv_flush", handle->database->path, bytes_of(NULL, 0));
+	if (system == 0 && !handle->sim->lies)
+		logs_to_tables(handle->database);
+	if (system == ENOSPC)
+		handle->database->broken = true;
+	bool crashed = handle->sim->crashed;
+	pthread_mutex_unlock(&handle->sim->mutex);
+	if (system == EIO || crashed)
+		return fault_told(handle->database, EIO, "kv_flush", error);
+	return true;
+}
+
+static void sim_close(struct kv *kv) {
+	struct sim_kv_handle *handle = handle_of(kv);
+	pthread_mutex_lock(&handle->sim->mutex);
+	handle->database->open = false;
+	pthread_mutex_unlock(&handle->sim->mutex);
+	free(handle);
+}
+
+/* ---- cursors ---- */
+
+static struct sim_cursor *cursor_of(const struct kv_cursor *cursor) {
+	return (struct sim_cursor *)(uintptr_t)cursor;
+}
+
+static void cursor_seek(struct kv_cursor *base, struct bytes key) {
+	struct sim_cursor *cursor = cursor_of(base);
+	bool found;
+	cursor->at = rows_find(&cursor->rows, key, &found);
+	cursor->placed = true;
+}
+
+static bool cursor_valid(const struct kv_cursor *base) {
+	struct sim_cursor *cursor = cursor_of(base);
+	return cursor->placed && cursor->at < cursor->rows.count;
+}
+
+static void cursor_next(struct kv_cursor *base) {
+	check(cursor_valid(base));
+	cursor_of(base)->at++;
+}
+
+static struct bytes cursor_key(const struct kv_cursor *base) {
+	struct sim_cursor *cursor = cursor_of(base);
+	return bytes_buf(&cursor->rows.rows[cursor->at].key);
+}
+
+static struct bytes cursor_value(const struct kv_cursor *base) {
+	struct sim_cursor *cursor = cursor_of(base);
+	return bytes_buf(&cursor->rows.rows[cursor->at].value);
+}
+
+static bool cursor_status(const struct kv_cursor *base, struct error *error) {
+	(void)base;
+	(void)error;
+	return true;
+}
+
+static void cursor_close(struct kv_cursor *base) {
+	struct sim_cursor *cursor = cursor_of(base);
+	rows_clear(&cursor->rows);
+	free(cursor);
+}
+
+static const struct kv_cursor_ops sim_cursor_ops = {
+	.seek = cursor_seek,
+	.next = cursor_next,
+	.valid = cursor_valid,
+	.key = cursor_key,
+	.value = cursor_value,
+	.status = cursor_status,
+	.close = cursor_close,
+};
+
+static struct kv_cursor *sim_cursor(struct kv *kv) {
+	struct sim_kv_handle *handle = handle_of(kv);
+	struct sim_cursor *cursor = check_alloc(1, sizeof *cursor);
+	cursor->cursor.ops = &sim_cursor_ops;
+	pthread_mutex_lock(&handle->sim->mutex);
+	rows_copy(&cursor->rows, &handle->database->visible);
+	pthread_mutex_unlock(&handle->sim->mutex);
+	return &cursor->cursor;
+}
+
+static const struct kv_ops sim_ops = {
+	.get = sim_get,
+	.write = sim_write,
+	.flush = sim_flush,
+	.cursor = sim_cursor,
+	.close = sim_close,
+};
+
+/* ---- the factory ---- */
+
+static struct database *database_find(const struct sim_kv *sim, const char *path) {
+	for (size_t i = 0; i < sim->count; i++)
+		if (strcmp(sim->databases[i]->path, path) == 0)
+			return sim->databases[i];
+	return NULL;
+}
+
+static struct database *database_make(struct sim_kv *sim, const char *path) {
+	sim->databases = realloc(sim->databases, (sim->count + 1) * sizeof(struct database *));
+	check_memory(sim->databases);
+	struct database *database = check_alloc(1, sizeof *database);
+	database->path = check_strdup(path);
+	sim->databases[sim->count++] = database;
+	return database;
+}
+
+/* [mutex] */
+static struct database *database_open(struct sim_kv *sim, const char *path, bool create, struct error *error) {
+	struct database *database = database_find(sim, path);
+	if (database == NULL && !create) {
+		error_set(error, ERROR_STORE_FAILED, "database %s does not exist", path);
+		return NULL;
+	}
+	int system = fault_due(sim, "kv_open", path, bytes_of(NULL, 0));
+	if (system != 0) {
+		error_system(error, ERROR_STORE_FAILED, system, "kv_open of %s", path);
+		return NULL;
+	}
+	if (database == NULL)
+		database = database_make(sim, path);
+	check(!database->open);
+	database->open = true;
+	logs_to_tables(database);
+	return database;
+}
+
+static struct kv *factory_open(struct kv_factory *factory, const char *path, bool create, struct error *error) {
+	struct sim_kv *sim = ((struct sim_factory *)(void *)factory)->sim;
+	pthread_mutex_lock(&sim->mutex);
+	struct database *database = database_open(sim, path, create, error);
+	pthread_mutex_unlock(&sim->mutex);
+	if (database == NULL)
+		return NULL;
+	struct sim_kv_handle *handle = check_alloc(1, sizeof *handle);
+	handle->kv.ops = &sim_ops;
+	handle->sim = sim;
+	handle->database = database;
+	return &handle->kv;
+}
+
+static void factory_close(struct kv_factory *factory) {
+	free(factory);
+}
+
+struct kv_factory *sim_kv_factory(struct sim_kv *sim) {
+	struct sim_factory *factory = check_alloc(1, sizeof *factory);
+	factory->factory.open = factory_open;
+	factory->factory.close = factory_close;
+	factory->sim = sim;
+	return &factory->factory;
+}
+
+struct sim_kv *sim_kv_create(uint64_t seed) {
+	struct sim_kv *sim = check_alloc(1, sizeof *sim);
+	pthread_mutex_init(&sim->mutex, NULL);
+	sim->random = seed;
+	return sim;
+}
+
+static void database_destroy(struct database *database) {
+	check(!database->open);
+	rows_clear(&database->tables);
+	database_settle(database);
+	free(database->path);
+	free(database);
+}
+
+void sim_kv_destroy(struct sim_kv *sim) {
+	for (size_t i = 0; i < sim->count; i++)
+		database_destroy(sim->databases[i]);
+	free(sim->databases);
+	pthread_mutex_destroy(&sim->mutex);
+	free(sim);
+}
+
+void sim_kv_decide(
+	struct sim_kv *sim, enum fault_action (*decide)(void *arg, const struct fault_event *event), void *arg) {
+	pthread_mutex_lock(&sim->mutex);
+	sim->decide = decide;
+	sim->arg = arg;
+	pthread_mutex_unlock(&sim->mutex);
+}
+
+void sim_kv_lie(struct sim_kv *sim) {
+	sim->lies = true;
+}
+
+void sim_kv_kill(struct sim_kv *sim) {
+	for (size_t i = 0; i < sim->count; i++) {
+		check(!sim->databases[i]->open);
+		logs_to_tables(sim->databases[i]);
+		database_settle(sim->databases[i]);
+	}
+	sim->crashed = false;
+}
+
+void sim_kv_cut(struct sim_kv *sim) {
+	for (size_t i = 0; i < sim->count; i++) {
+		check(!sim->databases[i]->open);
+		database_cut(sim, sim->databases[i]);
+	}
+	sim->crashed = false;
+}
+
+bool sim_kv_row(struct sim_kv *sim, const char *path, size_t index, struct bytes *ret_key, struct bytes *ret_value) {
+	const struct database *database = database_find(sim, path);
+	if (database == NULL || index >= database->visible.count)
+		return false;
+	*ret_key = bytes_buf(&database->visible.rows[index].key);
+	*ret_value = bytes_buf(&database->visible.rows[index].value);
+	return true;
+}
+
+void sim_kv_forget(struct sim_kv *sim, const char *path, const char *key) {
+	struct database *database = database_find(sim, path);
+	check(database != NULL && !database->open);
+	logs_to_tables(database);
+	if (key == NULL) {
+		rows_clear(&database->tables);
+	} else {
+		struct kv_op op = {.key = bytes_text(key), .remove = true};
+		map_apply(&database->tables, &op);
+	}
+	database_settle(database);
+}

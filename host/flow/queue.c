@@ -313,14 +313,19 @@ static void chunk_join_rows(struct queue *queue, struct queue_chunk *chunk, uint
 }
 
 static bool chunk_rows_applied(const struct queue_chunk *chunk, uint64_t applied) {
+	uint32_t covered = 0;
 	for (uint32_t i = 0; i < chunk->run_count; i++) {
 		if (chunk->runs[i].epoch > applied)
 			return false;
+		covered += chunk->runs[i].bytes;
 	}
+	check(covered == chunk_used(chunk)); /* what is let go stands in rows, all of it */
 	return true;
 }
 
 void queue_page_out(struct queue *queue, uint64_t applied, uint64_t epoch, uint64_t memory_goal, struct buf *redo) {
+	if (queue->logged.chunk == queue->head.chunk)
+		return; /* nothing behind the head chunk is logged */
 	struct queue_chunk *chunk = queue->page != NULL ? queue->page : chunk_next(queue->head.chunk);
 	while (chunk != NULL && chunk != queue->logged.chunk && chunk_next(chunk) != NULL &&
 		atomic_load_explicit(queue->memory, memory_order_relaxed) > memory_goal) {

@@ -123,9 +123,13 @@ static size_t blob_size(uint64_t count) {
 	return count == 0 ? 0 : sizes[(count / 3) % (sizeof sizes / sizeof *sizes)];
 }
 
-static void blob_check(sofun_context *context, uint64_t count) {
+/* False: the store could not be read, as after a crash in the middle of this call. */
+static bool blob_check(sofun_context *context, uint64_t count) {
 	sofun_bytes bytes;
-	check(context->host->state_get(context, VALUE_BLOB, &bytes) == SOFUN_OK);
+	int status = context->host->state_get(context, VALUE_BLOB, &bytes);
+	if (status == SOFUN_STORE)
+		return false;
+	check(status == SOFUN_OK);
 	struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
 	struct bytes bin = {0};
 	check(bytes.size == 0 || cursor_read_bin(&cursor, &bin));
@@ -137,6 +141,7 @@ static void blob_check(sofun_context *context, uint64_t count) {
 			break;
 		}
 	}
+	return true;
 }
 
 static void blob_set(sofun_context *context, uint64_t count) {
@@ -199,7 +204,8 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 		cursor_read_uint(&cursor, &depth) && cursor_read_uint(&cursor, &party) && cursor_read_uint(&cursor, &order));
 	struct deed deed = deed_of(number, (uint32_t)depth);
 	uint64_t count = count_get(context);
-	blob_check(context, count);
+	if (!blob_check(context, count))
+		return 1;
 	seen_check(context, (uint32_t)party, order);
 	children_send(context, number, (uint32_t)depth, instance_of(number), deed.children);
 	if (deed.emits) {

@@ -1,4 +1,5 @@
 /* sofun-sim: runs seeds. Each is deterministic: `sofun-sim --seed N` repeats what was found. */
+#include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
@@ -46,6 +47,17 @@ static bool options_parse(struct options *options, int argc, char **argv) {
 	return argc % 2 == 1;
 }
 
+/* An assertion of the host ends the process: the seed is told all the same. */
+static uint64_t seed_now;
+
+static void aborted(int signal) {
+	char line[64];
+	int size = snprintf(line, sizeof line, "seed %llu: signal %d\n", (unsigned long long)seed_now, signal);
+	if (write(STDERR_FILENO, line, (size_t)size) < 0)
+		_exit(3);
+	_exit(1);
+}
+
 struct totals {
 	uint64_t seeds;
 	uint64_t crashes;
@@ -63,6 +75,7 @@ static void seed_run(const struct options *options, uint64_t seed, struct totals
 		.trace = options->trace,
 	};
 	struct world_result result;
+	seed_now = seed;
 	world_run(&world, &result);
 	totals->seeds++;
 	totals->crashes += result.crashes;
@@ -81,6 +94,8 @@ int main(int argc, char **argv) {
 	if (!options_parse(&options, argc, argv))
 		return usage();
 	log_level_set(options.trace ? LOG_INFO : LOG_ERROR + 1);
+	signal(SIGABRT, aborted);
+	signal(SIGSEGV, aborted);
 	time_t start = time(NULL);
 	struct totals totals = {0};
 	for (uint64_t seed = options.first; seed < options.first + options.seeds && totals.bad < 20; seed++) {

@@ -81,8 +81,8 @@ static void connection_write(struct connection *connection) {
 	size_t unsent = connection_unsent(connection);
 	if (unsent == 0 || connection->writing || connection->lost)
 		return;
-	ssize_t size = send(connection->fd, connection->output.data + connection->output_sent, unsent,
-		MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t size =
+		send(connection->fd, connection->output.data + connection->output_sent, unsent, MSG_NOSIGNAL | MSG_DONTWAIT);
 	if (size < 0 && errno != EAGAIN && errno != EINTR) {
 		connection->lost = true; /* the peer is gone: what it asked for is done all the same */
 		return;
@@ -94,7 +94,8 @@ static void connection_write(struct connection *connection) {
 	connection->writing = true;
 	check(event_add(connection->write_event, NULL) == 0);
 	if (unsent > OUTPUT_BYTES_LOST) {
-		log_event(LOG_WARN, "connection_dropped", "session=%llu reason=\"the caller does not read its answers\" unread=%zu",
+		log_event(LOG_WARN, "connection_dropped",
+			"session=%llu reason=\"the caller does not read its answers\" unread=%zu",
 			(unsigned long long)connection->session, unsent);
 		connection->lost = true;
 	}

@@ -38,17 +38,17 @@ struct connection {
 	int fd;
 	struct event *read_event;
 	struct event *write_event;
-	bool reading;  /* read_event is added */
-	bool writing;  /* write_event is added: the socket is full */
-	bool shut;     /* the sending side */
-	bool lost;     /* to be closed at the end of the turn, answers or not */
-	bool is_due;   /* on the server's list */
-	bool is_held;  /* on the server's list */
+	bool reading; /* read_event is added */
+	bool writing; /* write_event is added: the socket is full */
+	bool shut;    /* the sending side */
+	bool lost;    /* to be closed at the end of the turn, answers or not */
+	bool is_due;  /* on the server's list */
+	bool is_held; /* on the server's list */
 
 	struct rpc_reader reader;
-	struct buf input;     /* the beginning of a frame, or frames that have to wait */
+	struct buf input; /* the beginning of a frame, or frames that have to wait */
 	struct buf output;
-	size_t output_sent;   /* of output */
+	size_t output_sent; /* of output */
 	struct pending_list pendings;
 	uint32_t pending_count;
 	struct deadline linger;

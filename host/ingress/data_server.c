@@ -36,7 +36,8 @@ static void accept_again(evutil_socket_t fd, short what, void *arg) {
 		evconnlistener_enable(server->listener);
 }
 
-static void accepted(struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size, void *arg) {
+static void accepted(
+	struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size, void *arg) {
 	(void)listener, (void)address, (void)size;
 	struct data_server *server = arg;
 	connection_create(server, fd);
@@ -144,8 +145,13 @@ struct data_server *data_server_create(struct event_base *base, const struct con
 	if (fd < 0)
 		return NULL;
 	struct data_server *server = check_alloc(1, sizeof *server);
-	*server = (struct data_server){.magic = DATA_SERVER_MAGIC, .base = base, .config = config, .engine = engine,
-		.requests = requests, .path = check_strdup(path), .scratch = check_alloc(1, CARRY_BYTES_MAX + READ_BYTES)};
+	*server = (struct data_server){.magic = DATA_SERVER_MAGIC,
+		.base = base,
+		.config = config,
+		.engine = engine,
+		.requests = requests,
+		.path = check_strdup(path),
+		.scratch = check_alloc(1, CARRY_BYTES_MAX + READ_BYTES)};
 	TAILQ_INIT(&server->due);
 	TAILQ_INIT(&server->held);
 	server->accept_again = timer_new(server, accept_again);
@@ -185,9 +191,10 @@ void data_server_stop(struct data_server *server) {
 bool data_server_busy(const struct data_server *server) {
 	CHECK_OBJECT(server, DATA_SERVER_MAGIC);
 	struct connection *connection;
-	LIST_FOREACH(connection, &server->connections, link)
+	LIST_FOREACH(connection, &server->connections, link) {
 		if (connection->pending_count > 0 || connection_unsent(connection) > 0)
 			return true;
+	}
 	return false;
 }
 

@@ -74,8 +74,8 @@ void deadlines_destroy(struct deadlines *deadlines) {
 	free(deadlines);
 }
 
-void deadline_start(struct deadlines *deadlines, struct deadline *deadline, uint64_t in_ms,
-	void (*due)(struct deadline *deadline)) {
+void deadline_start(
+	struct deadlines *deadlines, struct deadline *deadline, uint64_t in_ms, void (*due)(struct deadline *deadline)) {
 	check(deadline->due == NULL && due != NULL);
 	uint64_t now = now_ms();
 	deadline->at_ms = now + (in_ms < IN_MS_MAX ? in_ms : IN_MS_MAX);

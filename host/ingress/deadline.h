@@ -24,8 +24,8 @@ struct deadlines *deadlines_create(struct event_base *base);
 void deadlines_destroy(struct deadlines *deadlines); /* none may be armed; NULL is fine */
 
 /* Calls due() in that time, once, and it is no longer armed then. It must not be armed. */
-void deadline_start(struct deadlines *deadlines, struct deadline *deadline, uint64_t in_ms,
-	void (*due)(struct deadline *deadline));
+void deadline_start(
+	struct deadlines *deadlines, struct deadline *deadline, uint64_t in_ms, void (*due)(struct deadline *deadline));
 
 /* Not armed is fine. due() may stop any. */
 void deadline_stop(struct deadlines *deadlines, struct deadline *deadline);

@@ -13,7 +13,8 @@ static const struct param_field fields[FIELDS] = {
 	[PAYLOAD] = {PARAM_NAMED("payload"), .kinds = PARAM_ANY, .expected = "any value"},
 	[TYPE] = {PARAM_NAMED("type"), .kinds = PARAM_STR, .optional = true, .expected = "a str"},
 	[KEY] = {PARAM_NAMED("key"), .kinds = PARAM_STR | PARAM_BIN, .optional = true, .expected = "a str or bin"},
-	[TIMEOUT] = {PARAM_NAMED("timeout_ms"), .kinds = PARAM_UINT, .optional = true, .expected = "an integer of at least 1"},
+	[TIMEOUT] = {PARAM_NAMED("timeout_ms"), .kinds = PARAM_UINT, .optional = true,
+		.expected = "an integer of at least 1"},
 };
 
 static bool to_check(const struct param *to, struct error *error) {
@@ -72,7 +73,8 @@ bool message_params_read(const struct rpc_frame *frame, const struct config *con
 	struct param params[FIELDS];
 	size_t count = ret_timeout_ms == NULL ? TIMEOUT : FIELDS;
 	if (!params_read(frame->map, config->nesting, fields, count, params, error) || !to_check(&params[TO], error) ||
-		!id_check(&params[ID], error) || !payload_check(&params[PAYLOAD], config, error) || !key_check(&params[KEY], error))
+		!id_check(&params[ID], error) || !payload_check(&params[PAYLOAD], config, error) ||
+		!key_check(&params[KEY], error))
 		return false;
 	struct bytes type = {0};
 	if (params[TYPE].given) {

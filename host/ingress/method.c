@@ -1,6 +1,8 @@
 #include "ingress/method.h"
 
+/* clang-format off */
 #define METHOD(name) {#name, sizeof #name - 1, method_##name}
+/* clang-format on */
 
 /* The most frequent first. */
 static const struct method methods[] = {
@@ -20,8 +22,8 @@ const struct method *method_find(struct bytes name) {
 
 void method_unknown(struct bytes name, struct error *error) {
 	error_set(error, ERROR_UNKNOWN_METHOD, "there is no such method");
-	error_found(error, "%.*s", (int)(name.size < ERROR_DETAIL_BYTES ? name.size : ERROR_DETAIL_BYTES),
-		(const char *)name.data);
+	error_found(
+		error, "%.*s", (int)(name.size < ERROR_DETAIL_BYTES ? name.size : ERROR_DETAIL_BYTES), (const char *)name.data);
 	error_expected(error, "ingest, send or call");
 }
 

@@ -24,7 +24,8 @@ static bool first_check(uint64_t first, uint32_t count, struct error *error) {
 	if (first == 0 || (count == 0 && first != 1) || first > UINT64_MAX - count) {
 		error_set(error, ERROR_BAD_REQUEST, "`first` is out of range");
 		error_found(error, "%llu", (unsigned long long)first);
-		error_expected(error, "%s", count == 0 ? "1, to ask for the position with no records" : "the number of the first record, from 1");
+		error_expected(error, "%s",
+			count == 0 ? "1, to ask for the position with no records" : "the number of the first record, from 1");
 		return false;
 	}
 	return true;

@@ -17,15 +17,15 @@ static const char *const kind_names[] = {
 	[CURSOR_MAP] = "a map",
 };
 
-static bool key_refused(struct error *error, const char *message, struct bytes key, const struct param_field *fields,
-	size_t count) {
+static bool key_refused(
+	struct error *error, const char *message, struct bytes key, const struct param_field *fields, size_t count) {
 	char known[ERROR_DETAIL_BYTES];
 	size_t used = 0;
 	for (size_t i = 0; i < count; i++)
 		used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i == 0 ? "" : ", ", fields[i].name);
 	error_set(error, ERROR_BAD_REQUEST, "%s", message);
-	error_found(error, "%.*s", (int)(key.size < ERROR_DETAIL_BYTES ? key.size : ERROR_DETAIL_BYTES),
-		(const char *)key.data);
+	error_found(
+		error, "%.*s", (int)(key.size < ERROR_DETAIL_BYTES ? key.size : ERROR_DETAIL_BYTES), (const char *)key.data);
 	error_expected(error, "%s", known);
 	return false;
 }
@@ -78,8 +78,8 @@ static bool pair_read(struct cursor *cursor, uint32_t nesting, const struct para
 	return value_read(cursor, nesting, &fields[i], &params[i], error);
 }
 
-bool params_read(struct bytes map, uint32_t nesting, const struct param_field *fields, size_t count, struct param *params,
-	struct error *error) {
+bool params_read(struct bytes map, uint32_t nesting, const struct param_field *fields, size_t count,
+	struct param *params, struct error *error) {
 	check(count <= PARAMS_MAX);
 	struct cursor cursor = cursor_of(map);
 	uint32_t pairs;
@@ -102,8 +102,8 @@ bool params_read(struct bytes map, uint32_t nesting, const struct param_field *f
 	return true;
 }
 
-bool param_name_check(const struct param_field *field, const struct param *param, size_t min, size_t max,
-	struct error *error) {
+bool param_name_check(
+	const struct param_field *field, const struct param *param, size_t min, size_t max, struct error *error) {
 	struct bytes text = param->item.bytes;
 	if (!bytes_utf8(text))
 		return error_set(error, ERROR_BAD_UTF8, "`%s` is not UTF-8", field->name);

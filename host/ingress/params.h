@@ -13,9 +13,9 @@
 
 struct param_field {
 	const char *name;
-	size_t size;         /* of name */
-	uint32_t kinds;      /* that are taken */
-	uint32_t levels;     /* of nesting that are its own and not a payload's: 1 for the array of records */
+	size_t size;     /* of name */
+	uint32_t kinds;  /* that are taken */
+	uint32_t levels; /* of nesting that are its own and not a payload's: 1 for the array of records */
 	bool optional;
 	const char *expected; /* for people: "a str" */
 };
@@ -31,11 +31,11 @@ enum { PARAMS_MAX = 8 };
 
 /* params[i] is what came for fields[i]; count <= PARAMS_MAX. map: as rpc_frame has it, empty if params are not [map].
  * False: bad_request, or too_deep. */
-bool params_read(struct bytes map, uint32_t nesting, const struct param_field *fields, size_t count, struct param *params,
-	struct error *error);
+bool params_read(struct bytes map, uint32_t nesting, const struct param_field *fields, size_t count,
+	struct param *params, struct error *error);
 
 /* A str that is UTF-8 and of min to max bytes, else bad_utf8 or bad_request. */
-bool param_name_check(const struct param_field *field, const struct param *param, size_t min, size_t max,
-	struct error *error);
+bool param_name_check(
+	const struct param_field *field, const struct param *param, size_t min, size_t max, struct error *error);
 
 #endif

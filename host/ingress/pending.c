@@ -11,7 +11,8 @@ static const struct {
 	const char *message;
 	const char *hint;
 } failures[ERROR_CODES] = {
-	[ERROR_UNKNOWN_INGRESS] = {"no router serves this ingress", "drop a plugin with such a router into the plugins directory"},
+	[ERROR_UNKNOWN_INGRESS] = {"no router serves this ingress",
+		"drop a plugin with such a router into the plugins directory"},
 	[ERROR_UNKNOWN_TYPE] = {"no plugin ever declared this function type",
 		"drop a plugin that declares it into the plugins directory, then retry the dead letter"},
 	[ERROR_GAP] = {"records are missing before these", "go on at accepted + 1"},

@@ -10,8 +10,8 @@ void base64_write(struct bytes bytes, struct buf *text) {
 			group |= (uint32_t)bytes.data[i + 1] << 8;
 		if (left > 2)
 			group |= bytes.data[i + 2];
-		char quad[4] = {alphabet[group >> 18], alphabet[group >> 12 & 63], alphabet[group >> 6 & 63],
-			alphabet[group & 63]};
+		char quad[4] = {
+			alphabet[group >> 18], alphabet[group >> 12 & 63], alphabet[group >> 6 & 63], alphabet[group & 63]};
 		if (left < 3)
 			quad[3] = '=';
 		if (left < 2)

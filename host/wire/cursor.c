@@ -10,6 +10,7 @@ struct head {
 	uint8_t few;    /* children that the first byte itself counts */
 };
 
+/* clang-format off */
 #define ONE {1, 0, 0, 0}
 #define ROW4(make, n) make(n), make((n) + 1), make((n) + 2), make((n) + 3)
 #define ROW16(make, n) ROW4(make, n), ROW4(make, (n) + 4), ROW4(make, (n) + 8), ROW4(make, (n) + 12)
@@ -34,6 +35,7 @@ static const struct head heads[256] = {
 	{3, 2, 2, 0}, {5, 4, 2, 0},                                  /* de map 16, 32 */
 	ROW16(FIXINT, 0xe0), ROW16(FIXINT, 0xf0),
 };
+/* clang-format on */
 
 static inline uint64_t big_endian(const uint8_t *at, unsigned size) {
 	uint64_t value = 0;
@@ -215,7 +217,8 @@ static int64_t signed_read(const uint8_t *at, unsigned size) {
 	return (int64_t)(big_endian(at, size) << unused) >> unused;
 }
 
-static void item_bytes(struct cursor_item *item, enum cursor_kind kind, const uint8_t *at, uint64_t size, size_t header) {
+static void item_bytes(
+	struct cursor_item *item, enum cursor_kind kind, const uint8_t *at, uint64_t size, size_t header) {
 	item->kind = kind;
 	item->bytes = bytes_of(at + header, (size_t)size - header);
 }

@@ -6,8 +6,8 @@
  *   str, and bin that is UTF-8         string
  *   bin that is not UTF-8              {"base64":"…"}
  *   array                              array
- *   map with str keys                  object, in order
- *   any other map                      {"map":[[key,value],…]}     (a key twice, a key not str, not UTF-8 or with NUL)
+ *   map whose keys are strings here    object, in order
+ *   any other map                      {"map":[[key,value],…]}     (and one with a key twice, or with NUL in a key)
  *   all else                           {"msgpack":"…base64…"}      (uint over 2^63-1, NaN, infinities, ext, str not UTF-8)
  *
  * An object whose only key is "base64", "msgpack" or "map" is always such an escape: read, it must be a good one (else

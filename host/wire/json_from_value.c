@@ -36,7 +36,7 @@ static json_t *object_to_pairs(json_t *object) {
 
 /* True: the item can be a member's name of this object. */
 static bool key_fits(const json_t *object, const struct cursor_item *item) {
-	return item->kind == CURSOR_STR && bytes_utf8(item->bytes) &&
+	return (item->kind == CURSOR_STR || item->kind == CURSOR_BIN) && bytes_utf8(item->bytes) &&
 		(item->bytes.size == 0 || memchr(item->bytes.data, '\0', item->bytes.size) == NULL) &&
 		json_object_getn(object, item->bytes.size == 0 ? "" : (const char *)item->bytes.data, item->bytes.size) == NULL;
 }

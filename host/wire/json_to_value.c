@@ -22,7 +22,8 @@ static bool deep_set(struct writing *writing) {
 }
 
 static bool escape_set(struct error *error, const char *name, const char *expected) {
-	error_set(error, ERROR_BAD_REQUEST, "an object whose only key is \"%s\" is an escape, and this is not a good one", name);
+	error_set(
+		error, ERROR_BAD_REQUEST, "an object whose only key is \"%s\" is an escape, and this is not a good one", name);
 	error_expected(error, "%s", expected);
 	error_hint(error, "a map with that one key is written {\"map\":[[\"%s\",…]]}", name);
 	return false;

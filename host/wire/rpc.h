@@ -45,8 +45,8 @@ void rpc_reader_init(struct rpc_reader *reader, uint64_t frame_bytes, uint32_t n
 /* The frame at the front of *received, which is moved behind it. On MORE the next call must be given the same bytes
  * again, with more behind them; the buffer may have moved. Of a frame that is larger than frame_bytes the header is
  * enough to be refused. */
-enum rpc_result rpc_read(struct rpc_reader *reader, struct bytes *received, struct rpc_frame *ret_frame,
-	struct error *error);
+enum rpc_result rpc_read(
+	struct rpc_reader *reader, struct bytes *received, struct rpc_frame *ret_frame, struct error *error);
 
 /* [1,msgid,nil, and then the caller packs the result: one object. */
 void rpc_write_result(struct buf *out, uint32_t msgid);

@@ -82,8 +82,8 @@ static enum rpc_result bad_set(const char *message, struct error *error) {
 }
 
 /* A frame that is not [.., [map]]: judged by its depth, as soon as that can be said. */
-static enum rpc_result odd_read(const struct rpc_reader *reader, struct bytes received, enum shape shape, bool whole,
-	struct error *error) {
+static enum rpc_result odd_read(
+	const struct rpc_reader *reader, struct bytes received, enum shape shape, bool whole, struct error *error) {
 	bool patient = whole || received.size <= RPC_ODD_BYTES_MAX;
 	if (patient) {
 		struct cursor cursor = cursor_of(received);
@@ -100,8 +100,8 @@ static enum rpc_result odd_read(const struct rpc_reader *reader, struct bytes re
 	return bad_set("the frame is neither a request nor a notification", error);
 }
 
-enum rpc_result rpc_read(struct rpc_reader *reader, struct bytes *received, struct rpc_frame *ret_frame,
-	struct error *error) {
+enum rpc_result rpc_read(
+	struct rpc_reader *reader, struct bytes *received, struct rpc_frame *ret_frame, struct error *error) {
 	if (received->size == 0)
 		return RPC_MORE;
 	enum cursor_result scanned = cursor_scan(&reader->scan, *received);

@@ -49,7 +49,8 @@ void engine_ingest(struct engine *engine, uint64_t token, uint64_t session, stru
 	buf_append_bytes(&request->records, records);
 }
 
-static void message_add(struct engine *engine, enum fake_kind kind, uint64_t token, const struct engine_message *message) {
+static void message_add(
+	struct engine *engine, enum fake_kind kind, uint64_t token, const struct engine_message *message) {
 	struct fake_request *request = request_add(engine, kind, token);
 	request->to = text_copy(message->to);
 	request->type = text_copy(message->type);

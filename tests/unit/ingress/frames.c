@@ -46,3 +46,18 @@ void frame_text(struct buf *frame, uint32_t msgid, const char *method, const cha
 		text += strspn(text, " ");
 	}
 }
+
+void frame_large(struct buf *frame, uint32_t count) {
+	static const uint8_t record[1000];
+	frame_open(frame, 9, "ingest", 4);
+	pack_text(frame, "ingress");
+	pack_text(frame, "i");
+	pack_text(frame, "producer");
+	pack_text(frame, "p");
+	pack_text(frame, "first");
+	pack_uint(frame, 1);
+	pack_text(frame, "records");
+	pack_array(frame, count);
+	for (uint32_t i = 0; i < count; i++)
+		pack_bin(frame, bytes_of(record, sizeof record));
+}

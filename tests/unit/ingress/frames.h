@@ -11,4 +11,7 @@ void frame_open(struct buf *frame, uint32_t msgid, const char *method, uint32_t 
  * a decimal integer, or # and hex digits of MessagePack. */
 void frame_text(struct buf *frame, uint32_t msgid, const char *method, const char *text);
 
+/* Appends an ingest, msgid 9, of `count` records of 1,000 bytes (1,003 with their headers). */
+void frame_large(struct buf *frame, uint32_t count);
+
 #endif

@@ -11,7 +11,8 @@
 #include "wire/cursor.h"
 
 void rig_init(struct rig *rig) {
-	*rig = (struct rig){.config = {.message_bytes = 1 << 20, .frame_bytes = 1 << 24, .nesting = 64, .call_timeout_ms = 30000}};
+	*rig = (struct rig){
+		.config = {.message_bytes = 1 << 20, .frame_bytes = 1 << 24, .nesting = 64, .call_timeout_ms = 30000}};
 }
 
 void rig_start(struct rig *rig) {
@@ -139,7 +140,8 @@ void client_error_is(struct client *client, uint32_t msgid, const char *code) {
 	struct cursor cursor = cursor_of(map_member(reply.error, "code"));
 	struct bytes found, message;
 	ck_assert(cursor_read_str(&cursor, &found));
-	ck_assert_msg(bytes_equal(found, bytes_text(code)), "%.*s instead of %s", (int)found.size, (const char *)found.data, code);
+	ck_assert_msg(
+		bytes_equal(found, bytes_text(code)), "%.*s instead of %s", (int)found.size, (const char *)found.data, code);
 	cursor = cursor_of(map_member(reply.error, "message"));
 	ck_assert(cursor_read_str(&cursor, &message) && message.size > 0);
 	ck_assert_uint_eq(reply.msgid, msgid);

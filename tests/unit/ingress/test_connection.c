@@ -1,5 +1,4 @@
-/* A connection's life on the data socket: frames in pieces, bad frames, callers that do not read, back-pressure, time,
- * and every way to end. */
+/* A connection's life on the data socket: frames in pieces, bad frames, and every way to end. */
 #include <check.h>
 #include <fcntl.h>
 #include <stdlib.h>
@@ -89,32 +88,18 @@ START_TEST(test_many_frames_at_once_and_answers_out_of_order) {
 	for (size_t i = FRAMES; i-- > 0;)
 		rig_answer(&rig, &(struct engine_answer){.token = rig.engine->requests[i].token, .number = 5});
 	for (uint32_t i = FRAMES; i-- > 0;)
-		client_result_is(&client, i, BYTES("\x81\xa5" "epoch\x05"));
+		client_result_is(&client, i,
+			BYTES("\x81\xa5"
+				  "epoch\x05"));
 	buf_finish(&frames);
 }
 END_TEST
-
-/* ingest of `count` records of 1,000 bytes: longer than the scratch buffer, and than what is carried */
-static void large_frame(struct buf *frame, uint32_t count) {
-	static const uint8_t record[1000];
-	frame_open(frame, 9, "ingest", 4);
-	pack_text(frame, "ingress");
-	pack_text(frame, "i");
-	pack_text(frame, "producer");
-	pack_text(frame, "p");
-	pack_text(frame, "first");
-	pack_uint(frame, 1);
-	pack_text(frame, "records");
-	pack_array(frame, count);
-	for (uint32_t i = 0; i < count; i++)
-		pack_bin(frame, bytes_of(record, sizeof record));
-}
 
 START_TEST(test_large_frames_in_pieces) {
 	static const uint32_t counts[] = {70, 400, 5000, 16000};
 	for (size_t i = 0; i < sizeof counts / sizeof *counts; i++) {
 		struct buf frame = {0};
-		large_frame(&frame, counts[i]);
+		frame_large(&frame, counts[i]);
 		frame_text(&frame, 5, "send", message);
 		client_send(&client, bytes_buf(&frame));
 		ck_assert_uint_eq(rig_request(&rig, 2 * i)->count, counts[i]);
@@ -160,7 +145,7 @@ END_TEST
 
 START_TEST(test_whoever_sends_on_after_the_refusal_can_read_it) {
 	struct buf frame = {0};
-	large_frame(&frame, 20000);
+	frame_large(&frame, 20000);
 	client_send(&client, bytes_buf(&frame));
 	client_error_is(&client, 0, "too_large");
 	client_ends(&client);
@@ -175,7 +160,9 @@ START_TEST(test_open_requests_are_answered_after_the_refusal) {
 	ask(&client, 6, "send", message);
 	client_error_is(&client, 0, "bad_request");
 	rig_answer(&rig, &(struct engine_answer){.token = rig_request(&rig, 0)->token, .number = 1});
-	client_result_is(&client, 5, BYTES("\x81\xa5" "epoch\x01"));
+	client_result_is(&client, 5,
+		BYTES("\x81\xa5"
+			  "epoch\x01"));
 	client_ends(&client);
 	ck_assert_uint_eq(rig.engine->count, 1);
 }
@@ -203,8 +190,12 @@ START_TEST(test_half_closed_connection_is_answered) {
 		rig_turn(&rig);
 	for (size_t i = 0; i < 2; i++)
 		rig_answer(&rig, &(struct engine_answer){.token = rig.engine->requests[i].token, .number = 1});
-	client_result_is(&client, 5, BYTES("\x81\xa5" "epoch\x01"));
-	client_result_is(&client, 6, BYTES("\x81\xa5" "epoch\x01"));
+	client_result_is(&client, 5,
+		BYTES("\x81\xa5"
+			  "epoch\x01"));
+	client_result_is(&client, 6,
+		BYTES("\x81\xa5"
+			  "epoch\x01"));
 	client_ends(&client);
 }
 END_TEST
@@ -247,176 +238,6 @@ START_TEST(test_stop_answers_what_is_open_and_takes_nothing_more) {
 }
 END_TEST
 
-/* ---- time ---- */
-
-START_TEST(test_call_times_out_and_the_late_answer_is_dropped) {
-	uint64_t since = rig_now_ms();
-	ask(&client, 5, "call", "to='a/b' id='i' payload=#c0 timeout_ms=60");
-	ask(&client, 6, "call", message);
-	uint64_t token = rig_request(&rig, 0)->token;
-	client_error_is(&client, 5, "timeout");
-	ck_assert_uint_ge(rig_now_ms() - since, 60);
-	rig_answer(&rig, &(struct engine_answer){.token = token, .payload = BYTES("\x01")});
-	rig_answer(&rig, &(struct engine_answer){.token = rig.engine->requests[1].token, .payload = BYTES("\x02")});
-	client_result_is(&client, 6, BYTES("\x81\xa7payload\x02"));
-}
-END_TEST
-
-START_TEST(test_send_has_no_timeout) {
-	ask(&client, 5, "send", message);
-	ask(&client, 6, "call", "to='a/b' id='i' payload=#c0 timeout_ms=60");
-	client_error_is(&client, 6, "timeout");
-	ck_assert_uint_eq(requests_open(rig.requests), 1);
-}
-END_TEST
-
-static void set_up_impatient(void) {
-	rig_init(&rig);
-	rig.config.call_timeout_ms = 40;
-	rig_start(&rig);
-	client_open(&client, &rig);
-}
-
-START_TEST(test_default_timeout_is_the_setting) {
-	ask(&client, 5, "call", message);
-	ask(&client, 6, "call", "to='a/b' id='i' payload=#c0 timeout_ms=18446744073709551615");
-	ask(&client, 7, "call", "to='a/b' id='i' payload=#c0 timeout_ms=#cfffffffffffffffff");
-	client_error_is(&client, 5, "timeout");
-	ck_assert_uint_eq(requests_open(rig.requests), 2);
-}
-END_TEST
-
-/* ---- back-pressure ---- */
-
-START_TEST(test_pressed_engine_is_not_fed) {
-	struct client other;
-	client_open(&other, &rig);
-	serves(&other, 1);
-	size_t before = rig.engine->count;
-	rig.engine->pressed = true;
-	for (uint32_t i = 0; i < 10; i++)
-		ask(&client, i, "send", message);
-	ask(&other, 1, "send", message);
-	size_t asked = rig.engine->asked;
-	rig_until(&rig, rig.engine->asked > asked + 3);
-	ck_assert_uint_eq(rig.engine->count, before);
-	rig.engine->pressed = false;
-	rig_request(&rig, before + 10);
-	client_close(&other);
-}
-END_TEST
-
-START_TEST(test_pressed_in_the_middle_of_a_read) {
-	struct buf frames = {0};
-	for (uint32_t i = 0; i < 8; i++)
-		large_frame(&frames, 70); /* each larger than what passes without asking */
-	rig.engine->pressed = true;
-	client_send(&client, bytes_of(frames.data, 100));
-	rig_until(&rig, rig.engine->asked > 3);
-	rig.engine->pressed = false;
-	size_t sent = 100;
-	while (sent < frames.size && rig.engine->count == 0) {
-		client_send(&client, bytes_of(frames.data + sent, 1000));
-		sent += 1000;
-		rig_turn(&rig);
-	}
-	rig.engine->pressed = true;
-	client_send(&client, bytes_of(frames.data + sent, 100000));
-	sent += 100000;
-	size_t asked = rig.engine->asked;
-	rig_until(&rig, rig.engine->asked > asked + 3);
-	size_t count = rig.engine->count;
-	ck_assert_uint_lt(count, 8);
-	rig.engine->pressed = false;
-	client_send(&client, bytes_of(frames.data + sent, frames.size - sent));
-	rig_request(&rig, 7);
-	buf_finish(&frames);
-}
-END_TEST
-
-START_TEST(test_pause_and_resume) {
-	data_server_pause(rig.server);
-	ask(&client, 5, "send", message);
-	for (size_t i = 0; i < 3; i++)
-		rig_turn(&rig);
-	ck_assert_uint_eq(rig.engine->count, 0);
-	data_server_resume(rig.server);
-	rig_request(&rig, 0);
-	serves(&client, 6);
-}
-END_TEST
-
-START_TEST(test_caller_that_does_not_read_is_not_read) {
-	enum { REPLY = 100000 };
-	uint8_t *content = calloc(REPLY, 1);
-	struct buf reply = {0};
-	pack_bin(&reply, bytes_of(content, REPLY));
-	uint32_t asked = 0, answered = 0, quiet = 0;
-	while (quiet < 5) {
-		ask(&client, asked++, "call", message);
-		rig_turn(&rig);
-		quiet = rig.engine->count > answered ? 0 : quiet + 1;
-		for (; answered < rig.engine->count; answered++)
-			rig_answer(&rig,
-				&(struct engine_answer){.token = rig.engine->requests[answered].token, .payload = bytes_buf(&reply)});
-		ck_assert_uint_lt(asked, 1000);
-	}
-	ck_assert_uint_lt(answered * (size_t)REPLY, OUTPUT_BYTES_MAX + 10 * REPLY);
-	for (uint32_t i = 0; i < asked; i++) {
-		rig_until(&rig, (client_receive(&client), rig.engine->count > i));
-		for (; answered < rig.engine->count; answered++)
-			rig_answer(&rig,
-				&(struct engine_answer){.token = rig.engine->requests[answered].token, .payload = bytes_buf(&reply)});
-		struct reply got = client_reply(&client);
-		ck_assert_uint_eq(got.msgid, i);
-		ck_assert_uint_eq(map_member(got.result, "payload").size, reply.size);
-	}
-	buf_finish(&reply);
-	free(content);
-}
-END_TEST
-
-START_TEST(test_caller_that_never_reads_is_dropped) {
-	enum { CALLS = 100, REPLY = 1 << 20 };
-	uint8_t *content = calloc(REPLY, 1);
-	struct buf reply = {0}, frames = {0};
-	pack_bin(&reply, bytes_of(content, REPLY));
-	for (uint32_t i = 0; i < CALLS; i++)
-		frame_text(&frames, i, "call", message);
-	client_send(&client, bytes_buf(&frames));
-	rig_request(&rig, CALLS - 1);
-	for (uint32_t i = 0; i < CALLS; i++) {
-		rig_answer(&rig, &(struct engine_answer){.token = rig.engine->requests[i].token, .payload = bytes_buf(&reply)});
-		if (i == 70)
-			for (size_t turn = 0; turn < 3; turn++)
-				rig_turn(&rig);
-	}
-	ck_assert_uint_eq(requests_open(rig.requests), 0);
-	ck_assert(!data_server_busy(rig.server));
-	buf_finish(&frames);
-	buf_finish(&reply);
-	free(content);
-}
-END_TEST
-
-START_TEST(test_too_many_open_requests_are_not_read) {
-	enum { FRAMES = CONNECTION_PENDING_MAX + 100 };
-	struct buf frames = {0};
-	for (uint32_t i = 0; i < FRAMES; i++)
-		frame_text(&frames, i, "send", message);
-	client_send(&client, bytes_buf(&frames));
-	rig_request(&rig, CONNECTION_PENDING_MAX - 1);
-	for (size_t i = 0; i < 3; i++)
-		rig_turn(&rig);
-	ck_assert_uint_eq(rig.engine->count, CONNECTION_PENDING_MAX);
-	for (size_t i = 0; i < FRAMES; i++)
-		rig_answer(&rig, &(struct engine_answer){.token = rig_request(&rig, i)->token, .number = 1});
-	for (uint32_t i = 0; i < FRAMES; i++)
-		client_result_is(&client, i, BYTES("\x81\xa5" "epoch\x01"));
-	buf_finish(&frames);
-}
-END_TEST
-
 START_TEST(test_many_connections) {
 	enum { CLIENTS = 200 };
 	struct client *clients = calloc(CLIENTS, sizeof *clients);
@@ -443,8 +264,7 @@ END_TEST
 
 START_TEST(test_socket_of_a_killed_host_is_replaced) {
 	struct error error;
-	struct data_server *second =
-		data_server_create(rig.base, &rig.config, rig.engine, rig.requests, rig.path, &error);
+	struct data_server *second = data_server_create(rig.base, &rig.config, rig.engine, rig.requests, rig.path, &error);
 	ck_assert_ptr_nonnull(second);
 	struct client other;
 	client_open(&other, &rig);
@@ -494,20 +314,10 @@ int main(void) {
 	tcase_add_test(tests, test_closed_connection_cancels_what_is_open);
 	tcase_add_test(tests, test_destroy_with_everything_open);
 	tcase_add_test(tests, test_stop_answers_what_is_open_and_takes_nothing_more);
-	tcase_add_test(tests, test_call_times_out_and_the_late_answer_is_dropped);
-	tcase_add_test(tests, test_send_has_no_timeout);
-	tcase_add_test(tests, test_pressed_engine_is_not_fed);
-	tcase_add_test(tests, test_pressed_in_the_middle_of_a_read);
-	tcase_add_test(tests, test_pause_and_resume);
-	tcase_add_test(tests, test_caller_that_does_not_read_is_not_read);
-	tcase_add_test(tests, test_caller_that_never_reads_is_dropped);
-	tcase_add_test(tests, test_too_many_open_requests_are_not_read);
 	tcase_add_test(tests, test_many_connections);
 	tcase_add_test(tests, test_socket_is_for_its_owner_only);
 	tcase_add_test(tests, test_socket_of_a_killed_host_is_replaced);
 	tcase_add_test(tests, test_socket_that_cannot_be);
-	tests = case_add(suite, "connection-impatient", set_up_impatient);
-	tcase_add_test(tests, test_default_timeout_is_the_setting);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);
 	int failed = srunner_ntests_failed(runner);

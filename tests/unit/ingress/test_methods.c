@@ -49,7 +49,9 @@ START_TEST(test_ingest) {
 	ck_assert_uint_eq(request->count, 3);
 	ck_assert(bytes_equal(bytes_buf(&request->records), BYTES("\xa1\x61\xc4\x02\x62\x63\x80")));
 	rig_answer(&rig, &(struct engine_answer){.token = request->token, .number = 9});
-	client_result_is(&client, msgid, BYTES("\x81\xa7" "durable\x09"));
+	client_result_is(&client, msgid,
+		BYTES("\x81\xa7"
+			  "durable\x09"));
 }
 END_TEST
 
@@ -59,7 +61,9 @@ START_TEST(test_ingest_asks_the_position) {
 	ck_assert_uint_eq(request->count, 0);
 	ck_assert_uint_eq(request->records.size, 0);
 	rig_answer(&rig, &(struct engine_answer){.token = request->token, .number = 0});
-	client_result_is(&client, msgid, BYTES("\x81\xa7" "durable\x00"));
+	client_result_is(&client, msgid,
+		BYTES("\x81\xa7"
+			  "durable\x00"));
 	refused("ingest", "ingress='authlog' producer='p' first=2 records=#90", "bad_request");
 }
 END_TEST
@@ -192,7 +196,9 @@ START_TEST(test_send) {
 	ck_assert(bytes_equal(bytes_buf(&request->id), BYTES("a")));
 	ck_assert(bytes_equal(bytes_buf(&request->payload), BYTES("\xc0")));
 	rig_answer(&rig, &(struct engine_answer){.token = request->token, .number = 12345});
-	client_result_is(&client, msgid, BYTES("\x81\xa5" "epoch\xcd\x30\x39"));
+	client_result_is(&client, msgid,
+		BYTES("\x81\xa5"
+			  "epoch\xcd\x30\x39"));
 	refused("send", "to='demo/counter' id='a' payload=#c0 timeout_ms=5", "bad_request");
 }
 END_TEST
@@ -207,7 +213,8 @@ START_TEST(test_call) {
 	rig_answer(&rig, &(struct engine_answer){.token = request->token, .payload = BYTES("\x92\x01\xa1x")});
 	client_result_is(&client, msgid, BYTES("\x81\xa7payload\x92\x01\xa1x"));
 	ask("call", "to='demo/counter' id='a' payload=#c0");
-	rig_answer(&rig, &(struct engine_answer){.token = rig_request(&rig, 1)->token, .payload = BYTES("\x05"), .type = BYTES("n")});
+	rig_answer(&rig,
+		&(struct engine_answer){.token = rig_request(&rig, 1)->token, .payload = BYTES("\x05"), .type = BYTES("n")});
 	client_result_is(&client, msgid, BYTES("\x82\xa7payload\x05\xa4type\xa1n"));
 	ask("call", "to='demo/counter' id='a' payload=#c0");
 	rig_answer(&rig, &(struct engine_answer){.token = rig_request(&rig, 2)->token});
@@ -327,8 +334,10 @@ START_TEST(test_failures_pass_on_code_and_words) {
 		client_error_is(&client, msgid, error_code_name(codes[i]));
 	}
 	ask("call", "to='a/b' id='a' payload=#c0");
-	rig_answer(&rig, &(struct engine_answer){.token = rig_request(&rig, rig.engine->count)->token,
-		.code = ERROR_FUNCTION_FAILED, .payload = BYTES("no money\xff")});
+	rig_answer(&rig,
+		&(struct engine_answer){.token = rig_request(&rig, rig.engine->count)->token,
+			.code = ERROR_FUNCTION_FAILED,
+			.payload = BYTES("no money\xff")});
 	struct reply reply = client_reply(&client);
 	ck_assert(bytes_equal(map_member(reply.error, "message"), BYTES("\xa9no money?")));
 }
@@ -337,8 +346,12 @@ END_TEST
 START_TEST(test_notifications_are_not_answered) {
 	client_send(&client, BYTES("\x93\x02\xa4nope\x91\x80"));
 	client_send(&client, BYTES("\x93\x02\xa4send\x91\x80"));
-	client_send(&client, BYTES("\x93\x02\xa4send\x91\x83\xa2to\xa3" "a/b\xa2id\xa1i\xa7payload\xc0"));
-	client_send(&client, BYTES("\x93\x02\xa4send\x91\x83\xa2to\xa3" "a/b\xa2id\xa1i\xa7payload\xc0"));
+	client_send(&client,
+		BYTES("\x93\x02\xa4send\x91\x83\xa2to\xa3"
+			  "a/b\xa2id\xa1i\xa7payload\xc0"));
+	client_send(&client,
+		BYTES("\x93\x02\xa4send\x91\x83\xa2to\xa3"
+			  "a/b\xa2id\xa1i\xa7payload\xc0"));
 	rig_answer(&rig, &(struct engine_answer){.token = rig_request(&rig, 0)->token, .number = 1});
 	rig_answer(&rig, &(struct engine_answer){.token = rig_request(&rig, 1)->token, .code = ERROR_UNKNOWN_TYPE});
 	refused("frobnicate", "", "unknown_method");

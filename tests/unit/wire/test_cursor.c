@@ -89,8 +89,7 @@ START_TEST(test_cursor_texts_and_bytes) {
 		const char *bytes;
 		size_t size;
 		enum cursor_kind kind;
-	} cases[] = {
-		{"\xa2hi", 3, CURSOR_STR}, {"\xd9\x02hi", 4, CURSOR_STR}, {"\xda\x00\x02hi", 5, CURSOR_STR},
+	} cases[] = {{"\xa2hi", 3, CURSOR_STR}, {"\xd9\x02hi", 4, CURSOR_STR}, {"\xda\x00\x02hi", 5, CURSOR_STR},
 		{"\xdb\x00\x00\x00\x02hi", 7, CURSOR_STR}, {"\xc4\x02hi", 4, CURSOR_BIN}, {"\xc5\x00\x02hi", 5, CURSOR_BIN},
 		{"\xc6\x00\x00\x00\x02hi", 7, CURSOR_BIN}, {"\xd5\x09hi", 4, CURSOR_EXT}, {"\xc7\x02\x09hi", 5, CURSOR_EXT},
 		{"\xc8\x00\x02\x09hi", 6, CURSOR_EXT}, {"\xc9\x00\x00\x00\x02\x09hi", 8, CURSOR_EXT}};

@@ -41,10 +41,10 @@ static void refused(struct bytes text, enum error_code code) {
 
 #define BYTES(text) bytes_of(text, sizeof(text) - 1)
 /* A value and its JSON, equal in both directions. */
-#define PAIR(bytes, text) \
-	do { \
-		text_is(BYTES(bytes), text); \
-		value_is(text, BYTES(bytes)); \
+#define PAIR(bytes, text)                                                                                              \
+	do {                                                                                                               \
+		text_is(BYTES(bytes), text);                                                                                   \
+		value_is(text, BYTES(bytes));                                                                                  \
 	} while (0)
 
 START_TEST(test_json_scalars) {
@@ -69,7 +69,9 @@ START_TEST(test_json_containers) {
 	PAIR("\x90", "[]");
 	PAIR("\x80", "{}");
 	PAIR("\x93\x01\xa1x\xc0", "[1,\"x\",null]");
-	PAIR("\x82\xa1z\x01\xa1" "a\x91\x02", "{\"z\":1,\"a\":[2]}");
+	PAIR("\x82\xa1z\x01\xa1"
+		 "a\x91\x02",
+		"{\"z\":1,\"a\":[2]}");
 	PAIR("\x81\xa0\x01", "{\"\":1}");
 }
 END_TEST
@@ -82,8 +84,13 @@ START_TEST(test_json_what_it_has_no_word_for) {
 	PAIR("\xa1\xff", "{\"msgpack\":\"of8=\"}");
 	PAIR("\xc4\x02\xff\xfe", "{\"base64\":\"//4=\"}");
 	PAIR("\x81\x01\x02", "{\"map\":[[1,2]]}");
-	PAIR("\x82\xa1" "a\x01\xa1" "a\x02", "{\"map\":[[\"a\",1],[\"a\",2]]}");
-	PAIR("\x82\xa1" "a\x01\xa1\x00\x02", "{\"map\":[[\"a\",1],[\"\\u0000\",2]]}");
+	PAIR("\x82\xa1"
+		 "a\x01\xa1"
+		 "a\x02",
+		"{\"map\":[[\"a\",1],[\"a\",2]]}");
+	PAIR("\x82\xa1"
+		 "a\x01\xa1\x00\x02",
+		"{\"map\":[[\"a\",1],[\"\\u0000\",2]]}");
 	PAIR("\x81\x90\x81\xc0\xc0", "{\"map\":[[[],{\"map\":[[null,null]]}]]}");
 	value_is("{\"map\":[]}", BYTES("\x80"));
 	value_is("{\"base64\":\"\"}", BYTES("\xc4\x00"));
@@ -93,24 +100,32 @@ END_TEST
 /* JSON text cannot tell these apart: json.h names them. */
 START_TEST(test_json_bin_that_is_utf8_is_a_string) {
 	text_is(BYTES("\xc4\x02hi"), "\"hi\"");
+	text_is(BYTES("\x81\xc4\x01k\x01"), "{\"k\":1}");
+	text_is(BYTES("\x81\xc4\x03map\x01"), "{\"map\":[[\"map\",1]]}");
 	text_is(BYTES("\xca\x3f\xc0\x00\x00"), "1.5");
 }
 END_TEST
 
 START_TEST(test_json_map_that_looks_like_an_escape) {
-	PAIR("\x81\xa6" "base64\xa4" "aGk=", "{\"map\":[[\"base64\",\"aGk=\"]]}");
+	PAIR("\x81\xa6"
+		 "base64\xa4"
+		 "aGk=",
+		"{\"map\":[[\"base64\",\"aGk=\"]]}");
 	PAIR("\x81\xa7msgpack\xc0", "{\"map\":[[\"msgpack\",null]]}");
 	PAIR("\x81\xa3map\x90", "{\"map\":[[\"map\",[]]]}");
-	PAIR("\x82\xa3map\x90\xa1" "a\x01", "{\"map\":[],\"a\":1}");
+	PAIR("\x82\xa3map\x90\xa1"
+		 "a\x01",
+		"{\"map\":[],\"a\":1}");
 	PAIR("\x81\xa3MAP\x90", "{\"MAP\":[]}");
 }
 END_TEST
 
 START_TEST(test_json_bad_escapes_are_refused) {
-	static const char *const texts[] = {"{\"base64\":1}", "{\"base64\":\"a\"}", "{\"base64\":\"aGl=\"}", "{\"base64\":\"a===\"}",
-		"{\"base64\":\"=\"}", "{\"base64\":\"====\"}", "{\"base64\":\"aG=k\"}", "{\"base64\":\"aGk=aGk=\"}",
-		"{\"msgpack\":null}", "{\"msgpack\":\"\"}", "{\"msgpack\":\"wQ==\"}", "{\"msgpack\":\"wMA=\"}", "{\"msgpack\":\"kQ==\"}",
-		"{\"map\":{}}", "{\"map\":[1]}", "{\"map\":[[1]]}", "{\"map\":[[1,2,3]]}", "{\"map\":[{\"a\":1}]}"};
+	static const char *const texts[] = {"{\"base64\":1}", "{\"base64\":\"a\"}", "{\"base64\":\"aGl=\"}",
+		"{\"base64\":\"a===\"}", "{\"base64\":\"=\"}", "{\"base64\":\"====\"}", "{\"base64\":\"aG=k\"}",
+		"{\"base64\":\"aGk=aGk=\"}", "{\"msgpack\":null}", "{\"msgpack\":\"\"}", "{\"msgpack\":\"wQ==\"}",
+		"{\"msgpack\":\"wMA=\"}", "{\"msgpack\":\"kQ==\"}", "{\"map\":{}}", "{\"map\":[1]}", "{\"map\":[[1]]}",
+		"{\"map\":[[1,2,3]]}", "{\"map\":[{\"a\":1}]}"};
 	for (size_t i = 0; i < sizeof texts / sizeof *texts; i++)
 		refused(bytes_text(texts[i]), ERROR_BAD_REQUEST);
 }
@@ -138,8 +153,8 @@ static struct buf repeated(const char *open, size_t count, const char *middle, c
 }
 
 START_TEST(test_json_nesting) {
-	static const char *const forms[][3] = {
-		{"[", "[]", "]"}, {"{\"a\":", "{}", "}"}, {"{\"map\":[[1,", "{\"map\":[]}", "]]}"}, {"[", "{\"msgpack\":\"kA==\"}", "]"}};
+	static const char *const forms[][3] = {{"[", "[]", "]"}, {"{\"a\":", "{}", "}"},
+		{"{\"map\":[[1,", "{\"map\":[]}", "]]}"}, {"[", "{\"msgpack\":\"kA==\"}", "]"}};
 	for (size_t i = 0; i < 4; i++) {
 		struct buf good = repeated(forms[i][0], NESTING - 1, forms[i][1], forms[i][2]);
 		struct buf deep = repeated(forms[i][0], NESTING, forms[i][1], forms[i][2]);
@@ -210,8 +225,8 @@ static void value_survives(uint64_t seed) {
 	json_t *json = json_from_value(bytes_buf(&value), NESTING, &error);
 	ck_assert_msg(json != NULL, "seed %llu", (unsigned long long)seed);
 	json_to_text(json, &text);
-	ck_assert_msg(json_text_to_value(bytes_buf(&text), NESTING, &back, &error), "seed %llu: %s", (unsigned long long)seed,
-		error.message);
+	ck_assert_msg(json_text_to_value(bytes_buf(&text), NESTING, &back, &error), "seed %llu: %s",
+		(unsigned long long)seed, error.message);
 	value_normalise(bytes_buf(&value), &normal);
 	ck_assert_msg(bytes_equal(bytes_buf(&back), bytes_buf(&normal)), "seed %llu", (unsigned long long)seed);
 	json_decref(json);

@@ -75,7 +75,8 @@ START_TEST(test_pack_sizes_at_their_bounds) {
 	} cases[] = {{15, "9f", "8f", "af", "c40f"}, {16, "dc0010", "de0010", "b0", "c410"},
 		{31, "dc001f", "de001f", "bf", "c41f"}, {32, "dc0020", "de0020", "d920", "c420"},
 		{255, "dc00ff", "de00ff", "d9ff", "c4ff"}, {256, "dc0100", "de0100", "da0100", "c50100"},
-		{65535, "dcffff", "deffff", "daffff", "c5ffff"}, {65536, "dd00010000", "df00010000", "db00010000", "c600010000"}};
+		{65535, "dcffff", "deffff", "daffff", "c5ffff"},
+		{65536, "dd00010000", "df00010000", "db00010000", "c600010000"}};
 	struct buf buf = {0};
 	char *content = calloc(65536, 1);
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {

@@ -9,7 +9,9 @@
 
 enum { FRAME_BYTES = 4096, NESTING = 8 };
 
-static const char request[] = "\x94\x00\xcd\x12\x34\xa4" "call\x91\x82\xa2to\xa3" "a/b\xa7payload\x93\x01\x02\x03";
+static const char request[] = "\x94\x00\xcd\x12\x34\xa4"
+							  "call\x91\x82\xa2to\xa3"
+							  "a/b\xa7payload\x93\x01\x02\x03";
 static const char notification[] = "\x93\x02\xa4send\x91\x80";
 
 static struct rpc_reader reader_new(void) {
@@ -77,13 +79,20 @@ START_TEST(test_rpc_wrong_shapes_close) {
 	static const struct {
 		const char *bytes;
 		size_t size;
-	} cases[] = {{"\xc1", 1}, {"\x94\x00\x01\xc1", 4}, {"G", 1}, {"\xc0", 1}, {"\x80", 1}, {"\x90", 1}, {"\x92\x00\x01", 3},
-		{"\x95\x00\x01\xa1m\x90\x00", 7}, {"\x94\x01\x01\xc0\xc0", 5}, {"\x94\x02\x01\xa1m\x90", 6},
-		{"\x94\x03\x01\xa1m\x90", 6}, {"\x94\xff\x01\xa1m\x90", 6}, {"\x94\xa1" "0\x01\xa1m\x90", 7}, {"\x93\x00\xa1m\x90", 5},
-		{"\x94\x00\xff\xa1m\x90", 6}, {"\x94\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x00\xa1m\x90", 14},
-		{"\x94\x00\xa1" "1\xa1m\x90", 7}, {"\x94\x00\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xa1m\x90", 14},
-		{"\x94\x00\x01\xc4\x01m\x90", 7}, {"\x94\x00\x01\x05\x90", 5}, {"\x94\x00\x01\xa1m\x80", 6},
-		{"\x94\x00\x01\xa1m\xc0", 6}, {"\x93\x02\x05\x90", 4}, {"\x93\x02\xa1m\xc0", 5}};
+	} cases[] = {{"\xc1", 1}, {"\x94\x00\x01\xc1", 4}, {"G", 1}, {"\xc0", 1}, {"\x80", 1}, {"\x90", 1},
+		{"\x92\x00\x01", 3}, {"\x95\x00\x01\xa1m\x90\x00", 7}, {"\x94\x01\x01\xc0\xc0", 5},
+		{"\x94\x02\x01\xa1m\x90", 6}, {"\x94\x03\x01\xa1m\x90", 6}, {"\x94\xff\x01\xa1m\x90", 6},
+		{"\x94\xa1"
+		 "0\x01\xa1m\x90",
+			7},
+		{"\x93\x00\xa1m\x90", 5}, {"\x94\x00\xff\xa1m\x90", 6},
+		{"\x94\x00\xcf\x00\x00\x00\x01\x00\x00\x00\x00\xa1m\x90", 14},
+		{"\x94\x00\xa1"
+		 "1\xa1m\x90",
+			7},
+		{"\x94\x00\xcb\x00\x00\x00\x00\x00\x00\x00\x00\xa1m\x90", 14}, {"\x94\x00\x01\xc4\x01m\x90", 7},
+		{"\x94\x00\x01\x05\x90", 5}, {"\x94\x00\x01\xa1m\x80", 6}, {"\x94\x00\x01\xa1m\xc0", 6},
+		{"\x93\x02\x05\x90", 4}, {"\x93\x02\xa1m\xc0", 5}};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++)
 		unparsable(bytes_of(cases[i].bytes, cases[i].size), ERROR_BAD_REQUEST);
 }
@@ -98,7 +107,8 @@ START_TEST(test_rpc_msgid_at_its_bounds) {
 	ck_assert_uint_eq(frame.msgid, UINT32_MAX);
 	/* longer forms than needed are numbers too */
 	ck_assert_int_eq(
-		read_once(BYTES("\xdc\x00\x04\xcc\x00\xd3\x00\x00\x00\x00\x00\x00\x00\x07\xd9\x01m\xdd\x00\x00\x00\x01\xde\x00\x00"),
+		read_once(
+			BYTES("\xdc\x00\x04\xcc\x00\xd3\x00\x00\x00\x00\x00\x00\x00\x07\xd9\x01m\xdd\x00\x00\x00\x01\xde\x00\x00"),
 			&frame, &error),
 		RPC_FRAME);
 	ck_assert_uint_eq(frame.msgid, 7);
@@ -108,8 +118,8 @@ END_TEST
 
 /* A good frame, and its sender is told so in its own slot. */
 START_TEST(test_rpc_params_that_are_not_one_map) {
-	static const char *const cases[] = {"\x94\x00\x07\xa1m\x90", "\x94\x00\x07\xa1m\x91\x05", "\x94\x00\x07\xa1m\x92\x80\x80",
-		"\x94\x00\x07\xa1m\x91\x90", "\x94\x00\x07\xa1m\x93\x01\x02\x03"};
+	static const char *const cases[] = {"\x94\x00\x07\xa1m\x90", "\x94\x00\x07\xa1m\x91\x05",
+		"\x94\x00\x07\xa1m\x92\x80\x80", "\x94\x00\x07\xa1m\x91\x90", "\x94\x00\x07\xa1m\x93\x01\x02\x03"};
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct rpc_frame frame;
 		struct error error;
@@ -212,19 +222,38 @@ START_TEST(test_rpc_answers) {
 	written_is(&out, BYTES("\x94\x01\xcc\xc8\xc0\x05"));
 	error_set(&error, ERROR_BAD_ID, "an id\xff");
 	rpc_write_error(&out, 1, &error);
-	written_is(&out, BYTES("\x94\x01\x01\x82\xa4" "code\xa6" "bad_id\xa7message\xa6" "an id?\xc0"));
+	written_is(&out,
+		BYTES("\x94\x01\x01\x82\xa4"
+			  "code\xa6"
+			  "bad_id\xa7message\xa6"
+			  "an id?\xc0"));
 	error_found(&error, "0");
 	error_expected(&error, "1");
 	error_hint(&error, "2");
 	rpc_write_error(&out, 1, &error);
-	written_is(&out, BYTES("\x94\x01\x01\x85\xa4" "code\xa6" "bad_id\xa7message\xa6" "an id?\xa5" "found\xa1" "0\xa8" "expected\xa1"
-		"1\xa4hint\xa1" "2\xc0"));
+	written_is(&out,
+		BYTES("\x94\x01\x01\x85\xa4"
+			  "code\xa6"
+			  "bad_id\xa7message\xa6"
+			  "an id?\xa5"
+			  "found\xa1"
+			  "0\xa8"
+			  "expected\xa1"
+			  "1\xa4hint\xa1"
+			  "2\xc0"));
 	error_set(&error, ERROR_GAP, "gap");
 	rpc_write_gap(&out, 1, &error, 300, 2);
-	written_is(&out, BYTES("\x94\x01\x01\x84\xa4" "code\xa3gap\xa7message\xa3gap\xa8" "accepted\xcd\x01\x2c\xa7" "durable\x02\xc0"));
+	written_is(&out,
+		BYTES("\x94\x01\x01\x84\xa4"
+			  "code\xa3gap\xa7message\xa3gap\xa8"
+			  "accepted\xcd\x01\x2c\xa7"
+			  "durable\x02\xc0"));
 	error_set(&error, ERROR_TOO_DEEP, "deep");
 	rpc_write_unparsable(&out, &error);
-	written_is(&out, BYTES("\x94\x01\x00\x82\xa4" "code\xa8too_deep\xa7message\xa4" "deep\xc0"));
+	written_is(&out,
+		BYTES("\x94\x01\x00\x82\xa4"
+			  "code\xa8too_deep\xa7message\xa4"
+			  "deep\xc0"));
 	buf_finish(&out);
 }
 END_TEST

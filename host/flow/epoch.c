@@ -88,8 +88,8 @@ void epoch_record(struct shard *shard, uint32_t source) {
 }
 
 void epoch_complete(struct shard *shard) {
-	if (shard->recording == 0)
-		return;
+	if (atomic_load_explicit(&shard->sealed, memory_order_relaxed) >= shard->seal.epoch)
+		return; /* not "nothing is recorded any more": a message at the head may have ended that (channel_peek) */
 	for (uint32_t source = 0; source < shard->flow->shards_count; source++)
 		epoch_record(shard, source);
 	if (shard->recording != 0)

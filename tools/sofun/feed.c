@@ -15,6 +15,7 @@ enum {
 	UNSENT_BYTES_MAX = 1 << 20,
 	TICK_MS = 20,             /* how often a limited rate is looked at */
 	RETRY_MS = 50,            /* between two attempts to connect */
+	ANSWER_MS = 30000,        /* for the position, of a host that took the connection */
 };
 
 enum step { STEP_GO_ON, STEP_LOST, STEP_FAILED, STEP_DONE };
@@ -55,7 +56,8 @@ static bool durable_read(struct bytes result, uint64_t *ret_durable) {
 }
 
 /* Asks on a fresh connection. STEP_FAILED is told, in *ret_exit. */
-static enum step position_ask(struct feed *feed, uint64_t deadline_ms, char *problem, int *ret_exit) {
+static enum step position_ask(struct feed *feed, char *problem, int *ret_exit) {
+	uint64_t deadline_ms = clock_ms() + ANSWER_MS;
 	rpc_begin(&feed->rpc, POSITION_ID, "ingest");
 	params_head(feed, 1, 0);
 	struct rpc_answer answer;
@@ -76,13 +78,13 @@ static enum step position_ask(struct feed *feed, uint64_t deadline_ms, char *pro
 	return STEP_GO_ON;
 }
 
-static enum step feed_connect(struct feed *feed, uint64_t deadline_ms, char *problem, int *ret_exit) {
+static enum step feed_connect(struct feed *feed, char *problem, int *ret_exit) {
 	int opened = rpc_open(&feed->rpc, feed->run->data);
 	if (opened < 0) {
 		snprintf(problem, PROBLEM_BYTES, "no host answers at %s: %s", feed->run->data, strerror(-opened));
 		return STEP_LOST;
 	}
-	return position_ask(feed, deadline_ms, problem, ret_exit);
+	return position_ask(feed, problem, ret_exit);
 }
 
 int feed_open(struct feed *feed) {
@@ -91,7 +93,7 @@ int feed_open(struct feed *feed) {
 	feed->rpc.socket = -1;
 	feed->window_first = feed->window_end = feed->window_sent = 1;
 	feed->started_ms = clock_ms();
-	enum step step = feed_connect(feed, feed->started_ms + feed->patience_ms, problem, &result);
+	enum step step = feed_connect(feed, problem, &result);
 	return step == STEP_LOST ? fail_unreachable(feed->run, "%s", problem) : result;
 }
 
@@ -241,7 +243,7 @@ static enum step feed_reconnect(struct feed *feed, int *ret_exit) {
 	uint64_t known = feed->durable;
 	for (;;) {
 		rpc_close(&feed->rpc);
-		enum step step = feed_connect(feed, deadline_ms, problem, ret_exit);
+		enum step step = feed_connect(feed, problem, ret_exit);
 		if (step == STEP_GO_ON)
 			break;
 		if (step == STEP_FAILED)

@@ -198,7 +198,7 @@ static bool probe_threads(struct probe *probe, size_t expected) {
 	if (found <= expected)
 		return true;
 	error_set(&probe->error, ERROR_REFUSED, "the plugin leaves threads behind when fini has returned");
-	error_found(&probe->error, "%zu threads more than before init", found - expected);
+	error_found(&probe->error, "%zu more than before init", found - expected);
 	error_expected(&probe->error, "none");
 	error_hint(&probe->error, "end and join the plugin's threads in fini");
 	return false;

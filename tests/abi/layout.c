@@ -1,5 +1,6 @@
-/* The layout of ABI 1.0, in numbers: x86-64 and every other LP64 machine. Compiled against the headers of today and against the
- * frozen ones, as C and as C++; a line that does not hold is a plugin that no longer runs. New members go behind these. */
+/* The layout of ABI 1.0, in numbers: x86-64 and every other LP64 machine. Compiled against the headers of today and
+ * against the frozen ones, as C and as C++; a line that does not hold is a plugin that no longer runs. New members go
+ * behind these. */
 #include <sofun/plugin.h>
 
 #ifndef __cplusplus

@@ -2,7 +2,8 @@
 """Counts failed logins in sshd logs without sofun, from the rule in the outside's description of authwatch.
 
     authwatch_count.py LOG...
-        prints JSON: {"sources": {SOURCE: {failures, users, first, last}}, "bans": [{source, failures, last}], "failures": N}
+        prints JSON: {"sources": {SOURCE: {failures, users, first, last}}, "bans": [{source, failures, last}],
+        "failures": N}, where N is the sum over the sources
 
 A module too: count(lines) takes an iterable of bytes without LF. Names that are not UTF-8 are shown with \\xNN.
 """

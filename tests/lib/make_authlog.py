@@ -4,9 +4,9 @@
     make_authlog.py --seed N --lines N [--output FILE]
 
 A few sources make most of the attempts. Between them stands what a reader must not take for a failure: other messages
-of sshd, other programs (some quote sshd), and users whose names contain the words of a failure. Some lines end with CRLF,
-some stand for several ("message repeated N times"), some have an empty user. A module too: lines(seed, count) yields
-bytes without LF.
+of sshd, other programs (some quote sshd), and users whose names contain the words of a failure. Some lines end with
+CRLF, some stand for several ("message repeated N times"), some have an empty user. A module too: lines(seed, count)
+yields bytes without LF.
 """
 
 import argparse

@@ -46,8 +46,12 @@ static inline sofun_writer sofun_writer_builder(sofun_context *context) {
 	sofun_writer writer = sofun_writer_into(NULL, 0);
 	writer.context = context;
 	writer.buf = context->host->buf(context);
-	if (writer.buf == NULL)
+	if (writer.buf == NULL) {
 		writer.status = SOFUN_TOO_LARGE;
+		return writer;
+	}
+	writer.data = writer.buf->data;
+	writer.capacity = writer.buf->capacity;
 	return writer;
 }
 

@@ -15,7 +15,7 @@ static void object_pack(msgpack_packer *packer, json_t *object) {
 	const char *key;
 	json_t *value;
 	msgpack_pack_map(packer, json_object_size(object));
-	json_object_foreach (object, key, value) {
+	json_object_foreach(object, key, value) {
 		msgpack_pack_str_with_body(packer, key, strlen(key));
 		value_pack(packer, value);
 	}
@@ -25,7 +25,7 @@ static void array_pack(msgpack_packer *packer, json_t *array) {
 	size_t index;
 	json_t *value;
 	msgpack_pack_array(packer, json_array_size(array));
-	json_array_foreach (array, index, value) {
+	json_array_foreach(array, index, value) {
 		value_pack(packer, value);
 	}
 }

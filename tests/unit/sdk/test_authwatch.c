@@ -1,5 +1,5 @@
-/* The bundled plugin `authwatch`, through the ABI alone: which lines are failures, and what a source keeps of them. Whole logs are
- * compared with an independent count by tests/abi/test_authwatch.py. */
+/* The bundled plugin `authwatch`, through the ABI alone: which lines are failures, and what a source keeps of them.
+ * Whole logs are compared with an independent count by tests/abi/test_authwatch.py. */
 #include <check.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -31,8 +31,7 @@ static void assert_failure(const char *line, const char *source, int count, cons
 	const struct fake_effect *effect = fake_effect(fake, 0);
 	ck_assert(bytes_equal(bytes_buf(&effect->name), bytes_text(SOURCE)));
 	ck_assert_msg(bytes_equal(bytes_buf(&effect->id), bytes_text(source)), "another source: %s", line);
-	const struct bytes expected =
-		json_msgpack("{\"count\":%d,\"time\":\"%.15s\",\"user\":\"%s\"}", count, line, user);
+	const struct bytes expected = json_msgpack("{\"count\":%d,\"time\":\"%.15s\",\"user\":\"%s\"}", count, line, user);
 	ck_assert_msg(bytes_equal(bytes_buf(&effect->payload), expected), "another count or user: %s", line);
 	fake_effects_clear(fake);
 }
@@ -47,15 +46,19 @@ START_TEST(failures_are_seen) {
 		"173.234.31.186", 1, "webmaster");
 	assert_failure(HEAD "sshd[1]: Failed password for root from 2001:db8::1 port 22 ssh2\r", "2001:db8::1", 1, "root");
 	assert_failure(HEAD "sshd[1]: Failed none for root from a.example.net", "a.example.net", 1, "root");
-	assert_failure(HEAD "sshd[1]: Failed keyboard-interactive/pam for a b from 1.2.3.4 port 1 ssh2", "1.2.3.4", 1, "a b");
-	assert_failure(HEAD "sshd[1]: Failed publickey for root from 1.2.3.4 port 1 ssh2: RSA SHA256:x", "1.2.3.4", 1, "root");
+	assert_failure(
+		HEAD "sshd[1]: Failed keyboard-interactive/pam for a b from 1.2.3.4 port 1 ssh2", "1.2.3.4", 1, "a b");
+	assert_failure(
+		HEAD "sshd[1]: Failed publickey for root from 1.2.3.4 port 1 ssh2: RSA SHA256:x", "1.2.3.4", 1, "root");
 	assert_failure("Apr  1 05:46:54 gate sshd[1]: Failed password for root from 1.2.3.4 port 1", "1.2.3.4", 1, "root");
-	assert_failure("2024-12-10T06:55:46+00:00 gate sshd[1]: Failed password for u from 1.2.3.4 port 1", "1.2.3.4", 1, "u");
+	assert_failure(
+		"2024-12-10T06:55:46+00:00 gate sshd[1]: Failed password for u from 1.2.3.4 port 1", "1.2.3.4", 1, "u");
 }
 END_TEST
 
 START_TEST(repeated_messages_count_as_often) {
-	assert_failure(HEAD "sshd[1]: message repeated 5 times: [ Failed password for root from 5.36.59.76 port 42393 ssh2]",
+	assert_failure(HEAD
+		"sshd[1]: message repeated 5 times: [ Failed password for root from 5.36.59.76 port 42393 ssh2]",
 		"5.36.59.76", 5, "root");
 	assert_failure(HEAD "sshd[1]: message repeated 12 times: [ Failed password for invalid user x from 5.36.59.76]",
 		"5.36.59.76", 12, "x");
@@ -63,7 +66,8 @@ START_TEST(repeated_messages_count_as_often) {
 	assert_nothing(HEAD "sshd[1]: message repeated 1234567890123456789 times: [ Failed password for a from 1.1.1.1]");
 	assert_nothing(HEAD "sshd[1]: message repeated x times: [ Failed password for root from 5.36.59.76 port 1 ssh2]");
 	assert_nothing(HEAD "sshd[1]: message repeated 2 times: [ Invalid user a from 5.36.59.76]");
-	assert_nothing(HEAD "sshd[1]: message repeated 2 times: [ message repeated 2 times: [ Failed password for a from b]]");
+	assert_nothing(
+		HEAD "sshd[1]: message repeated 2 times: [ message repeated 2 times: [ Failed password for a from b]]");
 }
 END_TEST
 
@@ -78,16 +82,20 @@ END_TEST
 START_TEST(a_user_name_may_contain_the_words) {
 	assert_failure(HEAD "sshd[1]: Failed password for invalid user x from 9.9.9.9 port 2 ssh2 from 1.2.3.4 port 1 ssh2",
 		"1.2.3.4", 1, "x from 9.9.9.9 port 2 ssh2");
-	assert_failure(HEAD "sshd[1]: Failed password for invalid user Failed password for root from 9.9.9.9 from 1.2.3.4 port 1",
+	assert_failure(HEAD
+		"sshd[1]: Failed password for invalid user Failed password for root from 9.9.9.9 from 1.2.3.4 port 1",
 		"1.2.3.4", 1, "Failed password for root from 9.9.9.9");
 	assert_failure(HEAD "sshd[1]: Failed password for invalid user  from  from  from 1.2.3.4 port 1", "1.2.3.4", 1,
 		" from  from ");
-	assert_failure(HEAD "sshd[1]: Failed password for invalid user sshd[2]: Failed password for root from 1.2.3.4 port 1",
+	assert_failure(HEAD
+		"sshd[1]: Failed password for invalid user sshd[2]: Failed password for root from 1.2.3.4 port 1",
 		"1.2.3.4", 1, "sshd[2]: Failed password for root");
-	assert_failure(HEAD "sshd[1]: Failed password for invalid users from 1.2.3.4 port 1", "1.2.3.4", 1, "invalid users");
+	assert_failure(
+		HEAD "sshd[1]: Failed password for invalid users from 1.2.3.4 port 1", "1.2.3.4", 1, "invalid users");
 	assert_nothing(HEAD "sshd[1]: Invalid user Failed password for root from 1.2.3.4 port 1");
 	assert_nothing(HEAD "sshd[1]: Invalid user sshd[2]: Failed password for root from 9.9.9.9 from 1.2.3.4");
-	assert_nothing(HEAD "sshd[1]: Invalid user message repeated 9 times: [ Failed password for root from 9.9.9.9] from 1.2.3.4");
+	assert_nothing(
+		HEAD "sshd[1]: Invalid user message repeated 9 times: [ Failed password for root from 9.9.9.9] from 1.2.3.4");
 }
 END_TEST
 
@@ -154,8 +162,8 @@ START_TEST(a_ban_comes_once_with_the_count_of_its_line) {
 	const struct fake_effect *effect = fake_effect(fake, 0);
 	ck_assert_int_eq(effect->kind, FAKE_EMIT);
 	ck_assert(bytes_equal(bytes_buf(&effect->name), bytes_text("bans")));
-	ck_assert(bytes_equal(bytes_buf(&effect->payload),
-		json_msgpack("{\"source\":\"s\",\"failures\":7,\"last\":\"Dec 10 06:55:47\"}")));
+	ck_assert(bytes_equal(
+		bytes_buf(&effect->payload), json_msgpack("{\"source\":\"s\",\"failures\":7,\"last\":\"Dec 10 06:55:47\"}")));
 	ck_assert_int_eq(told("root", "Dec 10 06:55:48", 5), 0);
 	ck_assert_uint_eq(fake_effect_count(fake), 1);
 }
@@ -180,12 +188,12 @@ START_TEST(bad_payloads_fail_with_a_text) {
 		"{\"user\":\"a\",\"time\":\"sixteen bytes...\",\"count\":1}", "{\"user\":1,\"time\":\"t\",\"count\":1}"};
 	for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {
 		ck_assert_int_ne(fake_call(fake, SOURCE, "s", json_msgpack("%s", payloads[i])), 0);
-		ck_assert_str_eq(fake_text(fake),
-			"the payload must be {count: 1 or more, time: a text of at most 15 bytes, user: a name}");
+		ck_assert_str_eq(
+			fake_text(fake), "the payload must be {count: 1 or more, time: a text of at most 15 bytes, user: a name}");
 	}
 	ck_assert_int_eq(told("a", "t", 1), 0);
-	ck_assert_int_ne(fake_call(fake, SOURCE, "s", json_msgpack("{\"user\":\"a\",\"time\":\"t\",\"count\":%lld}",
-													  9223372036854775807LL)),
+	ck_assert_int_ne(fake_call(fake, SOURCE, "s",
+						 json_msgpack("{\"user\":\"a\",\"time\":\"t\",\"count\":%lld}", 9223372036854775807LL)),
 		0);
 	ck_assert_str_eq(fake_text(fake), "overflow: 1 + 9223372036854775807 failures");
 	ck_assert_int_eq(kept("failures"), 1);

@@ -275,8 +275,8 @@ START_TEST(what_does_not_fit_sticks) {
 END_TEST
 
 START_TEST(utf8_is_told_from_other_bytes) {
-	static const char *const good[] = {"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xed\x9f\xbf", "\xf0\x90\x80\x80",
-		"\xf4\x8f\xbf\xbf", "x\xc3\xa9y"};
+	static const char *const good[] = {
+		"", "a", "\xc3\xa9", "\xe2\x82\xac", "\xed\x9f\xbf", "\xf0\x90\x80\x80", "\xf4\x8f\xbf\xbf", "x\xc3\xa9y"};
 	static const char *const bad[] = {"\x80", "\xc0\x80", "\xc1\xbf", "\xc3", "\xe0\x9f\xbf", "\xed\xa0\x80",
 		"\xe2\x82", "\xf0\x8f\xbf\xbf", "\xf4\x90\x80\x80", "\xf5\x80\x80\x80", "a\xff", "\xc3\x28"};
 	for (size_t i = 0; i < sizeof good / sizeof good[0]; i++)

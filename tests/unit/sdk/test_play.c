@@ -189,8 +189,8 @@ START_TEST(what_needs_a_timer_fails_before_anything_is_done) {
 	}
 	fake_extension(fake, "sofun.timer/1", "a table");
 	ck_assert_int_ne(call("a", json_msgpack("{\"cancel\":\"t\"}")), 0);
-	ck_assert_str_eq(fake_text(fake),
-		"after_ms, token and cancel need the extension sofun.timer/1, which play 1.0.0 does not use");
+	ck_assert_str_eq(
+		fake_text(fake), "after_ms, token and cancel need the extension sofun.timer/1, which play 1.0.0 does not use");
 	ck_assert_int_eq(count("a"), 0);
 }
 END_TEST

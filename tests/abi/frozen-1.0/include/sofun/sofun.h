@@ -1,0 +1,9 @@
+/* Everything a plugin needs. */
+#ifndef SOFUN_SOFUN_H
+#define SOFUN_SOFUN_H
+
+#include "declare.h"
+#include "effects.h"
+#include "state.h"
+
+#endif

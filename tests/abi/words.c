@@ -1,0 +1,71 @@
+/* Uses every word of sofun/declare.h; compiled as C11 and as C++17 by test_headers.py, which knows the manifest that must
+ * come out. */
+#include <sofun/sofun.h>
+
+#define EIGHT(prefix)                                                                                                  \
+	SOFUN_VALUE(prefix##0, RAW), SOFUN_VALUE(prefix##1, INT), SOFUN_VALUE(prefix##2, FLOAT),                           \
+		SOFUN_VALUE(prefix##3, STR), SOFUN_VALUE(prefix##4, BOOL), SOFUN_VALUE(prefix##5, RAW),                        \
+		SOFUN_VALUE(prefix##6, RAW), SOFUN_VALUE(prefix##7, RAW)
+#define VERSION "2.30.4"
+#define SCHEMA 7
+
+/* As many values as a function may have. */
+SOFUN_FUNCTION(most, "words/most.of-all_1", SCHEMA, EIGHT(a), EIGHT(b), EIGHT(c), EIGHT(d), EIGHT(e), EIGHT(f),
+	EIGHT(g), EIGHT(h));
+SOFUN_FUNCTION(one, "words/one", 1, SOFUN_VALUE(only, STR));
+SOFUN_STATELESS_FUNCTION(none, "words/none");
+SOFUN_ROUTER(text, "words", "line");
+SOFUN_ROUTER(packed, "words", "msgpack");
+
+static int words_init(const sofun_host *host, void **ret_plugin_data, char *error, size_t error_size) {
+	*ret_plugin_data = NULL;
+	(void)error;
+	return host->size < sizeof(sofun_host) && error_size > 0;
+}
+
+static void words_fini(void *plugin_data) {
+	(void)plugin_data;
+}
+
+/* `other` stands in a second file. */
+SOFUN_PLUGIN_WITH("words", VERSION, words_init, words_fini, SOFUN_WITH_ROUTER(text), SOFUN_WITH_FUNCTION(most),
+	SOFUN_WITH_EGRESS("first"), SOFUN_WITH_FUNCTION(one), SOFUN_WITH_FUNCTION(none), SOFUN_WITH_ROUTER(packed),
+	SOFUN_WITH_FUNCTION(other), SOFUN_WITH_EGRESS("second.egress"));
+
+static int most_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	return most_a0 == 0 && most_h7 == 63 && most_value_count == 64 ? sofun_reply(context, message->payload) : 1;
+}
+
+static int one_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	bool flag = false;
+	double real = 0;
+	int64_t number = 0;
+	sofun_bytes text = sofun_text("");
+	/* Each convenience once, so that each is compiled. */
+	const int status = sofun_get_str(context, one_only, &text) | sofun_set_str(context, one_only, text) |
+		sofun_get_bool(context, one_only, &flag) | sofun_set_bool(context, one_only, flag) |
+		sofun_get_float(context, one_only, &real) | sofun_set_float(context, one_only, real) |
+		sofun_get_int(context, one_only, &number) | sofun_set_int(context, one_only, number) |
+		sofun_clear(context, one_only) | sofun_send_nil(context, "words/none", message->self.id) |
+		sofun_send_int(context, "words/none", message->self.id, number) |
+		sofun_emit(context, "first", message->payload) | sofun_reply_int(context, number);
+	sofun_log(context, SOFUN_LOG_INFO, "%d", status);
+	return status == SOFUN_OK ? 0 : sofun_fail(context, "%s", sofun_status_text(status));
+}
+
+static int none_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	return sofun_fail_text(context, message->payload);
+}
+
+static int text_route(sofun_context *context, void *plugin_data, const sofun_record *record) {
+	(void)plugin_data;
+	return sofun_send_nil(context, "words/one", record->data);
+}
+
+static int packed_route(sofun_context *context, void *plugin_data, const sofun_record *record) {
+	(void)plugin_data;
+	return sofun_send(context, "words/one", sofun_text("x"), record->data);
+}

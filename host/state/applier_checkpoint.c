@@ -11,13 +11,11 @@
 #include "base/check.h"
 #include "state/store_inside.h"
 
-static void written_add(struct checkpoint *checkpoint, uint32_t number) {
-	if (checkpoint->written_count == checkpoint->written_capacity) {
-		checkpoint->written_capacity = checkpoint->written_capacity == 0 ? 64 : checkpoint->written_capacity * 2;
-		checkpoint->written = realloc(checkpoint->written, checkpoint->written_capacity * sizeof *checkpoint->written);
-		check_memory(checkpoint->written);
-	}
-	checkpoint->written[checkpoint->written_count++] = number;
+/* A row for the runtime database's last batch. */
+static void own_row_add(struct checkpoint *checkpoint, struct bytes key, const struct buf *value) {
+	buf_append_sized(&checkpoint->own_rows, key);
+	buf_append_sized(&checkpoint->own_rows, bytes_buf(value));
+	checkpoint->own_row_count++;
 }
 
 /* ---- beginning ---- */
@@ -117,6 +115,22 @@ static void database_enter(struct checkpoint *checkpoint, struct database *datab
 	table_runs_mark(checkpoint->runs);
 }
 
+static void database_written(struct checkpoint *checkpoint, struct database *database) {
+	if (checkpoint->written_count == checkpoint->written_capacity) {
+		checkpoint->written_capacity = checkpoint->written_capacity == 0 ? 64 : checkpoint->written_capacity * 2;
+		checkpoint->written = realloc(checkpoint->written, checkpoint->written_capacity * sizeof(struct database *));
+		check_memory(checkpoint->written);
+	}
+	checkpoint->written[checkpoint->written_count++] = database;
+	struct database_row row = {.epoch = checkpoint->epoch, .name = bytes_text(database->name)};
+	struct key key = key_database(database->number);
+	struct buf value = {0};
+	database_row_put(&value, &row);
+	own_row_add(checkpoint, key_bytes(&key), &value);
+	buf_finish(&value);
+	checkpoint->database = NULL;
+}
+
 static bool types_step(struct store *store, struct checkpoint *checkpoint, struct error *error) {
 	struct redo_op op;
 	bool more = table_runs_peek(checkpoint->runs, &op) && op.database != REDO_RUNTIME;
@@ -133,21 +147,19 @@ static bool types_step(struct store *store, struct checkpoint *checkpoint, struc
 		return batch_write(checkpoint, kv, error);
 	if (!type_seal(checkpoint, kv, error))
 		return false;
-	written_add(checkpoint, checkpoint->database->number);
-	checkpoint->database = NULL;
+	database_written(checkpoint, checkpoint->database);
 	return true;
 }
 
 /* ---- egress logs ---- */
 
-static void egress_row_add(struct checkpoint *checkpoint, const struct egress *egress, const struct egress_row *row) {
+static void egress_written(struct checkpoint *checkpoint, const struct egress *egress, const struct egress_row *row) {
 	struct buf key = {0};
 	struct buf value = {0};
 	buf_append_u8(&key, KEY_EGRESS);
 	buf_append_bytes(&key, bytes_buf(&egress->name));
 	egress_row_put(&value, row);
-	buf_append_sized(&checkpoint->egress_rows, bytes_buf(&key));
-	buf_append_sized(&checkpoint->egress_rows, bytes_buf(&value));
+	own_row_add(checkpoint, bytes_buf(&key), &value);
 	buf_finish(&key);
 	buf_finish(&value);
 }
@@ -177,7 +189,7 @@ static bool egress_step(struct store *store, struct checkpoint *checkpoint, stru
 	struct egress_row row;
 	if (!egress_log_sync(egress->log, &row, error))
 		return false;
-	egress_row_add(checkpoint, egress, &row);
+	egress_written(checkpoint, egress, &row);
 	checkpoint->egress++;
 	checkpoint->egress_record = 0;
 	return true;
@@ -185,24 +197,16 @@ static bool egress_step(struct store *store, struct checkpoint *checkpoint, stru
 
 /* ---- the runtime database ---- */
 
-/* Rows 'E' and 'B': what they tell is durable already. */
+/* Rows 'B' and 'E': what they tell is durable already. */
 static bool own_rows_write(const struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
 	size_t count = 0;
-	struct kv_op *ops = check_alloc(checkpoint->egress_count + checkpoint->written_count + 1, sizeof *ops);
-	struct key *keys = check_alloc(checkpoint->written_count + 1, sizeof *keys);
-	struct buf epoch = {0};
-	database_row_put(&epoch, checkpoint->epoch);
-	for (size_t i = 0; i < checkpoint->written_count; i++) {
-		keys[i] = key_database(checkpoint->written[i]);
-		ops[count++] = (struct kv_op){.key = key_bytes(&keys[i]), .value = bytes_buf(&epoch)};
-	}
-	for (struct bytes rest = bytes_buf(&checkpoint->egress_rows); rest.size > 0; count++) {
+	struct kv_op *ops = check_alloc(checkpoint->own_row_count + 1, sizeof *ops);
+	for (struct bytes rest = bytes_buf(&checkpoint->own_rows); rest.size > 0; count++) {
 		bool good = sized_take(&rest, &ops[count].key) && sized_take(&rest, &ops[count].value);
 		check(good);
 	}
+	check(count == checkpoint->own_row_count);
 	bool good = count == 0 || kv->ops->write(kv, ops, count, false, error);
-	buf_finish(&epoch);
-	free(keys);
 	free(ops);
 	return good;
 }
@@ -227,7 +231,7 @@ void checkpoint_abandon(struct checkpoint *checkpoint) {
 	table_runs_destroy(checkpoint->runs);
 	free(checkpoint->written);
 	free(checkpoint->egresses);
-	buf_finish(&checkpoint->egress_rows);
+	buf_finish(&checkpoint->own_rows);
 	*checkpoint = (struct checkpoint){0};
 }
 
@@ -247,7 +251,7 @@ static bool trim_step(struct store *store, struct checkpoint *checkpoint, struct
 	if (!journal_trim(store->journal, checkpoint->epoch, error))
 		return false;
 	for (size_t i = 0; i < checkpoint->written_count; i++)
-		atomic_store(&store_database(store, checkpoint->written[i])->checkpoint, checkpoint->epoch);
+		atomic_store(&checkpoint->written[i]->checkpoint, checkpoint->epoch);
 	store->checkpoint_time_ms = checkpoint->time_ms;
 	atomic_store(&store->checkpoint_epoch, checkpoint->epoch);
 	checkpoint_abandon(checkpoint);

@@ -46,16 +46,13 @@ void store_type_name(struct store *store, uint32_t number, const char *name) {
 	CHECK_OBJECT(store, STORE_MAGIC);
 	check(number > 0 && number < DATABASE_NUMBERS);
 	struct database *database = atomic_load(&store->databases[number]);
-	if (database != NULL && database->name != NULL) {
-		check(strcmp(database->name, name) == 0);
+	if (database != NULL) {
+		check(strcmp(database->name, name) == 0); /* a number is for ever */
 		return;
 	}
-	struct database *named = check_alloc(1, sizeof *named);
-	database_init(named, number, name);
-	if (database != NULL) /* known from row 'B', nameless until now */
-		atomic_store(&named->checkpoint, atomic_load(&database->checkpoint));
-	atomic_store_explicit(&store->databases[number], named, memory_order_release);
-	free(database);
+	database = check_alloc(1, sizeof *database);
+	database_init(database, number, bytes_text(name));
+	atomic_store_explicit(&store->databases[number], database, memory_order_release);
 }
 
 bool store_append(struct store *store, const struct store_epoch *epoch, struct error *error) {

@@ -4,9 +4,10 @@
 #include "base/check.h"
 #include "state/store_inside.h"
 
-void database_init(struct database *database, uint32_t number, const char *name) {
+void database_init(struct database *database, uint32_t number, struct bytes name) {
 	database->number = number;
-	database->name = check_strdup(name);
+	database->name = check_alloc(name.size + 1, 1);
+	memcpy(database->name, name.data, name.size);
 	pthread_mutex_init(&database->mutex, NULL);
 }
 
@@ -23,7 +24,7 @@ struct database *store_database(struct store *store, uint32_t number) {
 		return &store->runtime;
 	check(number < DATABASE_NUMBERS);
 	struct database *database = atomic_load_explicit(&store->databases[number], memory_order_acquire);
-	check(database != NULL && database->name != NULL);
+	check(database != NULL);
 	return database;
 }
 

@@ -10,7 +10,6 @@ static const uint8_t format_magic[8] = {'s', 'o', 'f', 'u', 'n', 'd', 'b', 0};
 enum {
 	FORMAT_FIXED_BYTES = 8 + 4 + 4 + STORE_ID_BYTES + 4,
 	CHECKPOINT_ROW_BYTES = 8 + 8 + 1,
-	DATABASE_ROW_BYTES = 8,
 	EGRESS_ROW_BYTES = 8 + 8 + 8,
 	/* NAME_MAX is 255; the rest is for the hash. */
 	PATH_NAME_BYTES_MAX = 220,
@@ -62,16 +61,19 @@ struct key key_database(uint32_t number) {
 	return key;
 }
 
-void database_row_put(struct buf *value, uint64_t epoch) {
-	buf_append_u64(value, epoch);
+void database_row_put(struct buf *value, const struct database_row *row) {
+	buf_append_u64(value, row->epoch);
+	buf_append_sized(value, row->name);
 }
 
-bool database_row_take(struct bytes key, struct bytes value, uint32_t *ret_number, uint64_t *ret_epoch) {
-	if (key.size != 5 || value.size != DATABASE_ROW_BYTES)
+bool database_row_take(struct bytes key, struct bytes value, struct database_row *ret_row) {
+	if (key.size != 5 || value.size < 8)
 		return false;
-	*ret_number = (uint32_t)key.data[1] << 24 | (uint32_t)key.data[2] << 16 | (uint32_t)key.data[3] << 8 | key.data[4];
-	*ret_epoch = little_u64(value.data);
-	return true;
+	ret_row->number =
+		(uint32_t)key.data[1] << 24 | (uint32_t)key.data[2] << 16 | (uint32_t)key.data[3] << 8 | key.data[4];
+	ret_row->epoch = little_u64(value.data);
+	struct bytes rest = bytes_of(value.data + 8, value.size - 8);
+	return sized_take(&rest, &ret_row->name) && ret_row->name.size > 0 && rest.size == 0;
 }
 
 void egress_row_put(struct buf *value, const struct egress_row *row) {

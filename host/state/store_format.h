@@ -36,10 +36,16 @@ struct checkpoint_row {
 void checkpoint_row_put(struct buf *value, const struct checkpoint_row *row);
 bool checkpoint_row_take(struct bytes value, struct checkpoint_row *ret_row);
 
-/* 'B' number:u32be in runtime: that database holds a sealed checkpoint of this epoch. */
+/* 'B' number:u32be in runtime: that database holds a checkpoint of this epoch. */
+struct database_row {
+	uint32_t number;
+	uint64_t epoch;
+	struct bytes name;
+};
+
 struct key key_database(uint32_t number);
-bool database_row_take(struct bytes key, struct bytes value, uint32_t *ret_number, uint64_t *ret_epoch);
-void database_row_put(struct buf *value, uint64_t epoch);
+void database_row_put(struct buf *value, const struct database_row *row);
+bool database_row_take(struct bytes key, struct bytes value, struct database_row *ret_row);
 
 /* 'E' name in runtime: how far an egress log was written and synced by the last checkpoint. */
 struct egress_row {

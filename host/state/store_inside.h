@@ -71,14 +71,15 @@ struct checkpoint {
 	enum checkpoint_phase phase;
 	struct table_runs *runs;
 	struct database *database; /* being written; NULL between two */
-	uint32_t *written;         /* databases sealed so far */
+	struct database **written; /* databases whose part is done */
 	size_t written_count;
 	size_t written_capacity;
 	struct egress **egresses; /* those with frozen records */
 	size_t egress_count;
-	size_t egress;          /* next of them to be appended */
-	size_t egress_record;   /* next of its records */
-	struct buf egress_rows; /* key:sized value:sized, for the runtime database */
+	size_t egress;        /* next of them to be appended */
+	size_t egress_record; /* next of its records */
+	struct buf own_rows;  /* key:sized value:sized: rows 'B' and 'E', for the runtime database */
+	size_t own_row_count;
 	uint64_t epoch;
 	uint64_t time_ms;
 };
@@ -118,7 +119,7 @@ struct store {
 	bool draining; /* [applier] store_close: a checkpoint is due however little there is */
 
 	struct checkpoint checkpoint;
-	_Atomic uint64_t checkpoint_epoch; /* of the last sealed one */
+	_Atomic uint64_t checkpoint_epoch; /* of the last whole one */
 	uint64_t checkpoint_time_ms;
 	_Atomic bool database_full; /* the checkpoint waits for space */
 	_Atomic uint64_t checkpoints;
@@ -144,7 +145,7 @@ void store_fail(struct store *store, const struct error *error);
 
 /* ---- store_database.c ---- */
 
-void database_init(struct database *database, uint32_t number, const char *name);
+void database_init(struct database *database, uint32_t number, struct bytes name);
 void database_finish(struct database *database);
 
 /* The database of a number, which must have been named. */

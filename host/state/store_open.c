@@ -137,7 +137,7 @@ static struct store *store_create(const struct store_options *options) {
 	pthread_mutex_init(&store->egress_mutex, NULL);
 	pthread_mutex_init(&store->failure_mutex, NULL);
 	readers_init(&store->readers);
-	database_init(&store->runtime, REDO_RUNTIME, "runtime");
+	database_init(&store->runtime, REDO_RUNTIME, bytes_text("runtime"));
 	store->active = table_create(&store->readers);
 	return store;
 }
@@ -145,7 +145,7 @@ static struct store *store_create(const struct store_options *options) {
 static void databases_destroy(struct store *store) {
 	for (size_t i = 0; i < DATABASE_NUMBERS; i++) {
 		struct database *database = atomic_load(&store->databases[i]);
-		if (database != NULL && database->name != NULL)
+		if (database != NULL)
 			database_finish(database);
 		free(database);
 	}

@@ -12,16 +12,14 @@ static bool row_damaged(const char *what, struct error *error) {
 	return false;
 }
 
-/* Row 'B': known from now on, named later. */
 static bool database_restore(struct store *store, struct bytes key, struct bytes value, struct error *error) {
-	uint32_t number;
-	uint64_t epoch;
-	if (!database_row_take(key, value, &number, &epoch) || number == 0 || number >= DATABASE_NUMBERS)
+	struct database_row row;
+	if (!database_row_take(key, value, &row) || row.number == 0 || row.number >= DATABASE_NUMBERS)
 		return row_damaged("a database", error);
 	struct database *database = check_alloc(1, sizeof *database);
-	database->number = number;
-	atomic_store(&database->checkpoint, epoch);
-	atomic_store(&store->databases[number], database);
+	database_init(database, row.number, row.name);
+	atomic_store(&database->checkpoint, row.epoch);
+	atomic_store(&store->databases[row.number], database);
 	return true;
 }
 

@@ -17,7 +17,6 @@ struct known {
 	uint64_t epoch;  /* of a database's checkpoint */
 	struct egress_row row;
 	uint64_t end; /* of an egress: the log's, then the journal's */
-	bool found;   /* a database's folder */
 };
 
 struct verify {
@@ -67,6 +66,18 @@ static bool damaged(struct error *error, const char *path, struct bytes key, con
 
 /* ---- databases ---- */
 
+static bool database_note(struct verify *verify, struct bytes key, struct bytes value) {
+	struct database_row row;
+	if (!database_row_take(key, value, &row))
+		return false;
+	struct known *known = known_add(&verify->databases, &verify->database_count);
+	known->number = row.number;
+	known->epoch = row.epoch;
+	buf_append_bytes(&known->name, row.name);
+	*buf_reserve(&known->name, 1) = '\0';
+	return true;
+}
+
 static bool runtime_row(
 	struct verify *verify, const char *path, struct bytes key, struct bytes value, struct error *error) {
 	struct known *known;
@@ -76,8 +87,7 @@ static bool runtime_row(
 	case KEY_CHECKPOINT:
 		return checkpoint_row_take(value, &verify->checkpoint) || damaged(error, path, key, "damaged checkpoint");
 	case KEY_DATABASE:
-		known = known_add(&verify->databases, &verify->database_count);
-		return database_row_take(key, value, &known->number, &known->epoch) || damaged(error, path, key, "damaged row");
+		return database_note(verify, key, value) || damaged(error, path, key, "damaged row");
 	case KEY_EGRESS:
 		known = known_add(&verify->egresses, &verify->egress_count);
 		buf_append(&known->name, key.data + 1, key.size - 1);
@@ -159,24 +169,11 @@ static bool runtime_verify(struct verify *verify, struct error *error) {
 	return good;
 }
 
-static struct known *database_known(struct verify *verify, uint32_t number) {
-	for (size_t i = 0; i < verify->database_count; i++)
-		if (verify->databases[i].number == number)
-			return &verify->databases[i];
-	return NULL;
-}
-
-static bool type_compare(
-	struct verify *verify, struct kv *kv, const char *path, const struct format_row *row, struct error *error) {
+/* A folder that no row names holds the beginning of a first checkpoint, at most: the journal has all of it. */
+static bool type_compare(struct kv *kv, const char *path, const struct known *known, struct error *error) {
 	struct checkpoint_row checkpoint;
 	if (!checkpoint_read(kv, path, &checkpoint, error))
 		return false;
-	struct known *known = database_known(verify, row->database);
-	if (known == NULL)
-		return true; /* its first checkpoint was not finished: the journal holds it */
-	if (known->found)
-		return error_set(error, ERROR_STORE_FAILED, "%s is a second folder of database %u", path, row->database);
-	known->found = true;
 	if (checkpoint.epoch >= known->epoch)
 		return true;
 	error_set(error, ERROR_STORE_FAILED, "%s is older than the store", path);
@@ -185,55 +182,37 @@ static bool type_compare(
 	return false;
 }
 
-static void type_verify(struct verify *verify, struct kv *kv, const char *path) {
-	struct error error;
+static bool type_begin(
+	struct verify *verify, struct kv *kv, const char *path, const struct known *known, struct error *error) {
 	struct buf value = {0};
-	struct format_row row;
-	int found = format_get(kv, &value, &error);
-	if (found == 1 && format_check(path, bytes_buf(&value), verify->id, 0, NULL, &error) &&
-		format_row_take(bytes_buf(&value), &row)) {
-		if (!type_compare(verify, kv, path, &row, &error))
-			finding(verify, &error);
-		database_scan(verify, kv, path, type_row);
-		say(verify, "type %u %.*s: %llu rows", row.database, (int)row.name.size, (const char *)row.name.data,
-			(unsigned long long)verify->rows);
-	} else if (found != 0) {
-		finding(verify, &error); /* 0: it was being made when the host ended */
-	}
+	int found = format_get(kv, &value, error);
+	if (found == 0)
+		error_set(error, ERROR_STORE_FAILED, "%s has no format row", path);
+	bool good = found == 1 &&
+		format_check(path, bytes_buf(&value), verify->id, known->number, (const char *)known->name.data, error) &&
+		type_compare(kv, path, known, error);
 	buf_finish(&value);
+	return good;
 }
 
-static void type_folder(void *arg, const char *name) {
-	struct verify *verify = arg;
+static void type_verify(struct verify *verify, const struct known *known) {
 	struct error error;
-	struct buf path = {0};
-	buf_printf(&path, "%s/types/%s", verify->options->dir, name);
-	struct kv *kv = verify->options->factory->open(verify->options->factory, (const char *)path.data, false, &error);
-	if (kv == NULL) {
+	char *path = path_of(verify->options->dir, "types", bytes_buf(&known->name));
+	struct kv *kv = verify->options->factory->open(verify->options->factory, path, false, &error);
+	if (kv == NULL || !type_begin(verify, kv, path, known, &error))
 		finding(verify, &error);
-	} else {
-		type_verify(verify, kv, (const char *)path.data);
+	if (kv != NULL) {
+		database_scan(verify, kv, path, type_row);
+		say(verify, "type %u %s: %llu rows", known->number, (const char *)known->name.data,
+			(unsigned long long)verify->rows);
 		kv->ops->close(kv);
 	}
-	buf_finish(&path);
+	free(path);
 }
 
 static void types_verify(struct verify *verify) {
-	struct error error;
-	char *path = path_of(verify->options->dir, "types", bytes_of(NULL, 0));
-	int result = verify->options->disk->list(verify->options->disk, path, type_folder, verify);
-	if (result < 0 && result != -ENOENT) {
-		error_system(&error, ERROR_STORE_FAILED, -result, "cannot list %s", path);
-		finding(verify, &error);
-	}
-	for (size_t i = 0; i < verify->database_count; i++) {
-		if (verify->databases[i].found)
-			continue;
-		error_set(
-			&error, ERROR_STORE_FAILED, "the database of type %u is gone from %s", verify->databases[i].number, path);
-		finding(verify, &error);
-	}
-	free(path);
+	for (size_t i = 0; i < verify->database_count; i++)
+		type_verify(verify, &verify->databases[i]);
 }
 
 /* ---- egress logs ---- */

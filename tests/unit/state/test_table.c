@@ -1,0 +1,232 @@
+/* The applier's table against a model, its order, and readers beside the writer. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "state/table_runs.h"
+
+enum { KEYS = 3000, DATABASES = 3 };
+
+static pthread_rwlock_t readers = PTHREAD_RWLOCK_INITIALIZER;
+static struct table *table;
+static uint64_t model[DATABASES][KEYS]; /* 0: never; 1: removed; else the value */
+static uint64_t state;
+
+static uint64_t random_below(uint64_t limit) {
+	state = state * 6364136223846793005u + 1442695040888963407u;
+	return (state >> 33) % limit;
+}
+
+static struct bytes key_of_number(uint64_t number, char *key) {
+	int size =
+		snprintf(key, 40, "I%s%llu", number % 2 == 0 ? "same-start-of-more-than-12-" : "", (unsigned long long)number);
+	return bytes_of(key, (size_t)size);
+}
+
+static bool no_egress(void *arg, const struct redo_op *op) {
+	(void)arg;
+	(void)op;
+	return false;
+}
+
+static void setup(void) {
+	state = 5;
+	memset(model, 0, sizeof model);
+	table = table_create(&readers);
+}
+
+static void teardown(void) {
+	table_release(table);
+}
+
+static struct store_epoch *epoch_of(uint64_t number, unsigned ops, uint64_t keys) {
+	struct store_epoch *epoch = store_epoch_create(2);
+	epoch->epoch = number;
+	epoch->time_ms = number * 3;
+	for (unsigned i = 0; i < ops; i++) {
+		char text[40];
+		uint32_t database = (uint32_t)random_below(DATABASES);
+		uint64_t key = random_below(keys);
+		uint64_t value = number * 1000 + i + 2;
+		bool remove = random_below(5) == 0;
+		struct buf *part = &epoch->parts[i * 2 / ops];
+		if (remove)
+			redo_remove(part, database, key_of_number(key, text));
+		else
+			redo_put(part, database, key_of_number(key, text), bytes_of(&value, sizeof value));
+		model[database][key] = remove ? 1 : value;
+	}
+	return epoch;
+}
+
+static void fill(unsigned epochs, unsigned ops) {
+	for (unsigned i = 1; i <= epochs; i++)
+		ck_assert(table_take(table, epoch_of(i, ops, KEYS), no_egress, NULL));
+}
+
+static void key_holds(uint32_t database, uint64_t key) {
+	char text[40];
+	struct bytes value;
+	enum table_found found = table_get(table, database, key_of_number(key, text), &value);
+	uint64_t expected = model[database][key];
+	ck_assert_int_eq(found, expected == 0 ? TABLE_ABSENT : expected == 1 ? TABLE_REMOVED : TABLE_VALUE);
+	if (found == TABLE_VALUE)
+		ck_assert_mem_eq(value.data, &expected, sizeof expected);
+}
+
+START_TEST(the_newest_of_each_key_is_found) {
+	uint64_t before = table_bytes(table);
+	fill(40, 500);
+	uint64_t known = 0;
+	for (uint32_t database = 0; database < DATABASES; database++)
+		for (uint64_t key = 0; key < KEYS; key++) {
+			key_holds(database, key);
+			known += model[database][key] != 0;
+		}
+	ck_assert_uint_eq(table_entries(table), known);
+	ck_assert_uint_eq(table_epoch(table), 40);
+	ck_assert_uint_eq(table_time_ms(table), 120);
+	ck_assert_uint_gt(table_bytes(table), before + known * 16);
+}
+END_TEST
+
+START_TEST(a_malformed_operation_is_told) {
+	struct store_epoch *epoch = store_epoch_create(1);
+	epoch->epoch = 1;
+	buf_append(&epoch->parts[0], "\x01\x01\x09I", 4);
+	ck_assert(!table_take(table, epoch, no_egress, NULL));
+}
+END_TEST
+
+/* Operations come once each, types by number, the runtime database last, keys in order. */
+static uint64_t runs_check(struct table_runs *runs) {
+	struct redo_op op;
+	struct redo_op last = {0};
+	uint64_t count = 0;
+	while (table_runs_peek(runs, &op)) {
+		if (count > 0 && op.database == last.database)
+			ck_assert_int_lt(bytes_compare(last.key, op.key), 0);
+		else if (count > 0)
+			ck_assert(op.database == REDO_RUNTIME || op.database > last.database);
+		ck_assert(count == 0 || last.database != REDO_RUNTIME || op.database == REDO_RUNTIME);
+		last = op;
+		count++;
+		table_runs_next(runs);
+	}
+	return count;
+}
+
+static struct table_runs *runs_of(int64_t database) {
+	struct table_runs *runs = table_runs_create(table, database);
+	while (table_runs_collect(runs))
+		;
+	while (table_runs_sort(runs))
+		;
+	table_runs_start(runs);
+	return runs;
+}
+
+START_TEST(runs_come_in_the_order_of_keys) {
+	fill(60, 1000);
+	struct table_runs *runs = runs_of(TABLE_RUNS_ALL);
+	ck_assert_uint_eq(runs_check(runs), table_entries(table));
+	table_runs_rewind(runs);
+	ck_assert_uint_eq(runs_check(runs), table_entries(table));
+	table_runs_destroy(runs);
+	uint64_t known = 0;
+	for (uint64_t key = 0; key < KEYS; key++)
+		known += model[2][key] != 0;
+	runs = runs_of(2);
+	ck_assert_uint_eq(runs_check(runs), known);
+	table_runs_destroy(runs);
+}
+END_TEST
+
+START_TEST(runs_go_back_to_a_mark) {
+	fill(20, 1000);
+	struct table_runs *runs = runs_of(TABLE_RUNS_ALL);
+	for (int i = 0; i < 100; i++)
+		table_runs_next(runs);
+	table_runs_mark(runs);
+	struct redo_op marked;
+	struct redo_op again;
+	ck_assert(table_runs_peek(runs, &marked));
+	for (int i = 0; i < 1000; i++)
+		table_runs_next(runs);
+	table_runs_rewind(runs);
+	ck_assert(table_runs_peek(runs, &again));
+	ck_assert(bytes_equal(marked.key, again.key));
+	ck_assert_uint_eq(runs_check(runs), table_entries(table) - 100);
+	table_runs_destroy(runs);
+}
+END_TEST
+
+START_TEST(an_empty_table_has_no_order) {
+	struct table_runs *runs = runs_of(TABLE_RUNS_ALL);
+	struct redo_op op;
+	ck_assert(!table_runs_peek(runs, &op));
+	table_runs_destroy(runs);
+}
+END_TEST
+
+/* Values only rise: a reader that sees one go back has seen a torn or stale slot. */
+static _Atomic bool stop;
+
+static void *reader(void *arg) {
+	uint64_t seen[64] = {0};
+	(void)arg;
+	while (!atomic_load(&stop))
+		for (uint64_t key = 0; key < 64; key++) {
+			char text[40];
+			struct bytes value;
+			uint64_t number = 0;
+			pthread_rwlock_rdlock(&readers);
+			enum table_found found = table_get(table, 1, key_of_number(key, text), &value);
+			if (found == TABLE_VALUE)
+				memcpy(&number, value.data, sizeof number);
+			pthread_rwlock_unlock(&readers);
+			check(found == TABLE_VALUE ? number >= seen[key] : seen[key] == 0);
+			seen[key] = number;
+		}
+	return NULL;
+}
+
+START_TEST(readers_see_values_rise_while_the_table_grows) {
+	pthread_t threads[2];
+	for (int i = 0; i < 2; i++)
+		pthread_create(&threads[i], NULL, reader, NULL);
+	for (uint64_t number = 1; number <= 200; number++) {
+		struct store_epoch *epoch = store_epoch_create(1);
+		epoch->epoch = number;
+		for (uint64_t i = 0; i < 200; i++) {
+			char text[40];
+			redo_put(&epoch->parts[0], 1, key_of_number(i < 64 ? i : number * 1000 + i, text),
+				bytes_of(&number, sizeof number));
+		}
+		ck_assert(table_take(table, epoch, no_egress, NULL));
+	}
+	atomic_store(&stop, true);
+	for (int i = 0; i < 2; i++)
+		pthread_join(threads[i], NULL);
+}
+END_TEST
+
+int main(void) {
+	Suite *suite = suite_create("table");
+	TCase *cases = tcase_create("table");
+	tcase_add_checked_fixture(cases, setup, teardown);
+	tcase_set_timeout(cases, 120);
+	tcase_add_test(cases, the_newest_of_each_key_is_found);
+	tcase_add_test(cases, a_malformed_operation_is_told);
+	tcase_add_test(cases, runs_come_in_the_order_of_keys);
+	tcase_add_test(cases, runs_go_back_to_a_mark);
+	tcase_add_test(cases, an_empty_table_has_no_order);
+	tcase_add_test(cases, readers_see_values_rise_while_the_table_grows);
+	suite_add_tcase(suite, cases);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
-"""The installed SDK, used as plugin-api/README.md says: its own example with plain cc and pkg-config, with CMake in C and
-in C++, and what a plugin must not be: one with a missing symbol, one that exports more.
+"""The installed SDK, used as plugin-api/README.md says: its own example with plain cc and pkg-config, with CMake in C
+and in C++, and what a plugin must not be: one with a missing symbol, one that exports more.
 """
 
 import argparse
@@ -15,8 +15,8 @@ import compile as build
 
 MANIFEST = sorted(["sofun-manifest 1", "abi 1.0", "plugin greeter 1.0.0", "function demo/greeter schema=1",
                    "value demo/greeter 0 met int"])
-# What a library header may bring along: a template's static variable is GNU_UNIQUE unless the flags prevent it, and what
-# it marks visible leaves the plugin unless the version script prevents that.
+# What a library header may bring along: a template's static variable is GNU_UNIQUE unless the flags prevent it, and
+# what it marks visible leaves the plugin unless the version script prevents that.
 LOUD = """
 #define LOUD __attribute__((visibility("default")))
 template <typename Kind> struct LOUD once { static Kind value; };

@@ -1,5 +1,5 @@
-/* Uses every word of sofun/declare.h; compiled as C11 and as C++17 by test_headers.py, which knows the manifest that must
- * come out. */
+/* Uses every word of sofun/declare.h; compiled as C11 and as C++17 by test_headers.py, which knows the manifest that
+ * must come out. */
 #include <sofun/sofun.h>
 
 #define EIGHT(prefix)                                                                                                  \

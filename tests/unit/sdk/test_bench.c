@@ -1,0 +1,113 @@
+/* The plugin `bench`, through the ABI alone: every message it is told to send is sent, to ids within the range, and no more. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "fake_host.h"
+#include "fake_json.h"
+
+static struct fake *fake;
+
+static void setup(void) {
+	fake = fake_create("lib/sofun/plugins/bench.so");
+}
+
+static void teardown(void) {
+	fake_destroy(fake);
+}
+
+static int order(long long left, long long ids, int seed, int batch, const char *target) {
+	return fake_call(fake, "bench/driver", "d",
+		json_msgpack(
+			"{\"left\":%lld,\"ids\":%lld,\"seed\":%d,\"batch\":%d,\"target\":\"%s\"}", left, ids, seed, batch, target));
+}
+
+/* Of the ids 0 to 9, how often each was sent to. */
+static void sends_count(size_t counts[10]) {
+	for (size_t i = 0; i < fake_effect_count(fake); i++) {
+		const struct fake_effect *effect = fake_effect(fake, i);
+		ck_assert(bytes_equal(bytes_buf(&effect->name), bytes_text("demo/counter")));
+		ck_assert(bytes_equal(bytes_buf(&effect->payload), json_msgpack("null")));
+		ck_assert_uint_eq(effect->id.size, 16);
+		ck_assert(memcmp(effect->id.data, "000000000000000", 15) == 0);
+		ck_assert(effect->id.data[15] >= '0' && effect->id.data[15] <= '9');
+		counts[effect->id.data[15] - '0']++;
+	}
+}
+
+START_TEST(the_driver_sends_all_that_is_left) {
+	size_t counts[10] = {0};
+	ck_assert_int_eq(order(1000, 10, 7, 64, "counter"), 0);
+	ck_assert_uint_eq(fake_effect_count(fake), 65); /* a batch, and the rest to itself */
+	ck_assert_int_eq(fake_deliver(fake), 0);
+	ck_assert_uint_eq(fake_effect_count(fake), 1000);
+	sends_count(counts);
+	for (int i = 0; i < 10; i++)
+		ck_assert_msg(counts[i] > 60 && counts[i] < 140, "id %d: %zu", i, counts[i]);
+}
+END_TEST
+
+START_TEST(the_same_seed_sends_the_same) {
+	size_t first[10] = {0};
+	size_t second[10] = {0};
+	ck_assert_int_eq(order(100, 10, 3, 100, "counter"), 0);
+	sends_count(first);
+	fake_effects_clear(fake);
+	ck_assert_int_eq(order(100, 10, 3, 33, "counter"), 0);
+	ck_assert_int_eq(fake_deliver(fake), 0);
+	sends_count(second);
+	ck_assert(memcmp(first, second, sizeof first) == 0);
+}
+END_TEST
+
+START_TEST(a_chain_is_three_calls) {
+	ck_assert_int_eq(order(50, 5, 1, 16, "chain"), 0);
+	ck_assert_int_eq(fake_deliver(fake), 0);
+	int64_t sum = 0;
+	for (int i = 0; i < 5; i++) {
+		char id[17];
+		(void)snprintf(id, sizeof id, "%016x", (unsigned)i);
+		sum += fake_state_int(fake, "bench/chain", id, "count");
+	}
+	ck_assert_int_eq(sum, 150);
+	ck_assert_uint_eq(fake_instance_count(fake), 6); /* five, and the driver */
+}
+END_TEST
+
+START_TEST(nothing_left_sends_nothing) {
+	ck_assert_int_eq(order(0, 10, 7, 64, "counter"), 0);
+	ck_assert_uint_eq(fake_effect_count(fake), 0);
+}
+END_TEST
+
+START_TEST(bad_orders_fail_with_a_text) {
+	ck_assert_int_ne(order(1, 0, 7, 64, "counter"), 0);
+	ck_assert_int_ne(order(1, 4294967296, 7, 64, "counter"), 0);
+	ck_assert_int_ne(order(1, 1, 7, 0, "counter"), 0);
+	ck_assert_int_ne(order(1, 1, 7, 1025, "counter"), 0);
+	ck_assert_int_ne(order(1, 1, 7, 1, "other"), 0);
+	ck_assert_int_ne(order(-1, 1, 7, 1, "chain"), 0);
+	ck_assert_str_eq(fake_text(fake),
+		"the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to 1024, target: counter or chain}");
+	ck_assert_int_ne(fake_call(fake, "bench/chain", "c", json_msgpack("[0,1]")), 0);
+	ck_assert_str_eq(fake_text(fake), "the payload must be [hops: 1 to 1000, ids: 1 to 2^32-1]");
+	ck_assert_uint_eq(fake_effect_count(fake), 0);
+}
+END_TEST
+
+int main(void) {
+	Suite *suite = suite_create("bench");
+	TCase *tests = tcase_create("bench");
+	tcase_add_checked_fixture(tests, setup, teardown);
+	tcase_add_test(tests, the_driver_sends_all_that_is_left);
+	tcase_add_test(tests, the_same_seed_sends_the_same);
+	tcase_add_test(tests, a_chain_is_three_calls);
+	tcase_add_test(tests, nothing_left_sends_nothing);
+	tcase_add_test(tests, bad_orders_fail_with_a_text);
+	suite_add_tcase(suite, tests);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	const int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

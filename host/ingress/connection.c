@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "ingress/connection_read.h"
+#include "ingress/large.h"
 
 static void write_ready(evutil_socket_t fd, short what, void *arg);
 
@@ -33,6 +34,7 @@ void connection_destroy(struct connection *connection) {
 	struct data_server *server = connection->server;
 	while (!LIST_EMPTY(&connection->pendings))
 		pending_cancel(LIST_FIRST(&connection->pendings));
+	large_leave(connection);
 	deadline_stop(server->deadlines, &connection->linger);
 	if (connection->is_due)
 		TAILQ_REMOVE(&server->due, connection, due_link);
@@ -118,7 +120,7 @@ static bool is_answered(const struct connection *connection) {
 static bool wants_to_read(const struct connection *connection) {
 	switch (connection->state) {
 	case CONNECTION_OPEN:
-		return connection_may_parse(connection);
+		return connection_may_parse(connection) && connection->large != LARGE_WAITING;
 	case CONNECTION_REFUSING:
 		return true;
 	default:

@@ -28,6 +28,7 @@ enum {
 /* Buffers above this are given back when they are empty. */
 #define BUFFER_KEPT_BYTES KIB(64)
 
+enum large_state { LARGE_NOT, LARGE_WAITING, LARGE_ARRIVING }; /* large.h */
 enum connection_state { CONNECTION_OPEN, CONNECTION_FINISHING, CONNECTION_REFUSING };
 
 struct connection {
@@ -52,10 +53,13 @@ struct connection {
 	struct pending_list pendings;
 	uint32_t pending_count;
 	struct deadline linger;
+	enum large_state large;
+	struct deadline stall;
 
 	LIST_ENTRY(connection) link;
 	TAILQ_ENTRY(connection) due_link;
 	TAILQ_ENTRY(connection) held_link;
+	TAILQ_ENTRY(connection) large_link;
 };
 
 /* Takes the socket (non-blocking). */

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "ingress/large.h"
 #include "ingress/method.h"
 
 bool connection_may_parse(const struct connection *connection) {
@@ -40,9 +41,11 @@ static void linger_over(struct deadline *deadline) {
 	connection_due(connection);
 }
 
-static void connection_refuse(struct connection *connection, const struct error *error) {
+void connection_refuse(struct connection *connection, const struct error *error) {
 	rpc_write_unparsable(&connection->output, error);
 	connection->state = CONNECTION_REFUSING;
+	buf_finish(&connection->input);
+	large_leave(connection);
 	deadline_start(connection->server->deadlines, &connection->linger, REFUSED_LINGER_MS, linger_over);
 	connection_due(connection);
 }
@@ -69,17 +72,18 @@ static void connection_parse(struct connection *connection, struct bytes *receiv
 
 /* ---- bytes ---- */
 
-static void input_release(struct buf *input) {
-	if (input->size == 0 && input->capacity > BUFFER_KEPT_BYTES)
-		buf_finish(input);
-}
-
-/* Drops what has been served of the input; `rest` is its end. */
-static void input_keep_end(struct buf *input, struct bytes rest) {
-	if (rest.size > 0 && rest.size < input->size)
-		memmove(input->data, rest.data, rest.size);
-	input->size = rest.size;
-	input_release(input);
+/* What is left of the input waits for more: in no more memory than it needs, and in no place that another could have. */
+static void input_shrink(struct connection *connection) {
+	struct buf *input = &connection->input;
+	if (input->size > CARRY_BYTES_MAX)
+		return;
+	large_leave(connection);
+	if (input->capacity <= (input->size == 0 ? BUFFER_KEPT_BYTES : 2 * CARRY_BYTES_MAX))
+		return;
+	struct buf smaller = {0};
+	buf_append_bytes(&smaller, bytes_buf(input));
+	buf_finish(input);
+	*input = smaller;
 }
 
 void connection_parse_waiting(struct connection *connection) {
@@ -87,7 +91,11 @@ void connection_parse_waiting(struct connection *connection) {
 		return;
 	struct bytes rest = bytes_buf(&connection->input);
 	connection_parse(connection, &rest);
-	input_keep_end(&connection->input, rest);
+	struct buf *input = &connection->input;
+	if (rest.size > 0 && rest.size < input->size)
+		memmove(input->data, rest.data, rest.size);
+	input->size = rest.size;
+	input_shrink(connection);
 }
 
 static void connection_end(struct connection *connection, ssize_t size) {
@@ -102,6 +110,7 @@ static void connection_end(struct connection *connection, ssize_t size) {
 	connection->lost = poll(&poller, 1, 0) > 0 && (poller.revents & (POLLHUP | POLLERR)) != 0;
 	connection->state = CONNECTION_FINISHING;
 	buf_finish(&connection->input);
+	large_leave(connection);
 }
 
 /* The beginning of a frame is copied in front of what is read now, and what is left at the end is kept. */
@@ -120,7 +129,7 @@ static void receive_small(struct connection *connection) {
 	connection_parse(connection, &received);
 	buf_reset(input);
 	buf_append_bytes(input, received);
-	input_release(input);
+	input_shrink(connection);
 }
 
 /* A large frame is read to where it stays. */
@@ -132,6 +141,7 @@ static void receive_large(struct connection *connection) {
 		return;
 	}
 	input->size += (size_t)size;
+	large_progress(connection);
 	connection_parse_waiting(connection);
 }
 
@@ -151,7 +161,7 @@ void connection_read_ready(int fd, short what, void *arg) {
 		receive_nothing(connection);
 	else if (connection_may_parse(connection) && connection->input.size <= CARRY_BYTES_MAX)
 		receive_small(connection);
-	else if (connection_may_parse(connection))
+	else if (connection_may_parse(connection) && large_enter(connection))
 		receive_large(connection);
 	connection_settle(connection);
 }

@@ -1,4 +1,4 @@
-/* The reading half of a connection, for connection.c only. [loop thread] */
+/* The reading half of a connection, for connection.c and large.c only. [loop thread] */
 #ifndef HOST_INGRESS_CONNECTION_READ_H
 #define HOST_INGRESS_CONNECTION_READ_H
 
@@ -9,6 +9,9 @@ void connection_read_ready(int fd, short what, void *connection);
 
 /* Frames that had been received and had to wait. */
 void connection_parse_waiting(struct connection *connection);
+
+/* Tells the peer why nothing more is taken from it, and begins the end. */
+void connection_refuse(struct connection *connection, const struct error *error);
 
 /* True: the next frame may be taken. */
 bool connection_may_parse(const struct connection *connection);

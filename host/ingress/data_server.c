@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "ingress/connection.h"
+#include "ingress/large.h"
 
 static struct timeval time_of_us(uint64_t us) {
 	return (struct timeval){.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
@@ -154,6 +155,8 @@ struct data_server *data_server_create(struct event_base *base, const struct con
 		.scratch = check_alloc(1, CARRY_BYTES_MAX + READ_BYTES)};
 	TAILQ_INIT(&server->due);
 	TAILQ_INIT(&server->held);
+	TAILQ_INIT(&server->large_queue);
+	server->large_free = large_places(config);
 	server->accept_again = timer_new(server, accept_again);
 	server->turn = timer_new(server, turn_end);
 	server->look = timer_new(server, look_again);

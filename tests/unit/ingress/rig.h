@@ -48,6 +48,7 @@ struct client {
 	int fd;
 	struct buf received;
 	bool ended;  /* the server has closed, or shut down its side */
+	size_t sent; /* for the test to count */
 	bool broken; /* by a reset */
 };
 

@@ -1,9 +1,11 @@
 /* What holds a caller up on the data socket: time, an engine that can take no more, and its own not reading. */
 #include <check.h>
 #include <stdlib.h>
+#include <sys/socket.h>
 
 #include "frames.h"
 #include "ingress/connection.h"
+#include "ingress/large.h"
 #include "rig.h"
 #include "wire/pack.h"
 
@@ -212,6 +214,79 @@ START_TEST(test_too_many_open_requests_are_not_read) {
 }
 END_TEST
 
+/* ---- large frames: two places in this configuration ---- */
+
+enum { LARGE_CLIENTS = 4 };
+static struct client larges[LARGE_CLIENTS];
+static struct buf large;
+
+/* Each client has sent half of a frame; the first two have a place, the last two no longer get anything read. */
+static void larges_begin(void) {
+	frame_large(&large, 3000);
+	for (size_t i = 0; i < LARGE_CLIENTS; i++) {
+		client_open(&larges[i], &rig);
+		if (i < LARGE_FRAMES_MIN) {
+			client_send(&larges[i], bytes_of(large.data, large.size / 2));
+			continue;
+		}
+		ssize_t sent = 1;
+		for (size_t quiet = 0; quiet<5; quiet = sent> 0 ? 0 : quiet + 1) {
+			sent = send(larges[i].fd, large.data + larges[i].sent, large.size - larges[i].sent, MSG_NOSIGNAL);
+			larges[i].sent += sent > 0 ? (size_t)sent : 0;
+			rig_turn(&rig);
+		}
+		ck_assert_uint_lt(larges[i].sent, large.size / 2);
+	}
+}
+
+static void larges_end(void) {
+	for (size_t i = 0; i < LARGE_CLIENTS; i++)
+		client_close(&larges[i]);
+	buf_finish(&large);
+}
+
+static void large_rest(struct client *sender, size_t sent) {
+	size_t before = rig.engine->count;
+	client_send(sender, bytes_of(large.data + sent, large.size - sent));
+	ck_assert_uint_eq(rig_request(&rig, before)->count, 3000);
+}
+
+START_TEST(test_large_frames_wait_for_a_place) {
+	larges_begin();
+	serves(&client, 1);
+	large_rest(&larges[0], large.size / 2);
+	large_rest(&larges[2], larges[2].sent);
+	client_close(&larges[3]);
+	client_open(&larges[3], &rig);
+	large_rest(&larges[1], large.size / 2);
+	large_rest(&larges[3], 0);
+	larges_end();
+}
+END_TEST
+
+START_TEST(test_large_frames_that_stall_give_up_their_place) {
+	larges_begin();
+	uint64_t since = rig_now_ms();
+	client_error_is(&larges[0], 0, "timeout");
+	client_error_is(&larges[1], 0, "timeout");
+	ck_assert_uint_ge(rig_now_ms() - since + 500, LARGE_STALL_MS);
+	large_rest(&larges[2], larges[2].sent);
+	large_rest(&larges[3], larges[3].sent);
+	serves(&client, 1);
+	larges_end();
+}
+END_TEST
+
+START_TEST(test_large_frame_may_stall_when_nobody_waits) {
+	frame_large(&large, 3000);
+	client_send(&client, bytes_of(large.data, large.size / 2));
+	uint64_t end = rig_now_ms() + LARGE_STALL_MS + 500;
+	rig_until(&rig, rig_now_ms() > end);
+	large_rest(&client, large.size / 2);
+	buf_finish(&large);
+}
+END_TEST
+
 static TCase *case_add(Suite *suite, const char *name, void (*set)(void)) {
 	TCase *tests = tcase_create(name);
 	tcase_set_timeout(tests, 60);
@@ -231,6 +306,9 @@ int main(void) {
 	tcase_add_test(tests, test_caller_that_does_not_read_is_not_read);
 	tcase_add_test(tests, test_caller_that_never_reads_is_dropped);
 	tcase_add_test(tests, test_too_many_open_requests_are_not_read);
+	tcase_add_test(tests, test_large_frames_wait_for_a_place);
+	tcase_add_test(tests, test_large_frames_that_stall_give_up_their_place);
+	tcase_add_test(tests, test_large_frame_may_stall_when_nobody_waits);
 	tests = case_add(suite, "pressure-impatient", set_up_impatient);
 	tcase_add_test(tests, test_default_timeout_is_the_setting);
 	SRunner *runner = srunner_create(suite);

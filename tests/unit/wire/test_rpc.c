@@ -258,6 +258,28 @@ START_TEST(test_rpc_answers) {
 }
 END_TEST
 
+/* The example of host/wire/FORMAT.md. */
+START_TEST(test_rpc_example_of_the_format_page) {
+	static const char asked[] = "\x94\x00\x05\xa4\x63\x61\x6c\x6c\x91\x83\xa2\x74\x6f\xa3\x61\x2f\x62\xa2\x69\x64\xa1"
+								"\x69\xa7\x70\x61\x79\x6c\x6f\x61\x64\xc0";
+	static const char answered[] = "\x94\x01\x05\xc0\x81\xa7\x70\x61\x79\x6c\x6f\x61\x64\x07";
+	struct rpc_frame frame;
+	struct error error;
+	struct buf out = {0};
+	ck_assert_int_eq(read_once(BYTES(asked), &frame, &error), RPC_FRAME);
+	ck_assert(frame.kind == RPC_REQUEST && frame.msgid == 5 && bytes_equal(frame.method, BYTES("call")));
+	ck_assert(bytes_equal(frame.map,
+		BYTES("\x83\xa2to\xa3"
+			  "a/b\xa2id\xa1i\xa7payload\xc0")));
+	rpc_write_result(&out, 5);
+	pack_map(&out, 1);
+	pack_text(&out, "payload");
+	pack_uint(&out, 7);
+	written_is(&out, BYTES(answered));
+	buf_finish(&out);
+}
+END_TEST
+
 int main(void) {
 	Suite *suite = suite_create("rpc");
 	TCase *tests = tcase_create("rpc");
@@ -271,6 +293,7 @@ int main(void) {
 	tcase_add_test(tests, test_rpc_too_deep_closes_unless_it_is_the_payload);
 	tcase_add_test(tests, test_rpc_endless_wrong_frame_is_given_up);
 	tcase_add_test(tests, test_rpc_answers);
+	tcase_add_test(tests, test_rpc_example_of_the_format_page);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -159,6 +159,13 @@ static struct counts counts_sum(const struct flow *flow) {
 	return sum;
 }
 
+void committer_counts_update(struct committer *committer) {
+	struct counts sum = counts_sum(committer->flow);
+	pthread_mutex_lock(&committer->release_mutex);
+	committer->counts = sum;
+	pthread_mutex_unlock(&committer->release_mutex);
+}
+
 static void owed_publish(struct flow *flow) {
 	for (size_t type = 0; type < TYPES_MAX; type++) {
 		int64_t owed = 0;

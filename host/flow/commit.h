@@ -48,6 +48,9 @@ struct committer {
 void committer_init(struct committer *committer, struct flow *flow, uint64_t epoch);
 void committer_finish(struct committer *committer);
 
+/* What the seals say becomes what engine_status says. */
+void committer_counts_update(struct committer *committer);
+
 /* One step. False: nothing to do now; committer_idle_us says until when. */
 bool committer_step(struct committer *committer);
 uint64_t committer_idle_us(const struct committer *committer);

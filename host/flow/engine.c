@@ -72,6 +72,7 @@ void engine_start(struct engine *engine, struct view *view) {
 		flow_fail(flow, &error);
 	for (uint32_t i = 0; i < flow->shards_count; i++)
 		flow->shards[i]->seal.counts = flow->shards[i]->counts;
+	committer_counts_update(&engine->committer);
 	engine->started = true;
 	if (!engine->threadless)
 		engine_threads_start(engine);
@@ -109,10 +110,10 @@ void engine_destroy(struct engine *engine) {
 		return;
 	struct flow *flow = &engine->flow;
 	check(!engine->started);
-	for (uint32_t i = 0; flow->shards != NULL && i < flow->shards_count; i++)
-		shard_destroy(flow->shards[i]);
 	for (size_t i = 0; flow->channels != NULL && i < (size_t)flow->shards_count * flow->shards_count; i++)
 		queue_finish(&flow->channels[i]);
+	for (uint32_t i = 0; flow->shards != NULL && i < flow->shards_count; i++)
+		shard_destroy(flow->shards[i]);
 	free(flow->shards);
 	free(flow->channels);
 	committer_finish(&engine->committer);

@@ -83,7 +83,7 @@ static int text_system(const char *text) {
 static bool leveldb_failed(const struct leveldb_kv *kv, const char *what, char *text, struct error *error) {
 	error_set(error, ERROR_STORE_FAILED, "cannot %s database %s: %s", what, kv->path, text);
 	error->system = text_system(text);
-	if (strstr(text, "lock ") != NULL) {
+	if (strncmp(text, "IO error: lock ", strlen("IO error: lock ")) == 0) {
 		error->code = ERROR_REFUSED;
 		error_hint(error, "another process uses it: stop that one first");
 	} else if (error->system == ENOSPC) {

@@ -1,0 +1,159 @@
+/* Golden bytes of what the flow writes, and what its readers refuse. */
+#include <check.h>
+#include <stdio.h>
+#include <stdlib.h>
+
+#include "flow/dead_letter.h"
+#include "flow/instance_record.h"
+#include "flow/message.h"
+
+static void buf_is(const struct buf *buf, const char *hex) {
+	char text[2048];
+	ck_assert_uint_lt(buf->size * 2 + 1, sizeof text);
+	for (size_t i = 0; i < buf->size; i++)
+		snprintf(text + 2 * i, 3, "%02x", buf->data[i]);
+	text[2 * buf->size] = '\0';
+	ck_assert_str_eq(text, hex);
+}
+
+START_TEST(message_golden) {
+	struct message_route route = {.incarnation = 0x0102, .token = 0x0304};
+	struct message_parts parts = {
+		.head = {.hash = 0xaabbccdd, .birth_epoch = 7, .type = 3, .caller_type = 2, .flags = MESSAGE_COUNTED},
+		.route = &route,
+		.id = bytes_text("ab"),
+		.caller_id = bytes_text("c"),
+		.type = bytes_text("t"),
+		.payload = bytes_of("\x93\x01\x02\x03", 4),
+	};
+	uint32_t size = message_measure(&parts);
+	ck_assert_uint_eq(size, 56);
+	struct buf buf = {0};
+	message_put(buf_reserve(&buf, size), &parts);
+	buf.size = size;
+	buf_is(&buf, "38000000ddccbbaa0700000000000000030002000201010604000000000000000201000000000000040300000000000061626374"
+		"93010203");
+	uint64_t count = 0;
+	ck_assert(message_run_valid(bytes_buf(&buf), &count));
+	ck_assert_uint_eq(count, 1);
+	struct message message;
+	message_read(buf.data, &message);
+	ck_assert(bytes_equal(message.id, parts.id) && bytes_equal(message.caller_id, parts.caller_id));
+	ck_assert(bytes_equal(message.type, parts.type) && bytes_equal(message.payload, parts.payload));
+	ck_assert_uint_eq(message.route.token, 0x0304);
+	buf_finish(&buf);
+}
+END_TEST
+
+START_TEST(run_cut_anywhere_is_refused) {
+	struct buf buf = {0};
+	for (int i = 0; i < 3; i++) {
+		struct message_parts parts = {.head = {.type = 1}, .id = bytes_text("x"), .payload = bytes_of("\xc0", 1)};
+		uint32_t size = message_measure(&parts);
+		message_put(buf_reserve(&buf, size), &parts);
+		buf.size += size;
+	}
+	uint64_t count;
+	ck_assert(message_run_valid(bytes_buf(&buf), &count));
+	ck_assert_uint_eq(count, 3);
+	for (size_t cut = 0; cut < buf.size; cut++) {
+		bool whole = cut % 40 == 0;
+		ck_assert_int_eq(message_run_valid(bytes_of(buf.data, cut), &count), whole);
+	}
+	for (size_t i = 0; i < 4; i++) { /* a size that lies */
+		buf.data[i] ^= 0x55;
+		ck_assert(!message_run_valid(bytes_buf(&buf), &count));
+		buf.data[i] ^= 0x55;
+	}
+	buf_finish(&buf);
+}
+END_TEST
+
+START_TEST(shards_share_the_hashes_evenly) {
+	uint32_t seen[4] = {0};
+	for (uint64_t i = 0; i < 4096; i++)
+		seen[message_shard((uint32_t)(i << 20), 4)]++;
+	for (int i = 0; i < 4; i++)
+		ck_assert_uint_eq(seen[i], 1024);
+	ck_assert_uint_eq(message_shard(UINT32_MAX, 1), 0);
+	ck_assert_uint_eq(message_shard(UINT32_MAX, 64), 63);
+}
+END_TEST
+
+START_TEST(instance_golden) {
+	struct buf row = {0};
+	struct instance_header header = {.schema = 2, .generation = 0, .last_touch_ms = 300};
+	instance_header_put(&row, &header);
+	instance_value_put(&row, 0, bytes_of("\x05", 1));
+	instance_large_put(&row, 3, 5000);
+	instance_value_put(&row, 63, bytes_of("\xc3", 1));
+	buf_is(&row, "0200ac02" "000105" "078827" "7e01c3");
+	struct bytes rest = bytes_buf(&row);
+	struct instance_header read;
+	struct instance_value value;
+	ck_assert(instance_header_take(&rest, &read));
+	ck_assert_uint_eq(read.schema, 2);
+	ck_assert_uint_eq(read.last_touch_ms, 300);
+	ck_assert(instance_value_take(&rest, &value) && value.number == 0 && !value.large && value.size == 1);
+	ck_assert(instance_value_take(&rest, &value) && value.number == 3 && value.large && value.size == 5000);
+	ck_assert(instance_value_take(&rest, &value) && value.number == 63 && value.msgpack.data[0] == 0xc3);
+	ck_assert_uint_eq(rest.size, 0);
+	buf_finish(&row);
+}
+END_TEST
+
+START_TEST(instance_malformed) {
+	struct instance_value value;
+	struct bytes cut = bytes_of("\x00\x05\x01", 3); /* five bytes promised, one there */
+	ck_assert(!instance_value_take(&cut, &value));
+	struct bytes number = bytes_of("\x80\x01\x00", 3); /* value 64: there are 64, from 0 */
+	ck_assert(!instance_value_take(&number, &value));
+	struct bytes endless = bytes_of("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11);
+	struct instance_header header;
+	ck_assert(!instance_header_take(&endless, &header));
+}
+END_TEST
+
+START_TEST(dead_letter_golden) {
+	struct dead_letter letter = {
+		.to = bytes_text("a/b"),
+		.id = bytes_text("i"),
+		.code = bytes_text("function_failed"),
+		.reason = bytes_text("no"),
+		.attempts = 5,
+		.plugin = bytes_text("p"),
+		.version = bytes_text("1.0.0"),
+		.time_ms = 200,
+		.payload = bytes_of("\x07", 1),
+	};
+	struct buf row = {0};
+	dead_letter_write(&row, &letter);
+	buf_is(&row, "9c" "a3612f62" "c40169" "c0" "c400" "af66756e6374696f6e5f6661696c6564" "a26e6f" "05" "a170" "a5312e302e30" "a0"
+		"ccc8" "07");
+	struct dead_letter read;
+	ck_assert(dead_letter_read(bytes_buf(&row), &read));
+	ck_assert(bytes_equal(read.reason, letter.reason) && read.from.size == 0 && read.attempts == 5);
+	for (size_t cut = 0; cut < row.size; cut++)
+		ck_assert(!dead_letter_read(bytes_of(row.data, cut), &read));
+	buf_append_u8(&row, 0);
+	ck_assert(!dead_letter_read(bytes_buf(&row), &read));
+	buf_finish(&row);
+}
+END_TEST
+
+int main(void) {
+	Suite *suite = suite_create("flow rows");
+	TCase *tests = tcase_create("rows");
+	tcase_add_test(tests, message_golden);
+	tcase_add_test(tests, run_cut_anywhere_is_refused);
+	tcase_add_test(tests, shards_share_the_hashes_evenly);
+	tcase_add_test(tests, instance_golden);
+	tcase_add_test(tests, instance_malformed);
+	tcase_add_test(tests, dead_letter_golden);
+	suite_add_tcase(suite, tests);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? EXIT_SUCCESS : EXIT_FAILURE;
+}

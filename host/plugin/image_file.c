@@ -130,7 +130,7 @@ bool image_file_generation(const char *file_name, uint64_t *ret_generation) {
 	const char *digits = hash;
 	while (digits > file_name && digits[-1] >= '0' && digits[-1] <= '9')
 		digits--;
-	if (digits == hash || digits == file_name || digits[-1] != '-' || hash - digits > 19)
+	if (digits == hash || digits - file_name < 2 || digits[-1] != '-' || hash - digits > 19)
 		return false;
 	*ret_generation = strtoull(digits, NULL, 10);
 	return true;

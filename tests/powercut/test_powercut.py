@@ -46,13 +46,15 @@ def keys_after_cut(test, how, seed, lie=False):
 
 def test_a_synced_put_does_not_sync_what_came_before(test):
 	"""Keys go, mostly with no error: half a log that paranoid checks refuse is the lucky case."""
-	lost = []
-	for seed in range(test.by_scale(4, 20)):
+	lost, silent = [], 0
+	while len(lost) < test.by_scale(4, 20) or (silent == 0 and len(lost) < 40):
+		seed = len(lost)
 		durable, found = keys_after_cut(test, "naive", f"{test.seed} {seed}")
 		lost.append(durable - found if found is not None else "refused")
+		silent += found is not None and durable - found > 1000
 	test.note(f"keys lost by the naive form, of {KEYS} and a few: {lost}")
 	expect(sum(count == "refused" or count > 1000 for count in lost) * 2 >= len(lost), f"lost {lost}: the shim sees nothing")
-	expect(any(count != "refused" and count > 1000 for count in lost), f"lost {lost}: no key went silently")
+	expect(silent > 0, f"lost {lost}: no key went silently")
 
 
 def test_a_checkpoint_by_rule_1_loses_nothing(test):
@@ -124,10 +126,10 @@ def scenario_run(test, seed, counts, lie=False):
 
 def test_files_keep_what_was_synced_and_lose_some_of_the_rest(test):
 	counts = dict.fromkeys(("kept", "lost", "names kept", "names lost"), 0)
-	for number in range(test.by_scale(25, 300)):
+	for number in range(test.by_scale(60, 600)):
 		scenario_run(test, f"{test.seed} {number}", counts)
 	test.note(f"unsynced pages and names: {counts}")
-	expect(all(count > 10 for count in counts.values()), f"not everything happened: {counts}")
+	expect(all(count > 5 for count in counts.values()), f"not everything happened: {counts}")
 
 
 def test_files_under_lying_syncs_are_caught(test):

@@ -14,7 +14,7 @@ from lib.rpc import Closed, Rpc, RpcError
 class Producer(threading.Thread):
 	"""Ingests packed records under one name; after each break it asks where the host is and goes on from there."""
 
-	def __init__(self, socket, records, random, ingress="play", name="campaign", batch=8, window=8, overlap=0.5):
+	def __init__(self, socket, records, random, ingress="play", name="campaign", batch=2, window=4, overlap=0.5):
 		super().__init__(daemon=True)
 		self.path = socket
 		self.records = records
@@ -28,12 +28,15 @@ class Producer(threading.Thread):
 		self.positions = []        # what each life answered to the question where it is
 		self.failure = None
 		self.gate = threading.Event()
+		self.limit = len(records)  # it waits there: a campaign that means to kill must not let the stream run out
 		self.stopped = False
 
 	def run(self):
 		try:
 			while self.durable < len(self.records) and not self.stopped:
-				self.gate.wait()
+				if self.durable >= self.limit or not self.gate.is_set():
+					self.gate.wait(0.001)
+					continue
 				try:
 					self._stream()
 				except (Closed, TimeoutError):
@@ -58,9 +61,9 @@ class Producer(threading.Thread):
 
 	def _batches(self, rpc, first):
 		waiting = []
-		while (first <= len(self.records) or waiting) and not self.stopped:
-			if first <= len(self.records) and len(waiting) < self.window:
-				last = min(first + self.random.randint(1, self.batch), len(self.records) + 1)
+		while (first <= self.limit or waiting) and not self.stopped:
+			if first <= self.limit and len(waiting) < self.window:
+				last = min(first + self.random.randint(1, self.batch), self.limit + 1)
 				waiting.append((rpc.ingest_packed(self.ingress, self.name_sent, first, self.records[first - 1:last - 1]), last - 1))
 				first = last
 				continue
@@ -75,6 +78,7 @@ class Producer(threading.Thread):
 			raise self.failure
 
 	def finish(self, deadline_s):
+		self.limit = len(self.records)
 		self.gate.set()
 		wait_until(lambda: self.check() or not self.is_alive(), deadline_s, "the producer is through", every_s=0.02)
 		self.check()
@@ -104,14 +108,17 @@ class Campaign:
 		life = 0
 		while len(self.in_flight) < kills and self.producer.is_alive():
 			expect(time.monotonic() < end, f"only {len(self.in_flight)} kills with messages in flight in {deadline_s} s")
-			progress = (len(self.in_flight) + self.test.random.random()) / (kills + 1)
-			self._live_until(max(int(total * progress), self.producer.durable + 1))
+			# A share of what is left, so that kills without anything in flight do not use up the program.
+			share = (0.5 + self.test.random.random()) / (kills - len(self.in_flight) + 2)
+			self._live_until(min(total, self.producer.durable + max(1, int((total - self.producer.durable) * share))))
 			life += 1
 			self._kill_and_restart(shards[life % len(shards)])
 		self.producer.finish(max(1.0, end - time.monotonic()))
 		return self
 
 	def _live_until(self, position):
+		"""Until the record at that position is durable, and a moment more; the stream goes on a little way behind it."""
+		self.producer.limit = min(len(self.producer.records), position + 2 * self.producer.batch * self.producer.window)
 		self.producer.gate.set()
 		wait_until(lambda: self.producer.check() or not self.producer.is_alive() or self.producer.durable >= position,
 			60.0, f"record {position} is durable", every_s=0.0005)

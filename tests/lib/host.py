@@ -162,7 +162,13 @@ class Host:
 			return ""
 
 	def last_words(self):
+		"""What a failure's report shows of a host: its status, if it still answers, and the end of its stderr."""
 		lines = self.errors().splitlines()[-25:]
+		if self.alive() and self.http:
+			try:
+				lines.append(self.http.text("GET", "/v1/status"))
+			except (OSError, HttpError, ValueError) as error:
+				lines.append(f"no status: {error!r}")
 		return "\n".join([f"--- stderr of {self.data.name}, start {self.starts}", *lines, "---"])
 
 	# ---- plugins ----

@@ -118,8 +118,10 @@ static const uint8_t *channel_peek(struct shard *shard, struct queue *channel, u
 		flow_fail(shard->flow, &error);
 	if (at == NULL || source == shard->index)
 		return at;
-	if (channel->head.number >= queue_limit(channel, shard->epoch))
-		return NULL; /* sent behind a mark that this shard has not reached yet */
+	if (channel->head.number >= queue_limit(channel, shard->epoch)) {
+		shard->behind_mark = true; /* this shard has not reached it yet */
+		return NULL;
+	}
 	if ((shard->recording & UINT64_C(1) << source) != 0 && channel->head.number >= channel->logged.number) {
 		epoch_record(shard, source);
 		at = queue_peek(channel, shard->flow->store, &failed, &error);
@@ -304,6 +306,7 @@ static void restored_check(struct shard *shard) {
 
 bool shard_step(struct shard *shard) {
 	bool worked = false;
+	shard->behind_mark = false;
 	for (size_t i = 0; i < sizeof SHARD_STEPS / sizeof *SHARD_STEPS; i++) {
 		int budget = STEP_MESSAGES; /* each its own, so that none starves another */
 		worked |= SHARD_STEPS[i].step(shard, &budget);
@@ -312,7 +315,7 @@ bool shard_step(struct shard *shard) {
 	if (shard->restored != NULL)
 		restored_check(shard);
 	commit_want(shard, worked);
-	atomic_store_explicit(&shard->stalled, !shard_epoch_open(shard), memory_order_relaxed);
+	atomic_store_explicit(&shard->stalled, shard->behind_mark || !shard_epoch_open(shard), memory_order_relaxed);
 	return worked;
 }
 

@@ -111,7 +111,8 @@ struct shard {
 	int64_t *owed; /* by type number */
 	size_t owed_count;
 	_Atomic uint64_t wants;  /* the epoch that should be cut now; [committer] reads */
-	_Atomic bool stalled;    /* the shard sleeps because its epoch is full: whoever closes it wakes it */
+	bool behind_mark;        /* a message at the head of a channel belongs to a later epoch */
+	_Atomic bool stalled;    /* the shard sleeps until its epoch is closed: whoever closes it wakes it */
 	uint64_t *restored;      /* by source: channel numbers below it are of an older layout; NULL: none are left */
 	uint64_t touched; /* shards that were sent something since they were last woken */
 

@@ -42,6 +42,8 @@ struct world {
 	uint64_t session;
 	uint64_t now_us;
 	struct producer_client clients[PROGRAM_PRODUCERS];
+	bool shards_asleep[SHARDS_MAX];
+	bool committer_asleep;
 	bool barrier_asked;
 	bool barrier_done;
 	uint64_t crash_countdown; /* in world steps */
@@ -142,6 +144,8 @@ static bool host_start(struct world *world) {
 		world->clients[i].in_flight = 0;
 	}
 	world->session++;
+	memset(world->shards_asleep, 0, sizeof world->shards_asleep);
+	world->committer_asleep = false;
 	world->barrier_asked = false;
 	if (atomic_load(&world->engine->flow.failed) && alive(world))
 		wrong_error(world, "the engine failed at its start", &world->engine->flow.failure);
@@ -278,13 +282,40 @@ static void inside_hook(void *arg) {
 	world->result->cuts_inside += world->engine->committer.epoch - before;
 }
 
+/* A thread that had nothing to do is stepped again only once it was woken, or its time has come: a wake-up that the host
+ * forgets shows as steps without an end. */
+static bool awake(bool *asleep, struct park *park, uint64_t idle_us) {
+	enum { PARK_WOKEN = 2 };
+	if (*asleep && idle_us == UINT64_MAX && atomic_load(&park->state) != PARK_WOKEN)
+		return false;
+	*asleep = false;
+	atomic_store(&park->state, 0);
+	return true;
+}
+
 static void shard_run(struct world *world) {
 	struct flow *flow = &world->engine->flow;
-	struct shard *shard = flow->shards[world_below(world, flow->shards_count)];
+	uint32_t index = (uint32_t)world_below(world, flow->shards_count);
+	struct shard *shard = flow->shards[index];
+	if (!awake(&world->shards_asleep[index], &shard->park, shard_idle_us(shard)))
+		return;
 	atomic_store(&shard->hold, HOLD_RUN);
-	shard_step(shard);
-	if (world_below(world, 4) != 0)
+	world->shards_asleep[index] = !shard_step(shard);
+	if (world->shards_asleep[index] || world_below(world, 4) != 0)
 		atomic_store(&shard->hold, HOLD_IDLE); /* else it looks busy to the committer until its next turn */
+}
+
+static void committer_run(struct world *world) {
+	struct committer *committer = &world->engine->committer;
+	if (awake(&world->committer_asleep, &world->engine->flow.committer_park, committer_idle_us(committer)))
+		world->committer_asleep = !committer_step(committer);
+}
+
+static void clock_run(struct world *world) {
+	struct flow *flow = &world->engine->flow;
+	flow_clock_set(&flow->clock, flow_clock_now(&flow->clock) + world_below(world, 50));
+	for (uint32_t i = 0; i < flow->shards_count; i++)
+		park_wake(&flow->shards[i]->park);
 }
 
 static void world_step(struct world *world) {
@@ -295,13 +326,13 @@ static void world_step(struct world *world) {
 	if (choice < 8) {
 		shard_run(world);
 	} else if (choice < 11) {
-		committer_step(&world->engine->committer);
+		committer_run(world);
 	} else if (choice < 12) {
 		store_applier_step(world->store);
 	} else if (choice < 14) {
 		client_step(world);
 	} else if (choice < 15) {
-		flow_clock_set(&world->engine->flow.clock, flow_clock_now(&world->engine->flow.clock) + world_below(world, 50));
+		clock_run(world);
 	} else {
 		engine_take_answers(world->engine, world_answered, world);
 	}

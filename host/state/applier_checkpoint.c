@@ -44,8 +44,8 @@ static void checkpoint_begin(struct store *store) {
 	tables_freeze(store);
 	check(table_epoch(store->frozen) <= journal_synced(store->journal)); /* rule 2 */
 	*checkpoint = (struct checkpoint){
-		.phase = CHECKPOINT_SORT,
-		.runs = table_runs_create(store->frozen, TABLE_RUNS_ALL),
+		.phase = CHECKPOINT_TYPES,
+		.number = REDO_RUNTIME,
 		.epoch = table_epoch(store->frozen),
 		.time_ms = table_time_ms(store->frozen),
 	};
@@ -57,18 +57,31 @@ static bool checkpoint_due(const struct store *store) {
 	return store->active_bytes >= wanted;
 }
 
-static bool sort_step(struct store *store, struct checkpoint *checkpoint) {
+/* ---- databases ---- */
+
+static void database_enter(struct store *store, struct checkpoint *checkpoint, uint32_t number) {
+	checkpoint->number = number;
+	checkpoint->database = store_database(store, number);
+	checkpoint->runs = table_runs_create(store->frozen, number, bytes_of(NULL, 0));
+	checkpoint->sorted = false;
+}
+
+static void database_leave(struct store *store, struct checkpoint *checkpoint) {
+	table_runs_destroy(checkpoint->runs);
+	checkpoint->runs = NULL;
+	checkpoint->database = NULL;
+	atomic_store(&store->runs_bytes, 0);
+}
+
+static void sort_step(struct store *store, struct checkpoint *checkpoint) {
 	if (table_runs_collect(checkpoint->runs)) {
 		table_runs_sort(checkpoint->runs);
 		atomic_store(&store->runs_bytes, table_runs_bytes(checkpoint->runs));
-		return true;
+		return;
 	}
 	table_runs_start(checkpoint->runs);
-	checkpoint->phase = CHECKPOINT_TYPES;
-	return true;
+	checkpoint->sorted = true;
 }
-
-/* ---- databases ---- */
 
 /* One batch of the current database from the front of the runs. */
 static bool batch_write(struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
@@ -76,8 +89,7 @@ static bool batch_write(struct checkpoint *checkpoint, struct kv *kv, struct err
 	size_t count = 0;
 	size_t bytes = 0;
 	struct redo_op op;
-	while (count < BATCH_KEYS_MAX && bytes < BATCH_BYTES_MAX && table_runs_peek(checkpoint->runs, &op) &&
-		op.database == checkpoint->database->number) {
+	while (count < BATCH_KEYS_MAX && bytes < BATCH_BYTES_MAX && table_runs_peek(checkpoint->runs, &op)) {
 		ops[count++] = (struct kv_op){.key = op.key, .value = op.value, .remove = op.kind == REDO_REMOVE};
 		bytes += op.key.size + op.value.size;
 		table_runs_next(checkpoint->runs);
@@ -110,11 +122,6 @@ static bool runtime_seal(const struct checkpoint *checkpoint, struct kv *kv, str
 	return flush_and_put(checkpoint, kv, error) && flush_and_put(checkpoint, kv, error);
 }
 
-static void database_enter(struct checkpoint *checkpoint, struct database *database) {
-	checkpoint->database = database;
-	table_runs_mark(checkpoint->runs);
-}
-
 static void database_written(struct checkpoint *checkpoint, struct database *database) {
 	if (checkpoint->written_count == checkpoint->written_capacity) {
 		checkpoint->written_capacity = checkpoint->written_capacity == 0 ? 64 : checkpoint->written_capacity * 2;
@@ -128,26 +135,43 @@ static void database_written(struct checkpoint *checkpoint, struct database *dat
 	database_row_put(&value, &row);
 	own_row_add(checkpoint, key_bytes(&key), &value);
 	buf_finish(&value);
-	checkpoint->database = NULL;
+}
+
+/* Towards the end of the database's operations; *ret_end: there. */
+static bool database_step(struct store *store, struct checkpoint *checkpoint, struct kv **ret_kv, bool *ret_end,
+	struct error *error) {
+	struct redo_op op;
+	*ret_end = false;
+	if (!checkpoint->sorted) {
+		sort_step(store, checkpoint);
+		return true;
+	}
+	*ret_kv = database_writing(store, checkpoint->database, error);
+	if (*ret_kv == NULL)
+		return false;
+	*ret_end = !table_runs_peek(checkpoint->runs, &op);
+	return *ret_end || batch_write(checkpoint, *ret_kv, error);
 }
 
 static bool types_step(struct store *store, struct checkpoint *checkpoint, struct error *error) {
-	struct redo_op op;
-	bool more = table_runs_peek(checkpoint->runs, &op) && op.database != REDO_RUNTIME;
-	if (checkpoint->database == NULL && !more) {
-		checkpoint->phase = CHECKPOINT_EGRESS;
+	if (checkpoint->database == NULL) {
+		uint32_t number = table_database_next(store->frozen, checkpoint->number);
+		if (number == UINT32_MAX)
+			checkpoint->phase = CHECKPOINT_EGRESS;
+		else
+			database_enter(store, checkpoint, number);
 		return true;
 	}
-	if (checkpoint->database == NULL)
-		database_enter(checkpoint, store_database(store, op.database));
-	struct kv *kv = database_writing(store, checkpoint->database, error);
-	if (kv == NULL)
+	struct kv *kv;
+	bool end;
+	if (!database_step(store, checkpoint, &kv, &end, error))
 		return false;
-	if (more && op.database == checkpoint->database->number)
-		return batch_write(checkpoint, kv, error);
+	if (!end)
+		return true;
 	if (!type_seal(checkpoint, kv, error))
 		return false;
 	database_written(checkpoint, checkpoint->database);
+	database_leave(store, checkpoint);
 	return true;
 }
 
@@ -178,7 +202,7 @@ static bool egress_append(struct checkpoint *checkpoint, struct egress *egress, 
 static bool egress_step(struct store *store, struct checkpoint *checkpoint, struct error *error) {
 	if (checkpoint->egress == checkpoint->egress_count) {
 		checkpoint->phase = CHECKPOINT_RUNTIME;
-		database_enter(checkpoint, &store->runtime);
+		database_enter(store, checkpoint, REDO_RUNTIME);
 		return true;
 	}
 	struct egress *egress = checkpoint->egresses[checkpoint->egress];
@@ -212,15 +236,15 @@ static bool own_rows_write(const struct checkpoint *checkpoint, struct kv *kv, s
 }
 
 static bool runtime_step(struct store *store, struct checkpoint *checkpoint, struct error *error) {
-	struct kv *kv = database_writing(store, &store->runtime, error);
-	if (kv == NULL)
+	struct kv *kv;
+	bool end;
+	if (!database_step(store, checkpoint, &kv, &end, error))
 		return false;
-	struct redo_op op;
-	if (table_runs_peek(checkpoint->runs, &op))
-		return batch_write(checkpoint, kv, error);
+	if (!end)
+		return true;
 	if (!own_rows_write(checkpoint, kv, error) || !runtime_seal(checkpoint, kv, error))
 		return false;
-	checkpoint->database = NULL;
+	database_leave(store, checkpoint);
 	checkpoint->phase = CHECKPOINT_TRIM;
 	return true;
 }
@@ -256,7 +280,6 @@ static bool trim_step(struct store *store, struct checkpoint *checkpoint, struct
 	atomic_store(&store->checkpoint_epoch, checkpoint->epoch);
 	checkpoint_abandon(checkpoint);
 	tables_thaw(store);
-	atomic_store(&store->runs_bytes, 0);
 	atomic_fetch_add(&store->checkpoints, 1);
 	return true;
 }
@@ -269,8 +292,8 @@ static void step_failed(struct store *store, struct checkpoint *checkpoint, cons
 	}
 	atomic_store(&store->database_full, true);
 	checkpoint->egress_record = 0;
-	if (checkpoint->database != NULL)
-		table_runs_rewind(checkpoint->runs);
+	if (checkpoint->database != NULL && checkpoint->sorted)
+		table_runs_start(checkpoint->runs);
 }
 
 bool checkpoint_step(struct store *store) {
@@ -286,8 +309,6 @@ bool checkpoint_step(struct store *store) {
 	switch (checkpoint->phase) {
 	case CHECKPOINT_IDLE:
 		break;
-	case CHECKPOINT_SORT:
-		return sort_step(store, checkpoint);
 	case CHECKPOINT_TYPES:
 		good = types_step(store, checkpoint, &error);
 		break;

@@ -44,7 +44,7 @@ bool store_failed(const struct store *store, struct error *ret_error) {
 
 void store_type_name(struct store *store, uint32_t number, const char *name) {
 	CHECK_OBJECT(store, STORE_MAGIC);
-	check(number > 0 && number < DATABASE_NUMBERS);
+	check(number > 0 && number < TABLE_DATABASES);
 	struct database *database = atomic_load(&store->databases[number]);
 	if (database != NULL) {
 		check(strcmp(database->name, name) == 0); /* a number is for ever */

@@ -19,12 +19,12 @@ struct store_cursor {
 
 /* A state as of one moment: between two epochs, and with whatever part of the frozen table the database has by then,
  * which is the same. */
-static void cursor_collect(struct store_cursor *cursor, struct store *store, uint32_t database, struct kv *kv) {
+static void cursor_collect(struct store_cursor *cursor, struct store *store, uint32_t database, struct bytes from, struct kv *kv) {
 	struct table *tables[] = {[SOURCE_ACTIVE] = store->active, [SOURCE_FROZEN] = store->frozen};
 	for (size_t i = 0; i < SOURCE_DATABASE; i++) {
 		if (tables[i] == NULL)
 			continue;
-		cursor->runs[i] = table_runs_create(tables[i], database);
+		cursor->runs[i] = table_runs_create(tables[i], database, from);
 		while (table_runs_collect(cursor->runs[i]))
 			;
 	}
@@ -33,24 +33,22 @@ static void cursor_collect(struct store_cursor *cursor, struct store *store, uin
 }
 
 /* False: the database got its first checkpoint after it was found to hold nothing. */
-static bool cursor_fill(struct store_cursor *cursor, struct store *store, struct database *database, struct kv *kv) {
+static bool cursor_fill(struct store_cursor *cursor, struct store *store, struct database *database, struct bytes from,
+	struct kv *kv) {
 	pthread_mutex_lock(&store->taking);
 	pthread_rwlock_rdlock(&store->readers);
 	bool good = kv != NULL || atomic_load(&database->checkpoint) == 0;
 	if (good)
-		cursor_collect(cursor, store, database->number, kv);
+		cursor_collect(cursor, store, database->number, from, kv);
 	pthread_rwlock_unlock(&store->readers);
 	pthread_mutex_unlock(&store->taking);
 	return good;
 }
 
-static void runs_seek(struct table_runs *runs, struct bytes from) {
+static void runs_order(struct table_runs *runs) {
 	while (table_runs_sort(runs))
 		;
 	table_runs_start(runs);
-	struct redo_op op;
-	while (table_runs_peek(runs, &op) && bytes_compare(op.key, from) < 0)
-		table_runs_next(runs);
 }
 
 struct store_cursor *store_cursor_open(struct store *store, uint32_t database, struct bytes from, struct error *error) {
@@ -65,10 +63,10 @@ struct store_cursor *store_cursor_open(struct store *store, uint32_t database, s
 			free(cursor);
 			return NULL;
 		}
-	} while (!cursor_fill(cursor, store, wanted, kv));
+	} while (!cursor_fill(cursor, store, wanted, from, kv));
 	for (size_t i = 0; i < SOURCE_DATABASE; i++)
 		if (cursor->runs[i] != NULL)
-			runs_seek(cursor->runs[i], from);
+			runs_order(cursor->runs[i]);
 	if (cursor->kv != NULL)
 		cursor->kv->ops->seek(cursor->kv, from);
 	return cursor;

@@ -22,7 +22,7 @@ void database_finish(struct database *database) {
 struct database *store_database(struct store *store, uint32_t number) {
 	if (number == REDO_RUNTIME)
 		return &store->runtime;
-	check(number < DATABASE_NUMBERS);
+	check(number < TABLE_DATABASES);
 	struct database *database = atomic_load_explicit(&store->databases[number], memory_order_acquire);
 	check(database != NULL);
 	return database;

@@ -16,8 +16,6 @@
 
 enum {
 	STORE_MAGIC = 0x57073a11,
-	/* Type numbers are u16 in row 'T'. */
-	DATABASE_NUMBERS = 65536,
 	/* Keys and bytes of one batch: large enough to pay for the call, small enough for a bounded step. */
 	BATCH_KEYS_MAX = 1024,
 	BATCH_BYTES_MAX = 1024 * 1024,
@@ -59,18 +57,19 @@ struct egress {
 
 enum checkpoint_phase {
 	CHECKPOINT_IDLE,
-	CHECKPOINT_SORT,    /* the frozen table's operations, run by run */
-	CHECKPOINT_TYPES,   /* batches; at the end of each database flush and seal */
+	CHECKPOINT_TYPES,   /* each: sort, batches, flush and seal */
 	CHECKPOINT_EGRESS,  /* append and sync */
-	CHECKPOINT_RUNTIME, /* batches, the store's own rows last; flush and seal: the checkpoint stands */
+	CHECKPOINT_RUNTIME, /* sort, batches, the store's own rows; flush and seal: the checkpoint stands */
 	CHECKPOINT_TRIM,    /* the journal; the frozen table goes */
 };
 
 /* A checkpoint in progress. [applier] */
 struct checkpoint {
 	enum checkpoint_phase phase;
-	struct table_runs *runs;
 	struct database *database; /* being written; NULL between two */
+	struct table_runs *runs;   /* its operations */
+	bool sorted;               /* they are in order */
+	uint32_t number;           /* of the last one begun */
 	struct database **written; /* databases whose part is done */
 	size_t written_count;
 	size_t written_capacity;
@@ -127,7 +126,7 @@ struct store {
 	_Atomic uint64_t journal_bytes_written;
 
 	struct database runtime;
-	_Atomic(struct database *) databases[DATABASE_NUMBERS];
+	_Atomic(struct database *) databases[TABLE_DATABASES];
 
 	pthread_mutex_t egress_mutex;
 	struct egress **egresses; /* by name */

@@ -143,7 +143,7 @@ static struct store *store_create(const struct store_options *options) {
 }
 
 static void databases_destroy(struct store *store) {
-	for (size_t i = 0; i < DATABASE_NUMBERS; i++) {
+	for (size_t i = 0; i < TABLE_DATABASES; i++) {
 		struct database *database = atomic_load(&store->databases[i]);
 		if (database != NULL)
 			database_finish(database);

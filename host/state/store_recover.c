@@ -14,7 +14,7 @@ static bool row_damaged(const char *what, struct error *error) {
 
 static bool database_restore(struct store *store, struct bytes key, struct bytes value, struct error *error) {
 	struct database_row row;
-	if (!database_row_take(key, value, &row) || row.number == 0 || row.number >= DATABASE_NUMBERS)
+	if (!database_row_take(key, value, &row) || row.number == 0 || row.number >= TABLE_DATABASES)
 		return row_damaged("a database", error);
 	struct database *database = check_alloc(1, sizeof *database);
 	database_init(database, row.number, row.name);

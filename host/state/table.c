@@ -1,5 +1,6 @@
-/* See table.h. Open addressing with linear probing; a slot is a hash and the place of the operation in the redo that
- * the journal holds too, so an entry costs 16 bytes and no copy. */
+/* See table.h. Each database has an index of its own, so that reading one in order costs what it holds. An index uses
+ * open addressing with linear probing; a slot is a hash and the place of the operation in the redo that the journal
+ * holds too, so an entry costs 16 bytes and no copy. */
 #include "state/table.h"
 
 #include <stdlib.h>
@@ -9,17 +10,22 @@
 
 enum {
 	TABLE_MAGIC = 0x7ab1e001,
-	SLOTS_MIN = 1024,
+	SLOTS_MIN = 64,
 	/* Operations that are parsed ahead of their insertion, so that their slots are on the way from memory meanwhile. */
 	AHEAD = 16,
+};
+
+struct index {
+	struct table_slot *slots; /* moved only with readers held exclusively */
+	size_t slot_count;        /* a power of two */
+	size_t entries;           /* [applier] */
 };
 
 struct table {
 	unsigned magic;
 	_Atomic unsigned references;
 	pthread_rwlock_t *readers;
-	struct table_slot *slots; /* moved only with readers held exclusively */
-	size_t slot_count;        /* a power of two */
+	_Atomic(struct index *) *indexes; /* by database; NULL: no entry */
 	_Atomic uint64_t entries;
 	_Atomic uint64_t bytes;
 	struct store_epoch **epochs;
@@ -27,12 +33,8 @@ struct table {
 	size_t epoch_capacity;
 };
 
-static uint64_t key_hash(uint32_t database, struct bytes key) {
-	return hash_bytes((uint64_t)database * HASH_K0, key.data, key.size);
-}
-
-static struct table_slot *slots_create(size_t count) {
-	return check_alloc(count, sizeof(struct table_slot));
+static uint64_t key_hash(struct bytes key) {
+	return hash_bytes(0, key.data, key.size);
 }
 
 struct table *table_create(pthread_rwlock_t *readers) {
@@ -40,15 +42,19 @@ struct table *table_create(pthread_rwlock_t *readers) {
 	table->magic = TABLE_MAGIC;
 	atomic_init(&table->references, 1);
 	table->readers = readers;
-	table->slot_count = SLOTS_MIN;
-	table->slots = slots_create(SLOTS_MIN);
-	atomic_init(&table->bytes, SLOTS_MIN * sizeof(struct table_slot));
+	table->indexes = check_alloc(TABLE_DATABASES, sizeof *table->indexes);
 	return table;
 }
 
 void table_reference(struct table *table) {
 	CHECK_OBJECT(table, TABLE_MAGIC);
 	atomic_fetch_add(&table->references, 1);
+}
+
+static void index_destroy(struct index *index) {
+	if (index != NULL)
+		free(index->slots);
+	free(index);
 }
 
 void table_release(struct table *table) {
@@ -59,8 +65,10 @@ void table_release(struct table *table) {
 		return;
 	for (size_t i = 0; i < table->epoch_count; i++)
 		store_epoch_destroy(table->epochs[i]);
+	for (size_t i = 0; i < TABLE_DATABASES; i++)
+		index_destroy(atomic_load_explicit(&table->indexes[i], memory_order_relaxed));
 	free(table->epochs);
-	free(table->slots);
+	free(table->indexes);
 	table->magic = 0;
 	free(table);
 }
@@ -78,12 +86,32 @@ static uint64_t slot_hash(const struct table_slot *slot) {
 	return atomic_load_explicit(&slot->hash, memory_order_relaxed);
 }
 
-static void slots_copy(const struct table *table, struct table_slot *slots, size_t count) {
-	for (size_t i = 0; i < table->slot_count; i++) {
-		const uint8_t *place = slot_place(&table->slots[i]);
+static struct table_slot *slots_create(struct table *table, size_t count) {
+	atomic_fetch_add(&table->bytes, count * sizeof(struct table_slot));
+	return check_alloc(count, sizeof(struct table_slot));
+}
+
+static struct index *index_load(const struct table *table, uint32_t database) {
+	return atomic_load_explicit(&table->indexes[database], memory_order_acquire);
+}
+
+static struct index *index_of(struct table *table, uint32_t database) {
+	struct index *index = index_load(table, database);
+	if (index != NULL)
+		return index;
+	index = check_alloc(1, sizeof *index);
+	index->slot_count = SLOTS_MIN;
+	index->slots = slots_create(table, SLOTS_MIN);
+	atomic_store_explicit(&table->indexes[database], index, memory_order_release);
+	return index;
+}
+
+static void slots_copy(const struct index *index, struct table_slot *slots, size_t count) {
+	for (size_t i = 0; i < index->slot_count; i++) {
+		const uint8_t *place = slot_place(&index->slots[i]);
 		if (place == NULL)
 			continue;
-		uint64_t hash = slot_hash(&table->slots[i]);
+		uint64_t hash = slot_hash(&index->slots[i]);
 		size_t at = hash & (count - 1);
 		while (slot_place(&slots[at]) != NULL)
 			at = (at + 1) & (count - 1);
@@ -91,31 +119,26 @@ static void slots_copy(const struct table *table, struct table_slot *slots, size
 	}
 }
 
-static void slots_grow(struct table *table) {
-	size_t count = table->slot_count * 2;
-	struct table_slot *slots = slots_create(count);
-	slots_copy(table, slots, count);
-	struct table_slot *old = table->slots;
+static void index_grow(struct table *table, struct index *index) {
+	size_t count = index->slot_count * 2;
+	struct table_slot *slots = slots_create(table, count);
+	slots_copy(index, slots, count);
+	struct table_slot *old = index->slots;
 	pthread_rwlock_wrlock(table->readers);
-	table->slots = slots;
-	table->slot_count = count;
+	index->slots = slots;
+	index->slot_count = count;
 	pthread_rwlock_unlock(table->readers);
-	atomic_fetch_add(&table->bytes, count / 2 * sizeof *slots);
+	atomic_fetch_sub(&table->bytes, count / 2 * sizeof *slots);
 	free(old);
 }
 
-static bool place_holds(const uint8_t *place, uint32_t database, struct bytes key) {
-	struct redo_op op = table_operation(place);
-	return op.database == database && bytes_equal(op.key, key);
-}
-
 /* Where the key stands, or the free slot where it would. */
-static struct table_slot *slot_find(const struct table *table, uint64_t hash, uint32_t database, struct bytes key) {
-	size_t at = hash & (table->slot_count - 1);
-	for (;; at = (at + 1) & (table->slot_count - 1)) {
-		struct table_slot *slot = &table->slots[at];
+static struct table_slot *slot_find(const struct index *index, uint64_t hash, struct bytes key) {
+	size_t at = hash & (index->slot_count - 1);
+	for (;; at = (at + 1) & (index->slot_count - 1)) {
+		struct table_slot *slot = &index->slots[at];
 		const uint8_t *place = slot_place(slot);
-		if (place == NULL || (slot_hash(slot) == hash && place_holds(place, database, key)))
+		if (place == NULL || (slot_hash(slot) == hash && bytes_equal(table_operation(place).key, key)))
 			return slot;
 	}
 }
@@ -123,17 +146,20 @@ static struct table_slot *slot_find(const struct table *table, uint64_t hash, ui
 struct ahead {
 	uint64_t hash;
 	const uint8_t *place;
-	uint32_t database;
+	struct index *index;
 	struct bytes key;
 };
 
 static void ahead_insert(struct table *table, const struct ahead *ahead, size_t count) {
-	if ((atomic_load_explicit(&table->entries, memory_order_relaxed) + AHEAD) * 3 > table->slot_count * 2)
-		slots_grow(table);
 	for (size_t i = 0; i < count; i++) {
-		struct table_slot *slot = slot_find(table, ahead[i].hash, ahead[i].database, ahead[i].key);
-		if (slot_place(slot) == NULL)
+		struct index *index = ahead[i].index;
+		if ((index->entries + 1) * 3 > index->slot_count * 2)
+			index_grow(table, index);
+		struct table_slot *slot = slot_find(index, ahead[i].hash, ahead[i].key);
+		if (slot_place(slot) == NULL) {
+			index->entries++;
 			atomic_fetch_add_explicit(&table->entries, 1, memory_order_relaxed);
+		}
 		slot_set(slot, ahead[i].hash, ahead[i].place);
 	}
 }
@@ -152,9 +178,12 @@ static bool part_take(
 				return false;
 			continue;
 		}
-		uint64_t hash = key_hash(op.database, op.key);
-		__builtin_prefetch(&table->slots[hash & (table->slot_count - 1)]);
-		ahead[count++] = (struct ahead){hash, place, op.database, op.key};
+		if (op.database >= TABLE_DATABASES)
+			return false;
+		struct index *index = index_of(table, op.database);
+		uint64_t hash = key_hash(op.key);
+		__builtin_prefetch(&index->slots[hash & (index->slot_count - 1)]);
+		ahead[count++] = (struct ahead){hash, place, index, op.key};
 		if (count == AHEAD) {
 			ahead_insert(table, ahead, count);
 			count = 0;
@@ -190,12 +219,15 @@ bool table_take(
 
 enum table_found table_get(const struct table *table, uint32_t database, struct bytes key, struct bytes *ret_value) {
 	CHECK_OBJECT(table, TABLE_MAGIC);
-	/* One load of the place decides: the slot found may be filled or overwritten by the applier at this moment. */
-	const uint8_t *place = slot_place(slot_find(table, key_hash(database, key), database, key));
+	const struct index *index = index_load(table, database);
+	if (index == NULL)
+		return TABLE_ABSENT;
+	/* The slot may be filled or overwritten by the applier at this moment: what is loaded here decides. */
+	const uint8_t *place = slot_place(slot_find(index, key_hash(key), key));
 	if (place == NULL)
 		return TABLE_ABSENT;
 	struct redo_op op = table_operation(place);
-	if (op.database != database || !bytes_equal(op.key, key))
+	if (!bytes_equal(op.key, key))
 		return TABLE_ABSENT;
 	if (op.kind == REDO_REMOVE)
 		return TABLE_REMOVED;
@@ -219,10 +251,15 @@ uint64_t table_bytes(const struct table *table) {
 	return atomic_load(&table->bytes);
 }
 
-size_t table_slot_count(const struct table *table) {
-	return table->slot_count;
+uint32_t table_database_next(const struct table *table, uint32_t above) {
+	for (uint32_t database = above + 1; database < TABLE_DATABASES; database++)
+		if (index_load(table, database) != NULL)
+			return database;
+	return UINT32_MAX;
 }
 
-const struct table_slot *table_slots(const struct table *table) {
-	return table->slots;
+const struct table_slot *table_slots(const struct table *table, uint32_t database, size_t *ret_count) {
+	const struct index *index = database < TABLE_DATABASES ? index_load(table, database) : NULL;
+	*ret_count = index == NULL ? 0 : index->slot_count;
+	return index == NULL ? NULL : index->slots;
 }

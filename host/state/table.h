@@ -15,6 +15,8 @@
 
 struct table;
 
+enum { TABLE_DATABASES = 65536 }; /* type numbers are u16 in row 'T' */
+
 /* With one reference. `readers` is taken exclusively when the slots must move. */
 struct table *table_create(pthread_rwlock_t *readers);
 void table_reference(struct table *table);
@@ -35,14 +37,17 @@ uint64_t table_time_ms(const struct table *table); /* [applier] its time */
 uint64_t table_entries(const struct table *table); /* [any thread] keys */
 uint64_t table_bytes(const struct table *table);   /* [any thread] memory */
 
-/* The slots, for table_runs.c. A slot without a place is free. Places are published with release. */
+/* [applier] The least database above `above` that has an entry; UINT32_MAX if none has. */
+uint32_t table_database_next(const struct table *table, uint32_t above);
+
+/* One database's slots, for table_runs.c. A slot without a place is free. Places are published with release. */
 struct table_slot {
 	_Atomic uint64_t hash;
 	_Atomic(const uint8_t *) place; /* first byte of the operation in an epoch's part */
 };
 
-size_t table_slot_count(const struct table *table);
-const struct table_slot *table_slots(const struct table *table);
+/* [readers shared] NULL and 0 if the database has no entry. */
+const struct table_slot *table_slots(const struct table *table, uint32_t database, size_t *ret_count);
 
 /* The operation at a place that table_take has checked. */
 static inline struct redo_op table_operation(const uint8_t *place) {

@@ -1,5 +1,5 @@
-/* See table_runs.h. An entry carries the database and the first twelve bytes of its key as two numbers, so that most
- * comparisons do not touch the keys themselves. */
+/* See table_runs.h. An entry carries the first sixteen bytes of its key as two numbers, so that most comparisons do not
+ * touch the keys themselves. */
 #include "state/table_runs.h"
 
 #include <stdlib.h>
@@ -12,7 +12,7 @@ enum {
 };
 
 struct entry {
-	uint64_t high; /* order of the database, first 4 bytes of the key */
+	uint64_t high; /* first 8 bytes of the key, zeros behind its end */
 	uint64_t low;  /* next 8 bytes */
 	const uint8_t *place;
 };
@@ -21,12 +21,12 @@ struct run {
 	struct entry *entries;
 	size_t count;
 	size_t at;
-	size_t marked;
 };
 
 struct table_runs {
 	struct table *table;
-	int64_t database;
+	uint32_t database;
+	struct bytes from;
 	size_t slot; /* next to collect */
 	struct run *runs;
 	size_t run_count;
@@ -36,24 +36,15 @@ struct table_runs {
 	uint64_t bytes;
 };
 
-/* Function types by number, then the runtime database. */
-static uint32_t database_order(uint32_t database) {
-	return database - 1;
-}
-
-static uint64_t head_take(struct bytes key, size_t from, size_t size) {
+static uint64_t head_take(struct bytes key, size_t from) {
 	uint64_t head = 0;
-	for (size_t i = from; i < from + size; i++)
+	for (size_t i = from; i < from + 8; i++)
 		head = head << 8 | (i < key.size ? key.data[i] : 0);
 	return head;
 }
 
-static struct entry entry_of(const uint8_t *place, const struct redo_op *op) {
-	return (struct entry){
-		.high = (uint64_t)database_order(op->database) << 32 | head_take(op->key, 0, 4),
-		.low = head_take(op->key, 4, 8),
-		.place = place,
-	};
+static struct entry entry_of(const uint8_t *place, struct bytes key) {
+	return (struct entry){.high = head_take(key, 0), .low = head_take(key, 8), .place = place};
 }
 
 static int entry_compare(const void *left, const void *right) {
@@ -66,11 +57,12 @@ static int entry_compare(const void *left, const void *right) {
 	return bytes_compare(table_operation(a->place).key, table_operation(b->place).key);
 }
 
-struct table_runs *table_runs_create(struct table *table, int64_t database) {
+struct table_runs *table_runs_create(struct table *table, uint32_t database, struct bytes from) {
 	struct table_runs *runs = check_alloc(1, sizeof *runs);
 	table_reference(table);
 	runs->table = table;
 	runs->database = database;
+	runs->from = from;
 	return runs;
 }
 
@@ -92,22 +84,29 @@ static void run_append(struct table_runs *runs, struct entry *entries, size_t co
 	runs->bytes += count * sizeof *entries;
 }
 
-bool table_runs_collect(struct table_runs *runs) {
-	size_t end = table_slot_count(runs->table);
-	if (runs->slot == end)
-		return false;
-	end = end - runs->slot > RUN_SLOTS ? runs->slot + RUN_SLOTS : end;
-	const struct table_slot *slots = table_slots(runs->table);
-	struct entry *entries = check_alloc(end - runs->slot, sizeof *entries);
-	size_t count = 0;
-	for (; runs->slot < end; runs->slot++) {
-		const uint8_t *place = atomic_load_explicit(&slots[runs->slot].place, memory_order_acquire);
+static size_t entries_collect(const struct table_runs *runs, const struct table_slot *slots, size_t count,
+	struct entry *entries) {
+	size_t collected = 0;
+	for (size_t i = 0; i < count; i++) {
+		const uint8_t *place = atomic_load_explicit(&slots[i].place, memory_order_acquire);
 		if (place == NULL)
 			continue;
-		struct redo_op op = table_operation(place);
-		if (runs->database == TABLE_RUNS_ALL || runs->database == op.database)
-			entries[count++] = entry_of(place, &op);
+		struct bytes key = table_operation(place).key;
+		if (bytes_compare(key, runs->from) >= 0)
+			entries[collected++] = entry_of(place, key);
 	}
+	return collected;
+}
+
+bool table_runs_collect(struct table_runs *runs) {
+	size_t end;
+	const struct table_slot *slots = table_slots(runs->table, runs->database, &end);
+	if (runs->slot == end)
+		return false;
+	size_t slot_count = end - runs->slot > RUN_SLOTS ? RUN_SLOTS : end - runs->slot;
+	struct entry *entries = check_alloc(slot_count, sizeof *entries);
+	size_t count = entries_collect(runs, slots + runs->slot, slot_count, entries);
+	runs->slot += slot_count;
 	if (count == 0) {
 		free(entries);
 		return true;
@@ -149,19 +148,17 @@ static void heap_sink(struct table_runs *runs, size_t at) {
 	}
 }
 
-static void heap_build(struct table_runs *runs) {
-	runs->heap_size = 0;
-	for (size_t i = 0; i < runs->run_count; i++)
-		if (runs->runs[i].at < runs->runs[i].count)
-			runs->heap[runs->heap_size++] = i;
+void table_runs_start(struct table_runs *runs) {
+	check(runs->sorted_count == runs->run_count);
+	if (runs->heap == NULL)
+		runs->heap = check_alloc(runs->run_count + 1, sizeof *runs->heap);
+	runs->heap_size = runs->run_count; /* no run is empty */
+	for (size_t i = 0; i < runs->run_count; i++) {
+		runs->runs[i].at = 0;
+		runs->heap[i] = i;
+	}
 	for (size_t i = runs->heap_size; i-- > 0;)
 		heap_sink(runs, i);
-}
-
-void table_runs_start(struct table_runs *runs) {
-	check(runs->slot == table_slot_count(runs->table) && runs->sorted_count == runs->run_count);
-	runs->heap = check_alloc(runs->run_count + 1, sizeof *runs->heap);
-	heap_build(runs);
 }
 
 bool table_runs_peek(const struct table_runs *runs, struct redo_op *ret_op) {
@@ -177,17 +174,6 @@ void table_runs_next(struct table_runs *runs) {
 	if (++run->at == run->count)
 		runs->heap[0] = runs->heap[--runs->heap_size];
 	heap_sink(runs, 0);
-}
-
-void table_runs_mark(struct table_runs *runs) {
-	for (size_t i = 0; i < runs->run_count; i++)
-		runs->runs[i].marked = runs->runs[i].at;
-}
-
-void table_runs_rewind(struct table_runs *runs) {
-	for (size_t i = 0; i < runs->run_count; i++)
-		runs->runs[i].at = runs->runs[i].marked;
-	heap_build(runs);
 }
 
 uint64_t table_runs_bytes(const struct table_runs *runs) {

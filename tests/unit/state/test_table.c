@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "state/table_runs.h"
 
-enum { KEYS = 3000, DATABASES = 3 };
+enum { KEYS = 70000, DATABASES = 3 };
 
 static pthread_rwlock_t readers = PTHREAD_RWLOCK_INITIALIZER;
 static struct table *table;
@@ -77,7 +77,7 @@ static void key_holds(uint32_t database, uint64_t key) {
 
 START_TEST(the_newest_of_each_key_is_found) {
 	uint64_t before = table_bytes(table);
-	fill(40, 500);
+	fill(40, 5000);
 	uint64_t known = 0;
 	for (uint32_t database = 0; database < DATABASES; database++)
 		for (uint64_t key = 0; key < KEYS; key++) {
@@ -99,26 +99,22 @@ START_TEST(a_malformed_operation_is_told) {
 }
 END_TEST
 
-/* Operations come once each, types by number, the runtime database last, keys in order. */
-static uint64_t runs_check(struct table_runs *runs) {
+/* Each key once, in order; gives how many. */
+static uint64_t runs_check(struct table_runs *runs, uint32_t database) {
 	struct redo_op op;
 	struct redo_op last = {0};
 	uint64_t count = 0;
-	while (table_runs_peek(runs, &op)) {
-		if (count > 0 && op.database == last.database)
-			ck_assert_int_lt(bytes_compare(last.key, op.key), 0);
-		else if (count > 0)
-			ck_assert(op.database == REDO_RUNTIME || op.database > last.database);
-		ck_assert(count == 0 || last.database != REDO_RUNTIME || op.database == REDO_RUNTIME);
+	for (; table_runs_peek(runs, &op); count++) {
+		ck_assert_uint_eq(op.database, database);
+		ck_assert(count == 0 || bytes_compare(last.key, op.key) < 0);
 		last = op;
-		count++;
 		table_runs_next(runs);
 	}
 	return count;
 }
 
-static struct table_runs *runs_of(int64_t database) {
-	struct table_runs *runs = table_runs_create(table, database);
+static struct table_runs *runs_of(uint32_t database, struct bytes from) {
+	struct table_runs *runs = table_runs_create(table, database, from);
 	while (table_runs_collect(runs))
 		;
 	while (table_runs_sort(runs))
@@ -127,43 +123,54 @@ static struct table_runs *runs_of(int64_t database) {
 	return runs;
 }
 
-START_TEST(runs_come_in_the_order_of_keys) {
-	fill(60, 1000);
-	struct table_runs *runs = runs_of(TABLE_RUNS_ALL);
-	ck_assert_uint_eq(runs_check(runs), table_entries(table));
-	table_runs_rewind(runs);
-	ck_assert_uint_eq(runs_check(runs), table_entries(table));
-	table_runs_destroy(runs);
+static uint64_t known_from(uint32_t database, struct bytes from) {
 	uint64_t known = 0;
-	for (uint64_t key = 0; key < KEYS; key++)
-		known += model[2][key] != 0;
-	runs = runs_of(2);
-	ck_assert_uint_eq(runs_check(runs), known);
-	table_runs_destroy(runs);
+	for (uint64_t key = 0; key < KEYS; key++) {
+		char text[40];
+		known += model[database][key] != 0 && bytes_compare(key_of_number(key, text), from) >= 0;
+	}
+	return known;
+}
+
+START_TEST(runs_come_in_the_order_of_keys_and_start_over) {
+	fill(60, 5000);
+	for (uint32_t database = 0; database < DATABASES; database++) {
+		struct table_runs *runs = runs_of(database, bytes_of(NULL, 0));
+		uint64_t known = known_from(database, bytes_of(NULL, 0));
+		ck_assert_uint_eq(runs_check(runs, database), known);
+		table_runs_start(runs);
+		for (int i = 0; i < 100; i++)
+			table_runs_next(runs);
+		table_runs_start(runs);
+		ck_assert_uint_eq(runs_check(runs, database), known);
+		ck_assert_uint_gt(table_runs_bytes(runs), known * 16);
+		table_runs_destroy(runs);
+	}
 }
 END_TEST
 
-START_TEST(runs_go_back_to_a_mark) {
+START_TEST(runs_begin_where_they_are_told) {
 	fill(20, 1000);
-	struct table_runs *runs = runs_of(TABLE_RUNS_ALL);
-	for (int i = 0; i < 100; i++)
-		table_runs_next(runs);
-	table_runs_mark(runs);
-	struct redo_op marked;
-	struct redo_op again;
-	ck_assert(table_runs_peek(runs, &marked));
-	for (int i = 0; i < 1000; i++)
-		table_runs_next(runs);
-	table_runs_rewind(runs);
-	ck_assert(table_runs_peek(runs, &again));
-	ck_assert(bytes_equal(marked.key, again.key));
-	ck_assert_uint_eq(runs_check(runs), table_entries(table) - 100);
-	table_runs_destroy(runs);
+	const char *from[] = {"", "I", "I1", "I1500", "Isame-start-of-more-than-12-2", "Isame-start-of-more-than-12-9999", "J"};
+	for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
+		struct table_runs *runs = runs_of(1, bytes_text(from[i]));
+		ck_assert_uint_eq(runs_check(runs, 1), known_from(1, bytes_text(from[i])));
+		table_runs_destroy(runs);
+	}
+}
+END_TEST
+
+START_TEST(databases_are_told_in_order) {
+	ck_assert_uint_eq(table_database_next(table, 0), UINT32_MAX);
+	fill(2, 100);
+	ck_assert_uint_eq(table_database_next(table, 0), 1);
+	ck_assert_uint_eq(table_database_next(table, 1), 2);
+	ck_assert_uint_eq(table_database_next(table, 2), UINT32_MAX);
 }
 END_TEST
 
 START_TEST(an_empty_table_has_no_order) {
-	struct table_runs *runs = runs_of(TABLE_RUNS_ALL);
+	struct table_runs *runs = runs_of(1, bytes_of(NULL, 0));
 	struct redo_op op;
 	ck_assert(!table_runs_peek(runs, &op));
 	table_runs_destroy(runs);
@@ -219,8 +226,9 @@ int main(void) {
 	tcase_set_timeout(cases, 120);
 	tcase_add_test(cases, the_newest_of_each_key_is_found);
 	tcase_add_test(cases, a_malformed_operation_is_told);
-	tcase_add_test(cases, runs_come_in_the_order_of_keys);
-	tcase_add_test(cases, runs_go_back_to_a_mark);
+	tcase_add_test(cases, runs_come_in_the_order_of_keys_and_start_over);
+	tcase_add_test(cases, runs_begin_where_they_are_told);
+	tcase_add_test(cases, databases_are_told_in_order);
 	tcase_add_test(cases, an_empty_table_has_no_order);
 	tcase_add_test(cases, readers_see_values_rise_while_the_table_grows);
 	suite_add_tcase(suite, cases);

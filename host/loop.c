@@ -52,9 +52,12 @@ static void failure_look(evutil_socket_t fd, short what, void *arg) {
 	struct loop *loop = arg;
 	struct engine_status status;
 	engine_status(loop->control->engine, &status);
-	if (status.failed && loop->failed_ms == 0)
+	if (!status.failed)
+		return;
+	if (loop->failed_ms == 0)
 		loop->failed_ms = monotonic_ms();
-	if (loop->failed_ms != 0 && monotonic_ms() - loop->failed_ms >= FAILURE_LINGER_MS)
+	requests_refuse(loop->control->requests, ERROR_STORE_FAILED, status.error.message);
+	if (monotonic_ms() - loop->failed_ms >= FAILURE_LINGER_MS)
 		loop->stop = true;
 }
 

@@ -152,7 +152,7 @@ static void flow_stop(struct host *host) {
 	registry_stop(control->registry);
 	engine_stop(control->engine);
 	loop_answer(host->loop);
-	requests_refuse(control->requests);
+	requests_refuse(control->requests, ERROR_STOPPING, "the host is stopping");
 	loop_drain(host->loop, answers_open, host, ANSWERS_DRAIN_MS);
 }
 

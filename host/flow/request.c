@@ -91,12 +91,12 @@ void request_answer(void *arg, const struct engine_answer *answer) {
 	answered(answered_arg, answer);
 }
 
-void requests_refuse(struct requests *requests) {
+void requests_refuse(struct requests *requests, enum error_code code, const char *text) {
 	for (uint32_t i = 0; i < requests->count; i++) {
 		const struct engine_answer answer = {
 			.token = (uint64_t)requests->slots[i].generation << 32 | i,
-			.code = ERROR_STOPPING,
-			.payload = bytes_text("the host is stopping"),
+			.code = code,
+			.payload = bytes_text(text),
 		};
 		request_answer(requests, &answer);
 	}

@@ -22,8 +22,8 @@ void request_cancel(struct requests *requests, uint64_t token);
 /* Finds the waiting one, forgets the token, calls answered(). Fits engine_take_answers with arg = requests. */
 void request_answer(void *requests, const struct engine_answer *answer);
 
-/* After engine_stop: whoever still waits is answered with ERROR_STOPPING. */
-void requests_refuse(struct requests *requests);
+/* After engine_stop, or once the store has failed: whoever still waits is answered with that error. */
+void requests_refuse(struct requests *requests, enum error_code code, const char *text);
 
 size_t requests_open(const struct requests *requests);
 

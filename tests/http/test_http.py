@@ -369,7 +369,8 @@ def test_plugins_are_loaded_and_unloaded(test):
 	expect_equal(call(host, "a", {"add": 1, "reply": True}), 1, "it serves")
 	expect((host.plugins_dir() / "play.so").exists(), "a copy is in the plugins directory")
 	expect_equal(host.http.json("DELETE", "/v1/plugins/play")["name"], "play", "unloaded")
-	expect_equal((host.status()["images"]["loaded"], host.status()["images"]["unloaded"]), (0, 1), "images")
+	images = host.status()["images"]
+	expect_equal((images["loaded"] - images["stuck"], images["unloaded"] + images["stuck"]), (0, 1), f"images (a sanitizer keeps them): {images}")
 	refused(host, 404, "not_found", "POST", "/v1/plugins", '{"path":"/no/such/file.so"}', JSON)
 	refused(host, 400, "bad_request", "POST", "/v1/plugins", '{"path":"play.so"}', JSON)
 	refused(host, 400, "bad_request", "POST", "/v1/plugins", '{"path":5}', JSON)
@@ -391,6 +392,28 @@ def test_healthz_tells_the_phases(test):
 	expect_equal(host.http.get("/healthz"), {"status": "ok"}, "ready")
 	host.stop()
 	expect(not host.control.exists() and not host.socket.exists(), "no socket is left")
+
+
+def test_a_store_that_failed_is_told_and_ends_the_host(test):
+	"""INVARIANTS 7: EIO stops the process; who waited learns why, nothing is acknowledged any more, the exit code is 4."""
+	if b"libasan" in test.find("sofund").read_bytes():
+		raise Skip("the sanitizer's library must come first")
+	broken = test.dir / "broken"
+	host = Host(test, environment={"LD_PRELOAD": str(test.find("failing_sync.so")), "FAILING_SYNC": str(broken)}).start()
+	expect_equal(call(host, "a", {"add": 1, "reply": True}), 1, "before")
+	broken.touch()
+	error = refused(host, 503, "store_failed", "POST", "/v1/functions/test/play/a", '{"add":1,"reply":true}', JSON)
+	expect("Input/output error" in error["message"], f"the reason: {error}")
+	error = failure(lambda: host.http.get("/healthz"))
+	expect_equal((error.status, json.loads(error.body)["status"]), (503, "failed"), "healthz")
+	refused(host, 503, "store_failed", "POST", "/v1/functions/test/play/a?mode=send", '{"add":1}', JSON)
+	expect_equal(host.wait_exit(), 4, "the exit code")
+	expect("Input/output error" in host.errors().splitlines()[-1], "the last words on stderr")
+	broken.unlink()
+	host.start()
+	expect_equal(host.status()["recovered"], "crash", "recovered")
+	host.barrier()
+	expect(host.values("test/play", "a")["count"] in (1, 2), "what was acknowledged is there")
 
 
 def test_who_waits_at_the_stop_is_told(test):

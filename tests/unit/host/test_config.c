@@ -222,7 +222,7 @@ START_TEST(policy_is_auto_or_manual) {
 END_TEST
 
 START_TEST(unknown_keys_are_refused_with_place_and_hint) {
-	char place[160];
+	char place[256];
 	snprintf(place, sizeof place, "%s:3:3: unknown setting limits.memory_byte", path_of("sofun.yaml"));
 	refused(parse_file("shards: 1\nlimits:\n  memory_byte: 64MiB\n"), place, "limits.memory_byte", "sofund --help",
 		"did you mean limits.memory_bytes?");

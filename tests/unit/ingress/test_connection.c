@@ -125,9 +125,11 @@ START_TEST(test_unparsable_frame_closes_this_connection_only) {
 	for (size_t i = 0; i < sizeof cases / sizeof *cases; i++) {
 		struct client other;
 		client_open(&other, &rig);
+		uint64_t since = rig_now_ms();
 		client_send(&other, bytes_of(cases[i].bytes, cases[i].size));
 		client_error_is(&other, 0, cases[i].code);
 		client_ends(&other);
+		ck_assert_uint_lt(rig_now_ms() - since, REFUSED_LINGER_MS); /* the client is not kept waiting for its end */
 		client_close(&other);
 		serves(&client, 1);
 	}

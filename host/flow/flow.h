@@ -100,6 +100,8 @@ struct flow {
 	_Atomic uint64_t parked[TYPES_MAX];
 	_Atomic int64_t owed[TYPES_MAX]; /* [committer] as of the last durable cut */
 	struct park committer_park;
+	void (*interleave)(void *arg); /* the simulation lets others run between the steps of a turn; NULL in the host */
+	void *interleave_arg;
 
 	pthread_mutex_t egress_mutex;
 	struct egress egresses[EGRESSES_MAX]; /* append-only under egress_mutex */

@@ -309,6 +309,8 @@ bool shard_step(struct shard *shard) {
 	shard->behind_mark = false;
 	for (size_t i = 0; i < sizeof SHARD_STEPS / sizeof *SHARD_STEPS; i++) {
 		int budget = STEP_MESSAGES; /* each its own, so that none starves another */
+		if (shard->flow->interleave != NULL)
+			shard->flow->interleave(shard->flow->interleave_arg);
 		worked |= SHARD_STEPS[i].step(shard, &budget);
 	}
 	others_wake(shard);

@@ -42,12 +42,16 @@ struct world {
 	uint64_t session;
 	uint64_t now_us;
 	struct producer_client clients[PROGRAM_PRODUCERS];
+	bool inside; /* somebody is in the middle of a turn */
+	bool running[SHARDS_MAX];
 	bool shards_asleep[SHARDS_MAX];
 	bool committer_asleep;
 	bool barrier_asked;
 	bool barrier_done;
 	uint64_t crash_countdown; /* in world steps */
 };
+
+static void inside_hook(void *arg);
 
 /* ---- chance ---- */
 
@@ -134,6 +138,8 @@ static bool host_start(struct world *world) {
 		return false;
 	}
 	world->engine->threadless = true;
+	world->engine->flow.interleave = inside_hook;
+	world->engine->flow.interleave_arg = world;
 	/* little memory, so that instances are evicted and queues paged out */
 	for (uint32_t i = 0; i < world->config.shards; i++)
 		world->engine->flow.shards[i]->cache.memory_max = 4096 << world_below(world, 6);
@@ -145,6 +151,7 @@ static bool host_start(struct world *world) {
 	}
 	world->session++;
 	memset(world->shards_asleep, 0, sizeof world->shards_asleep);
+	memset(world->running, 0, sizeof world->running);
 	world->committer_asleep = false;
 	world->barrier_asked = false;
 	if (atomic_load(&world->engine->flow.failed) && alive(world))
@@ -266,22 +273,6 @@ static bool all_sent(const struct world *world) {
 
 /* ---- steps ---- */
 
-/* A cut on behalf of a shard that is inside its function. */
-static void inside_hook(void *arg) {
-	struct world *world = arg;
-	if (world->engine == NULL || world_below(world, 6) != 0)
-		return;
-	uint64_t before = world->engine->committer.epoch;
-	for (uint64_t i = world_below(world, 6); i > 0; i--) {
-		world->now_us += 150;
-		monotonic_simulate(world->now_us);
-		committer_step(&world->engine->committer);
-		if (world_below(world, 3) == 0)
-			store_applier_step(world->store);
-	}
-	world->result->cuts_inside += world->engine->committer.epoch - before;
-}
-
 /* A thread that had nothing to do is stepped again only once it was woken, or its time has come: a wake-up that the host
  * forgets shows as steps without an end. */
 static bool awake(bool *asleep, struct park *park, uint64_t idle_us) {
@@ -297,10 +288,14 @@ static void shard_run(struct world *world) {
 	struct flow *flow = &world->engine->flow;
 	uint32_t index = (uint32_t)world_below(world, flow->shards_count);
 	struct shard *shard = flow->shards[index];
+	if (world->running[index]) /* it is in the middle of its turn just now */
+		return;
 	if (!awake(&world->shards_asleep[index], &shard->park, shard_idle_us(shard)))
 		return;
 	atomic_store(&shard->hold, HOLD_RUN);
+	world->running[index] = true;
 	world->shards_asleep[index] = !shard_step(shard);
+	world->running[index] = false;
 	if (world->shards_asleep[index] || world_below(world, 4) != 0)
 		atomic_store(&shard->hold, HOLD_IDLE); /* else it looks busy to the committer until its next turn */
 }
@@ -311,11 +306,36 @@ static void committer_run(struct world *world) {
 		world->committer_asleep = !committer_step(committer);
 }
 
+/* What happens while a shard is inside its function, or between two steps of its turn: cuts, on its behalf too, and turns
+ * of the other shards. */
+static void inside_hook(void *arg) {
+	struct world *world = arg;
+	if (world_below(world, 6) != 0)
+		return;
+	uint64_t before = world->engine->committer.epoch;
+	bool nested = world->inside;
+	world->inside = true;
+	for (uint64_t i = world_below(world, 8); i > 0; i--) {
+		world->now_us += 150;
+		monotonic_simulate(world->now_us);
+		if (!nested && world_below(world, 2) == 0)
+			shard_run(world);
+		else
+			committer_run(world);
+		if (world_below(world, 3) == 0)
+			store_applier_step(world->store);
+	}
+	world->inside = nested;
+	world->result->cuts_inside += world->engine->committer.epoch - before;
+}
+
 static void clock_run(struct world *world) {
 	struct flow *flow = &world->engine->flow;
 	flow_clock_set(&flow->clock, flow_clock_now(&flow->clock) + world_below(world, 50));
-	for (uint32_t i = 0; i < flow->shards_count; i++)
-		park_wake(&flow->shards[i]->park);
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		if (retry_due_ms(flow->shards[i]) <= flow_clock_now(&flow->clock)) /* nobody else: a timer must not hide a lost wake-up */
+			park_wake(&flow->shards[i]->park);
+	}
 }
 
 static void world_step(struct world *world) {

@@ -264,7 +264,7 @@ void engine_status(struct engine *engine, struct engine_status *ret_status) {
 		.memory_bytes = figures.table_bytes + counts.cache_bytes,
 		.shards = flow->shards_count,
 		.failed = atomic_load(&flow->failed),
-		.waiting_for_space = atomic_load(&engine->committer.waiting_for_space),
+		.waiting_for_space = figures.waiting_for_space || atomic_load(&engine->committer.waiting_for_space),
 	};
 	for (uint32_t i = 0; i < flow->shards_count; i++)
 		ret_status->memory_bytes += atomic_load_explicit(&flow->shards[i]->queue_memory, memory_order_relaxed) +

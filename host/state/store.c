@@ -128,6 +128,7 @@ void store_figures(const struct store *store, struct store_figures *ret_figures)
 		.checkpoints = atomic_load(&store->checkpoints),
 		.table_bytes = atomic_load(&store->runs_bytes) + atomic_load(&store->handed_bytes),
 		.journal_bytes_written = atomic_load(&store->journal_bytes_written),
+		.waiting_for_space = atomic_load(&store->journal_full) || atomic_load(&store->database_full),
 	};
 	pthread_rwlock_rdlock(readers);
 	const struct table *tables[] = {store->active, store->frozen};

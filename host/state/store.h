@@ -119,6 +119,7 @@ struct store_figures {
 	uint64_t table_bytes; /* memory of both tables */
 	uint64_t table_entries;
 	uint64_t journal_bytes_written;
+	bool waiting_for_space; /* an append or a checkpoint found the disk full, and is tried again */
 };
 void store_figures(const struct store *store, struct store_figures *ret_figures);
 

@@ -1,12 +1,10 @@
 /* LevelDB behind kv.h; the only file that includes leveldb/c.h. [any thread]
  *
- * A kv stays while its database is open or not: databases that nobody uses at the moment are closed when all together
- * would take more than the write-buffer budget, the one used longest ago first, and opened again at need (rule 18).
- * A database whose last write failed is opened again before the next one: LevelDB's background error is sticky
- * (rule 16). */
+ * A kv stays while its database is open or not: which ones are is the pool's matter. A database whose last write failed
+ * is opened again before the next one, since LevelDB's background error is sticky (rule 16). */
 #include <errno.h>
 #include <leveldb/c.h>
-#include <pthread.h>
+#include <stddef.h>
 #include <stdio.h>
 #include <stdlib.h>
 
@@ -14,42 +12,30 @@
 #include "base/log.h"
 #include "state/kv.h"
 #include "state/store_leveldb_dir.h"
+#include "state/store_leveldb_pool.h"
 
 enum {
 	FACTORY_MAGIC = 0x1e5e1db0,
 	BLOOM_BITS = 10,
-	/* LevelDB holds two of them while one is being flushed. A smaller one stalls writers for seconds. */
-	WRITE_BUFFER_BYTES = 16 * 1024 * 1024,
 	/* Fewer and larger tables: each costs a sync. */
 	TABLE_FILE_BYTES = 8 * 1024 * 1024,
 	/* Tables whose index and filter stay in memory, in one database. */
 	OPEN_TABLES_MAX = 128,
-	/* What a database costs that is open and flushed, about. */
-	IDLE_BYTES = 512 * 1024,
-	/* Room that opening a database needs beside its unflushed rows: a manifest, a log. */
-	REOPEN_BYTES = 1024 * 1024,
 };
 
 struct leveldb_kv {
 	struct kv kv;
+	struct pooled pooled;
 	struct leveldb_factory *factory;
 	char *path;
 	char *shadow; /* where it is really opened; NULL: at path */
-	/* Guarded by the factory's mutex. */
-	leveldb_t *db;    /* NULL: closed */
-	unsigned pins;    /* calls and cursors that use db */
-	bool busy;        /* being opened or closed by some thread */
-	bool broken;      /* a write failed: open again before the next */
-	uint64_t used;    /* when, in the factory's turns */
-	size_t unflushed; /* bytes written since the last flush */
-	struct leveldb_kv *next;
 };
 
 struct leveldb_factory {
 	struct kv_factory factory;
 	unsigned magic;
 	bool shadows;
-	size_t budget;
+	struct pool pool;
 	leveldb_cache_t *cache;
 	leveldb_filterpolicy_t *filter;
 	leveldb_options_t *options;        /* of what must exist */
@@ -58,10 +44,6 @@ struct leveldb_factory {
 	leveldb_readoptions_t *scanning; /* leaves the cache as it is */
 	leveldb_writeoptions_t *writing;
 	leveldb_writeoptions_t *syncing;
-	pthread_mutex_t mutex;
-	pthread_cond_t changed; /* some kv's pins or busy */
-	uint64_t turn;
-	struct leveldb_kv *kvs;
 };
 
 struct leveldb_cursor {
@@ -122,8 +104,10 @@ static leveldb_t *db_without_logs(const struct leveldb_kv *kv, char *text) {
 	return NULL;
 }
 
-/* first: no row written through this kv is only in a log. */
-static leveldb_t *db_open(const struct leveldb_kv *kv, bool create, bool first, struct error *error) {
+/* The pool's open(). */
+static void *db_open(struct pooled *pooled, bool create, bool first, struct error *error) {
+	const struct leveldb_kv *kv =
+		(const struct leveldb_kv *)(const void *)((const char *)pooled - offsetof(struct leveldb_kv, pooled));
 	char *text;
 	leveldb_t *db = db_try(kv, create, &text);
 	if (db == NULL && first)
@@ -133,109 +117,20 @@ static leveldb_t *db_open(const struct leveldb_kv *kv, bool create, bool first, 
 	return db;
 }
 
-static size_t kv_charge(const struct leveldb_kv *kv) {
-	size_t rows = kv->unflushed > 2 * (size_t)WRITE_BUFFER_BYTES ? 2 * (size_t)WRITE_BUFFER_BYTES : kv->unflushed;
-	return kv->db == NULL ? 0 : IDLE_BYTES + rows;
-}
-
-/* [mutex] Returns with the mutex held, but lets it go meanwhile. */
-static void kv_shut(struct leveldb_kv *kv) {
-	struct leveldb_factory *factory = kv->factory;
-	leveldb_t *db = kv->db;
-	kv->busy = true;
-	kv->db = NULL;
-	pthread_mutex_unlock(&factory->mutex);
+/* The pool's close(). */
+static void db_close(void *db) {
 	leveldb_close(db);
-	pthread_mutex_lock(&factory->mutex);
-	kv->busy = false;
-	pthread_cond_broadcast(&factory->changed);
 }
 
-/* [mutex] The idle one that was used longest ago, if all together are over the budget. */
-static struct leveldb_kv *kv_surplus(
-	const struct leveldb_factory *factory, size_t wanted, const struct leveldb_kv *keep) {
-	size_t charge = wanted;
-	struct leveldb_kv *oldest = NULL;
-	for (struct leveldb_kv *kv = factory->kvs; kv != NULL; kv = kv->next) {
-		charge += kv_charge(kv);
-		bool idle = kv->db != NULL && kv->pins == 0 && !kv->busy && kv != keep;
-		if (idle && (oldest == NULL || kv->used < oldest->used))
-			oldest = kv;
-	}
-	return charge > factory->budget ? oldest : NULL;
-}
-
-/* [mutex] */
-static void room_make(struct leveldb_factory *factory, size_t wanted, const struct leveldb_kv *keep) {
-	struct leveldb_kv *kv;
-	while ((kv = kv_surplus(factory, wanted, keep)) != NULL)
-		kv_shut(kv);
-}
-
-/* [mutex] REQUIRES closed and not busy. */
-static bool kv_reopen(struct leveldb_kv *kv, struct error *error) {
-	struct leveldb_factory *factory = kv->factory;
-	kv->busy = true;
-	room_make(factory, IDLE_BYTES, kv);
-	bool first = kv->unflushed == 0;
-	pthread_mutex_unlock(&factory->mutex);
-	leveldb_t *db = db_open(kv, false, first, error);
-	pthread_mutex_lock(&factory->mutex);
-	kv->db = db;
-	kv->busy = false;
-	if (db != NULL)
-		kv->broken = false;
-	pthread_cond_broadcast(&factory->changed);
-	return db != NULL;
-}
-
-/* The database, open until it is unpinned; NULL if it does not open. */
-static leveldb_t *kv_pin(struct leveldb_kv *kv, struct error *error) {
-	struct leveldb_factory *factory = kv->factory;
-	pthread_mutex_lock(&factory->mutex);
-	while (kv->busy)
-		pthread_cond_wait(&factory->changed, &factory->mutex);
-	leveldb_t *db = NULL;
-	if (kv->db != NULL || kv_reopen(kv, error)) {
-		db = kv->db;
-		kv->pins++;
-		kv->used = ++factory->turn;
-	}
-	pthread_mutex_unlock(&factory->mutex);
-	return db;
-}
-
-static void kv_unpin(struct leveldb_kv *kv) {
-	struct leveldb_factory *factory = kv->factory;
-	pthread_mutex_lock(&factory->mutex);
-	check(kv->pins > 0);
-	if (--kv->pins == 0)
-		pthread_cond_broadcast(&factory->changed);
-	pthread_mutex_unlock(&factory->mutex);
-}
-
-/* Opens a broken database again, once nobody uses it and there is room: closed, it could not even be read. */
+/* Opens a broken database again if there is room for it: closed, it could not even be read. */
 static bool kv_mend(struct leveldb_kv *kv, struct error *error) {
-	struct leveldb_factory *factory = kv->factory;
-	pthread_mutex_lock(&factory->mutex);
-	bool broken = kv->broken;
-	uint64_t bytes = kv->unflushed + REOPEN_BYTES;
-	pthread_mutex_unlock(&factory->mutex);
-	if (!broken)
+	uint64_t bytes = pool_broken_bytes(&kv->pooled);
+	if (bytes == 0)
 		return true;
 	int result = leveldb_dir_space(kv->path, bytes);
 	if (result < 0)
 		return error_system(error, ERROR_STORE_FAILED, -result, "cannot open database %s again", kv->path);
-	pthread_mutex_lock(&factory->mutex);
-	while (kv->busy || kv->pins > 0)
-		pthread_cond_wait(&factory->changed, &factory->mutex);
-	if (kv->db != NULL)
-		kv_shut(kv);
-	while (kv->busy)
-		pthread_cond_wait(&factory->changed, &factory->mutex);
-	bool good = kv->db != NULL || kv_reopen(kv, error);
-	pthread_mutex_unlock(&factory->mutex);
-	return good;
+	return pool_mend(&kv->pooled, error);
 }
 
 /* ---- the calls of kv.h ---- */
@@ -246,13 +141,13 @@ static struct leveldb_kv *kv_of(struct kv *kv) {
 
 static int leveldb_kv_get(struct kv *base, struct bytes key, struct buf *ret_value, struct error *error) {
 	struct leveldb_kv *kv = kv_of(base);
-	leveldb_t *db = kv_pin(kv, error);
+	leveldb_t *db = pool_pin(&kv->pooled, error);
 	if (db == NULL)
 		return -1;
 	char *text = NULL;
 	size_t size;
 	char *value = leveldb_get(db, kv->factory->reading, (const char *)key.data, key.size, &size, &text);
-	kv_unpin(kv);
+	pool_unpin(&kv->pooled);
 	if (text != NULL) {
 		leveldb_failed(kv, "read", text, error);
 		return -1;
@@ -279,20 +174,11 @@ static leveldb_writebatch_t *batch_of(const struct kv_op *ops, size_t count, siz
 	return batch;
 }
 
-static void kv_written(struct leveldb_kv *kv, size_t bytes, bool failed) {
-	struct leveldb_factory *factory = kv->factory;
-	pthread_mutex_lock(&factory->mutex);
-	kv->unflushed += bytes;
-	kv->broken = kv->broken || failed;
-	room_make(factory, 0, kv);
-	pthread_mutex_unlock(&factory->mutex);
-}
-
 static bool leveldb_kv_write(struct kv *base, const struct kv_op *ops, size_t count, bool sync, struct error *error) {
 	struct leveldb_kv *kv = kv_of(base);
 	if (!kv_mend(kv, error))
 		return false;
-	leveldb_t *db = kv_pin(kv, error);
+	leveldb_t *db = pool_pin(&kv->pooled, error);
 	if (db == NULL)
 		return false;
 	size_t bytes;
@@ -300,8 +186,8 @@ static bool leveldb_kv_write(struct kv *base, const struct kv_op *ops, size_t co
 	char *text = NULL;
 	leveldb_write(db, sync ? kv->factory->syncing : kv->factory->writing, batch, &text);
 	leveldb_writebatch_destroy(batch);
-	kv_unpin(kv);
-	kv_written(kv, bytes, text != NULL);
+	pool_unpin(&kv->pooled);
+	pool_written(&kv->pooled, bytes, text != NULL);
 	return text == NULL || leveldb_failed(kv, "write", text, error);
 }
 
@@ -309,36 +195,26 @@ static bool leveldb_kv_write(struct kv *base, const struct kv_op *ops, size_t co
  * next write does. */
 static bool leveldb_kv_flush(struct kv *base, struct error *error) {
 	struct leveldb_kv *kv = kv_of(base);
-	leveldb_t *db = kv_pin(kv, error);
+	leveldb_t *db = pool_pin(&kv->pooled, error);
 	if (db == NULL)
 		return false;
 	leveldb_compact_range(db, "\xff", 1, "\xff", 1);
-	kv_unpin(kv);
-	pthread_mutex_lock(&kv->factory->mutex);
-	if (!kv->broken)
-		kv->unflushed = 0;
-	pthread_mutex_unlock(&kv->factory->mutex);
+	pool_unpin(&kv->pooled);
+	pool_flushed(&kv->pooled);
 	return true;
 }
 
-static void leveldb_kv_close(struct kv *base) {
-	struct leveldb_kv *kv = kv_of(base);
-	struct leveldb_factory *factory = kv->factory;
-	pthread_mutex_lock(&factory->mutex);
-	while (kv->busy)
-		pthread_cond_wait(&factory->changed, &factory->mutex);
-	check(kv->pins == 0);
-	struct leveldb_kv **link = &factory->kvs;
-	while (*link != kv)
-		link = &(*link)->next;
-	*link = kv->next;
-	pthread_mutex_unlock(&factory->mutex);
-	if (kv->db != NULL)
-		leveldb_close(kv->db);
+static void kv_free(struct leveldb_kv *kv) {
 	if (kv->shadow != NULL)
 		leveldb_dir_shadow_remove(kv->shadow);
 	free(kv->path);
 	free(kv);
+}
+
+static void leveldb_kv_close(struct kv *base) {
+	struct leveldb_kv *kv = kv_of(base);
+	pool_remove(&kv->pooled);
+	kv_free(kv);
 }
 
 /* ---- cursors ---- */
@@ -389,7 +265,7 @@ static void cursor_close(struct kv_cursor *base) {
 	struct leveldb_cursor *cursor = cursor_of(base);
 	if (cursor->iterator != NULL) {
 		leveldb_iter_destroy(cursor->iterator);
-		kv_unpin(cursor->kv);
+		pool_unpin(&cursor->kv->pooled);
 	}
 	free(cursor);
 }
@@ -409,7 +285,7 @@ static struct kv_cursor *leveldb_kv_cursor(struct kv *base) {
 	struct leveldb_cursor *cursor = check_alloc(1, sizeof *cursor);
 	cursor->cursor.ops = &cursor_ops;
 	cursor->kv = kv;
-	leveldb_t *db = kv_pin(kv, &cursor->error);
+	leveldb_t *db = pool_pin(&kv->pooled, &cursor->error);
 	if (db != NULL)
 		cursor->iterator = leveldb_create_iterator(db, kv->factory->scanning);
 	return &cursor->cursor;
@@ -435,25 +311,16 @@ static struct kv *factory_open(struct kv_factory *base, const char *path, bool c
 	int result = factory->shadows ? leveldb_dir_shadow(path, &kv->shadow) : 0;
 	if (result < 0)
 		error_system(error, ERROR_STORE_FAILED, -result, "cannot make a shadow of database %s", path);
-	pthread_mutex_lock(&factory->mutex);
-	room_make(factory, IDLE_BYTES, NULL);
-	pthread_mutex_unlock(&factory->mutex);
-	kv->db = result < 0 ? NULL : db_open(kv, create, true, error);
-	pthread_mutex_lock(&factory->mutex);
-	kv->used = ++factory->turn;
-	kv->next = factory->kvs;
-	factory->kvs = kv;
-	pthread_mutex_unlock(&factory->mutex);
-	if (kv->db != NULL)
+	if (result == 0 && pool_add(&factory->pool, &kv->pooled, create, error))
 		return &kv->kv;
-	leveldb_kv_close(&kv->kv);
+	kv_free(kv);
 	return NULL;
 }
 
 static void factory_close(struct kv_factory *base) {
 	struct leveldb_factory *factory = (struct leveldb_factory *)(void *)base;
 	CHECK_OBJECT(factory, FACTORY_MAGIC);
-	check(factory->kvs == NULL);
+	pool_finish(&factory->pool);
 	leveldb_options_destroy(factory->options);
 	leveldb_options_destroy(factory->options_create);
 	leveldb_readoptions_destroy(factory->reading);
@@ -462,15 +329,13 @@ static void factory_close(struct kv_factory *base) {
 	leveldb_writeoptions_destroy(factory->syncing);
 	leveldb_cache_destroy(factory->cache);
 	leveldb_filterpolicy_destroy(factory->filter);
-	pthread_mutex_destroy(&factory->mutex);
-	pthread_cond_destroy(&factory->changed);
 	factory->magic = 0;
 	free(factory);
 }
 
 static leveldb_options_t *options_make(const struct leveldb_factory *factory, bool create) {
 	leveldb_options_t *options = leveldb_options_create();
-	size_t buffer = factory->budget / 4 < WRITE_BUFFER_BYTES ? factory->budget / 4 : WRITE_BUFFER_BYTES;
+	size_t buffer = factory->pool.budget / 4 < WRITE_BUFFER_BYTES ? factory->pool.budget / 4 : WRITE_BUFFER_BYTES;
 	leveldb_options_set_create_if_missing(options, create);
 	leveldb_options_set_paranoid_checks(options, 1);
 	leveldb_options_set_write_buffer_size(options, buffer);
@@ -495,7 +360,9 @@ static struct kv_factory *factory_make(size_t cache_bytes, size_t write_buffer_b
 	factory->factory.close = factory_close;
 	factory->magic = FACTORY_MAGIC;
 	factory->shadows = shadows;
-	factory->budget = write_buffer_bytes;
+	pool_init(&factory->pool, write_buffer_bytes);
+	factory->pool.open = db_open;
+	factory->pool.close = db_close;
 	factory->cache = leveldb_cache_create_lru(cache_bytes);
 	factory->filter = leveldb_filterpolicy_create_bloom(BLOOM_BITS);
 	factory->options = options_make(factory, false);
@@ -505,8 +372,6 @@ static struct kv_factory *factory_make(size_t cache_bytes, size_t write_buffer_b
 	factory->writing = leveldb_writeoptions_create();
 	factory->syncing = leveldb_writeoptions_create();
 	leveldb_writeoptions_set_sync(factory->syncing, 1);
-	pthread_mutex_init(&factory->mutex, NULL);
-	pthread_cond_init(&factory->changed, NULL);
 	return &factory->factory;
 }
 

@@ -74,9 +74,9 @@ static bool type_values(const struct function_type *type, const struct manifest_
 			function->values[i].kind == type->kinds[i])
 			continue;
 		error_set(error, ERROR_REFUSED, "the values of %s are not those of the store, but its schema is", type->name);
-		error_found(error, "value %u is %s %s", i, there ? function->values[i].name : "(absent)",
-			there ? manifest_kind_name(function->values[i].kind) : "");
-		error_expected(error, "value %u is %s %s", i, type->values[i], manifest_kind_name(type->kinds[i]));
+		error_found(error, "value %u: %s %s", i, there ? function->values[i].name : "none",
+			there ? manifest_kind_name(function->values[i].kind) : "in the plugin");
+		error_expected(error, "value %u: %s %s", i, type->values[i], manifest_kind_name(type->kinds[i]));
 		error_hint(error, "add new values behind the old ones, and leave those as they are");
 		return false;
 	}

@@ -144,7 +144,8 @@ static void on_staged(evutil_socket_t fd, short what, void *arg) {
 void registry_start(struct registry *registry) {
 	CHECK_OBJECT(registry, REGISTRY_MAGIC);
 	registry->stage = stage_create();
-	registry->staged = event_new(registry->options.base, stage_fd(registry->stage), EV_READ | EV_PERSIST, on_staged, registry);
+	registry->staged =
+		event_new(registry->options.base, stage_fd(registry->stage), EV_READ | EV_PERSIST, on_staged, registry);
 	check_memory(registry->staged);
 	event_add(registry->staged, NULL);
 	/* The shards' threads came after the images of the recovery: they are no strays of theirs. */

@@ -98,8 +98,8 @@ void registry_load(struct registry *registry, const char *path, registry_done *d
 void registry_unload(struct registry *registry, const char *name, registry_done *done, void *arg);
 
 void registry_each(struct registry *registry, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg);
-void registry_refused_each(struct registry *registry, void (*each)(void *arg, const struct registry_refused *refused),
-	void *arg);
+void registry_refused_each(
+	struct registry *registry, void (*each)(void *arg, const struct registry_refused *refused), void *arg);
 
 /* loaded = live + draining + stuck at every moment; unloaded counts since the start. */
 struct registry_images {

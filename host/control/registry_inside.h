@@ -91,25 +91,25 @@ struct plugin {
 	struct verdict *verdict;
 	struct image *image; /* NULL if parked */
 	enum plugin_state state;
-	bool restage;          /* parked because its copy is missing or damaged: the file in the directory may stand in */
-	struct error parked;   /* why */
+	bool restage;        /* parked because its copy is missing or damaged: the file in the directory may stand in */
+	struct error parked; /* why */
 	const char *stuck_reason;
 	uint64_t fence;
-	uint64_t view;         /* generation of the view that it waits for */
-	uint64_t since_ms;     /* monotonic: of this state */
+	uint64_t view;     /* generation of the view that it waits for */
+	uint64_t since_ms; /* monotonic: of this state */
 	uint64_t since_wall_ms;
-	bool by_request;       /* unload, not a removal: its file goes too */
+	bool by_request; /* unload, not a removal: its file goes too */
 	bool unmapped;
-	registry_done *done;   /* NULL: nobody waits */
+	registry_done *done; /* NULL: nobody waits */
 	void *done_arg;
 };
 
 /* What is known of a file in the plugins directory, or of a `load` that was refused. */
 struct offer {
 	char *file;
-	bool from_load;  /* not in the directory */
+	bool from_load; /* not in the directory */
 	bool hashed;
-	bool deferred;   /* offered again when a plugin has gone */
+	bool deferred; /* offered again when a plugin has gone */
 	uint8_t hash[HASH_BYTES];
 	struct file_identity identity;
 	struct error *error; /* NULL: not refused */
@@ -120,13 +120,13 @@ struct candidate {
 	struct stage_job job;
 	struct registry *registry;
 	struct candidate *next;
-	char *path;       /* what is read */
-	char *file;       /* its name in the plugins directory */
+	char *path; /* what is read */
+	char *file; /* its name in the plugins directory */
 	bool from_inbox;
 	bool patience_over;
-	bool force;       /* judged anew, whatever was judged before */
-	bool place;       /* a copy is to be put into the directory */
-	char *placed;     /* that copy, under a name that does not count yet; NULL: not there */
+	bool force;          /* judged anew, whatever was judged before */
+	bool place;          /* a copy is to be put into the directory */
+	char *placed;        /* that copy, under a name that does not count yet; NULL: not there */
 	registry_done *done; /* NULL: from the inbox, or answered */
 	void *done_arg;
 	uint8_t (*known)[HASH_BYTES];
@@ -134,9 +134,9 @@ struct candidate {
 	struct examination_order order;
 	enum examine_result result;
 	struct examination_result found;
-	bool opened;       /* the image is open */
+	bool opened; /* the image is open */
 	bool place_failed;
-	bool stuck;        /* the image was refused, and stays mapped */
+	bool stuck;              /* the image was refused, and stays mapped */
 	struct verdict *verdict; /* from the row `attempting` on */
 };
 
@@ -154,7 +154,7 @@ struct commit {
 struct registry {
 	uint32_t magic;
 	struct registry_options options;
-	char *images; /* directory */
+	char *images;        /* directory */
 	uint64_t generation; /* last used for a copy */
 	uint64_t view;       /* last published */
 	bool stopped;
@@ -234,12 +234,14 @@ void candidate_abandon(struct candidate *candidate);
 struct offer *offer_find(const struct registry *registry, const char *file);
 struct offer *offer_add(struct registry *registry, const char *file, bool from_load); /* found or new */
 /* hash and error may be NULL. */
-void offer_judge(struct offer *offer, const uint8_t *hash, const struct file_identity *identity, const struct error *error);
+void offer_judge(
+	struct offer *offer, const uint8_t *hash, const struct file_identity *identity, const struct error *error);
 void offer_remove(struct registry *registry, const char *file);
 void offers_destroy(struct registry *registry);
 
 /* ---- registry_retire.c ---- */
-struct plugin *plugin_add(struct registry *registry, struct verdict *verdict, struct image *image, enum plugin_state state);
+struct plugin *plugin_add(
+	struct registry *registry, struct verdict *verdict, struct image *image, enum plugin_state state);
 /* The one of that name that is live, parked, or on its way out; NULL if there is none. */
 struct plugin *plugin_find(const struct registry *registry, const char *name);
 void plugin_remove(struct registry *registry, struct plugin *plugin);

@@ -62,7 +62,8 @@ struct offer *offer_add(struct registry *registry, const char *file, bool from_l
 	return offer;
 }
 
-void offer_judge(struct offer *offer, const uint8_t *hash, const struct file_identity *identity, const struct error *error) {
+void offer_judge(
+	struct offer *offer, const uint8_t *hash, const struct file_identity *identity, const struct error *error) {
 	offer->hashed = hash != NULL;
 	if (hash != NULL)
 		memcpy(offer->hash, hash, HASH_BYTES);

@@ -118,13 +118,13 @@ static bool open_place(struct candidate *candidate) {
 static void open_run(struct stage_job *job) {
 	struct candidate *candidate = candidate_of(job);
 	candidate->opened = open_place(candidate) &&
-		image_open(candidate->found.image, candidate->registry->options.host, &candidate->stuck, &candidate->found.error);
+		image_open(
+			candidate->found.image, candidate->registry->options.host, &candidate->stuck, &candidate->found.error);
 }
 
 /* Its init refused, and the loader kept it: it is counted, and shown. */
 static void candidate_keep_stuck(struct candidate *candidate) {
-	struct plugin *plugin =
-		plugin_add(candidate->registry, candidate->verdict, candidate->found.image, PLUGIN_STUCK);
+	struct plugin *plugin = plugin_add(candidate->registry, candidate->verdict, candidate->found.image, PLUGIN_STUCK);
 	plugin->stuck_reason = "refused, but the loader keeps it mapped";
 	candidate->found.image->state = IMAGE_STUCK;
 	candidate->found.image = NULL;

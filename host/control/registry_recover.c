@@ -60,7 +60,8 @@ static void verdict_convict(struct verdict *verdict, const char *found) {
 	error_found(&error, "%s", found);
 	error_expected(&error, "an init that returns");
 	error_hint(&error, "repair the plugin; `sofun load` tries it again");
-	log_event(LOG_ERROR, "plugin_quarantined", "name=%s version=%s found=\"%s\"", verdict->name, verdict->version, found);
+	log_event(
+		LOG_ERROR, "plugin_quarantined", "name=%s version=%s found=\"%s\"", verdict->name, verdict->version, found);
 	verdict_refuse(verdict, VERDICT_QUARANTINED, &error);
 	verdict->written = false;
 }
@@ -130,7 +131,8 @@ static void verdict_reload(struct registry *registry, struct verdict *verdict) {
 	if (!image_open(image, registry->options.host, &stuck, &error)) {
 		verdict_park(registry, verdict, false, &error);
 		if (stuck)
-			plugin_add(registry, verdict, image, PLUGIN_STUCK)->stuck_reason = "refused, but the loader keeps it mapped";
+			plugin_add(registry, verdict, image, PLUGIN_STUCK)->stuck_reason =
+				"refused, but the loader keeps it mapped";
 		else
 			image_destroy(image);
 		return;

@@ -69,8 +69,8 @@ void plugin_report(const struct plugin *plugin, const char *state,
 	for (size_t i = 0; i < manifest->function_count; i++)
 		functions[i] = manifest->functions[i].type;
 	for (size_t i = 0; i < manifest->router_count; i++)
-		routers[i] = (struct registry_router){manifest->routers[i].ingress,
-			format_name(plugin->registry, &manifest->routers[i])};
+		routers[i] = (struct registry_router){
+			manifest->routers[i].ingress, format_name(plugin->registry, &manifest->routers[i])};
 	bool live = plugin->state == PLUGIN_LIVE;
 	const struct registry_plugin report = {
 		.name = plugin->verdict->name,
@@ -107,13 +107,14 @@ void done_report(struct plugin *plugin, const char *state, registry_done *done, 
 	plugin_report(plugin, state, done_each, &call);
 }
 
-void registry_each(struct registry *registry, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
+void registry_each(
+	struct registry *registry, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
 		plugin_report(plugin, NULL, each, arg);
 }
 
-void registry_refused_each(struct registry *registry, void (*each)(void *arg, const struct registry_refused *refused),
-	void *arg) {
+void registry_refused_each(
+	struct registry *registry, void (*each)(void *arg, const struct registry_refused *refused), void *arg) {
 	for (size_t i = 0; i < registry->offer_count; i++)
 		if (registry->offers[i]->error != NULL)
 			each(arg, &(struct registry_refused){registry->offers[i]->file, registry->offers[i]->error});

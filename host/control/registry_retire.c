@@ -10,7 +10,8 @@
 
 /* ---- the list ---- */
 
-struct plugin *plugin_add(struct registry *registry, struct verdict *verdict, struct image *image, enum plugin_state state) {
+struct plugin *plugin_add(
+	struct registry *registry, struct verdict *verdict, struct image *image, enum plugin_state state) {
 	struct plugin *plugin = check_alloc(1, sizeof(*plugin));
 	struct plugin **place = &registry->plugins;
 	while (*place != NULL)
@@ -126,7 +127,8 @@ static void plugin_gone(struct plugin *plugin) {
 		done_report(plugin, plugin->unmapped ? "retired" : "stuck", done, plugin->done_arg);
 	if (plugin->unmapped) {
 		registry->unloaded++;
-		registry->options.disk->unlink(registry->options.disk, plugin->image->path); /* a leftover is cleaned at a start */
+		registry->options.disk->unlink(
+			registry->options.disk, plugin->image->path); /* a leftover is cleaned at a start */
 		plugin_remove(registry, plugin);
 	}
 	offers_deferred(registry);
@@ -138,8 +140,7 @@ static struct plugin *plugin_of(struct stage_job *job) {
 
 static void close_run(struct stage_job *job) {
 	struct plugin *plugin = plugin_of(job);
-	plugin->unmapped =
-		image_close(plugin->image, plugin->registry->options.config->keep_images, &plugin->stuck_reason);
+	plugin->unmapped = image_close(plugin->image, plugin->registry->options.config->keep_images, &plugin->stuck_reason);
 }
 
 static void close_done(struct stage_job *job, bool cancelled) {
@@ -199,14 +200,14 @@ static void plugin_leaves_late(struct plugin *plugin) {
 
 static void plugin_look(struct plugin *plugin) {
 	uint64_t waited = registry_now_ms() - plugin->since_ms;
-	if (plugin->state == PLUGIN_DRAINING && (plugin_drained(plugin) || waited >= DRAIN_MS_MAX))
-		plugin_leave(plugin);
-	if (plugin->state != PLUGIN_LEAVING)
-		return;
-	if (engine_adopted(plugin->registry->options.engine) >= plugin->view)
+	if (plugin->state == PLUGIN_DRAINING) {
+		if (plugin_drained(plugin) || waited >= DRAIN_MS_MAX)
+			plugin_leave(plugin);
+	} else if (engine_adopted(plugin->registry->options.engine) >= plugin->view) {
 		plugin_retire(plugin);
-	else if (waited >= LEAVING_MS_MAX)
+	} else if (waited >= LEAVING_MS_MAX) {
 		plugin_leaves_late(plugin);
+	}
 }
 
 static bool plugin_leaving(const struct plugin *plugin) {
@@ -311,8 +312,8 @@ void late_error(struct registry *registry, registry_done *done, void *arg, const
 	check(event_base_once(registry->options.base, -1, EV_TIMEOUT, late_error_tell, late, &now) == 0);
 }
 
-static bool unload_refused(const struct registry *registry, const struct plugin *plugin, const char *name,
-	struct error *error) {
+static bool unload_refused(
+	const struct registry *registry, const struct plugin *plugin, const char *name, struct error *error) {
 	if (registry->stopped) {
 		error_set(error, ERROR_STOPPING, "the host is stopping");
 	} else if (plugin == NULL) {

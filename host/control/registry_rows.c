@@ -12,8 +12,12 @@
 enum { VERDICT_FIELDS = 12, TYPE_FIELDS = 4, REFUSAL_FIELDS = 4 };
 
 static const char *const verdict_names[] = {
-	[VERDICT_ATTEMPTING] = "attempting", [VERDICT_LIVE] = "live",       [VERDICT_DRAINING] = "draining",
-	[VERDICT_RETIRED] = "retired",       [VERDICT_REFUSED] = "refused", [VERDICT_QUARANTINED] = "quarantined",
+	[VERDICT_ATTEMPTING] = "attempting",
+	[VERDICT_LIVE] = "live",
+	[VERDICT_DRAINING] = "draining",
+	[VERDICT_RETIRED] = "retired",
+	[VERDICT_REFUSED] = "refused",
+	[VERDICT_QUARANTINED] = "quarantined",
 };
 enum { VERDICT_STATES = sizeof(verdict_names) / sizeof(verdict_names[0]) };
 

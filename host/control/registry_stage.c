@@ -83,7 +83,6 @@ void refused_durable(void *arg, bool good) {
 	candidate_refuse(candidate, &candidate->found.error);
 }
 
-
 void candidate_judge_bytes(struct candidate *candidate) {
 	struct verdict *verdict = verdict_add(candidate->registry, candidate->found.hash);
 	if (verdict->name[0] == '\0') {
@@ -117,7 +116,8 @@ static bool refuse_beside_live(const struct candidate *candidate, const struct p
 
 /* The name under which a copy is to be placed must not hide another plugin's file. */
 static bool place_free(const struct candidate *candidate, struct error *error) {
-	for (const struct plugin *plugin = candidate->registry->plugins; candidate->place && plugin != NULL; plugin = plugin->next) {
+	for (const struct plugin *plugin = candidate->registry->plugins; candidate->place && plugin != NULL;
+		 plugin = plugin->next) {
 		if (plugin->state == PLUGIN_STUCK || strcmp(plugin->verdict->file, candidate->file) != 0 ||
 			strcmp(plugin->verdict->name, candidate->found.image->name) == 0)
 			continue;
@@ -166,7 +166,8 @@ static void candidate_judge(struct candidate *candidate) {
 static void candidate_is_live(struct candidate *candidate, struct plugin *plugin) {
 	struct registry *registry = candidate->registry;
 	struct verdict *verdict = plugin->verdict;
-	if (!candidate->place && strcmp(verdict->file, candidate->file) != 0 && !inbox_has(registry->inbox, verdict->file)) {
+	if (!candidate->place && strcmp(verdict->file, candidate->file) != 0 &&
+		!inbox_has(registry->inbox, verdict->file)) {
 		verdict_set_text(&verdict->file, candidate->file);
 		verdict_commit(registry, verdict, NULL, 0, NULL, NULL);
 	}

@@ -56,18 +56,21 @@ static bool type_belongs(const struct function_type *type, const struct manifest
 	return false;
 }
 
-static bool type_schema(const struct function_type *type, const struct manifest_function *function, struct error *error) {
+static bool type_schema(
+	const struct function_type *type, const struct manifest_function *function, struct error *error) {
 	if (function->schema == type->schema)
 		return true;
 	error_set(error, ERROR_REFUSED, "the state of %s has another schema than the plugin", type->name);
 	error_found(error, "schema %u in the plugin", function->schema);
 	error_expected(error, "schema %u, as in the store", type->schema);
-	error_hint(error, "state migration comes with a later version of sofun; load a plugin with schema %u", type->schema);
+	error_hint(
+		error, "state migration comes with a later version of sofun; load a plugin with schema %u", type->schema);
 	return false;
 }
 
 /* Values are stored by number: new ones may follow, the old ones stay as they are. */
-static bool type_values(const struct function_type *type, const struct manifest_function *function, struct error *error) {
+static bool type_values(
+	const struct function_type *type, const struct manifest_function *function, struct error *error) {
 	for (uint32_t i = 0; i < type->value_count; i++) {
 		bool there = i < function->value_count;
 		if (there && strcmp(function->values[i].name, type->values[i]) == 0 &&
@@ -96,8 +99,9 @@ bool types_admit(const struct registry *registry, const struct manifest *manifes
 		const struct manifest_function *function = &manifest->functions[i];
 		const struct function_type *type = type_find(registry, bytes_text(function->type));
 		fresh += type == NULL;
-		if (type != NULL && (!type_belongs(type, manifest, error) || !type_schema(type, function, error) ||
-			!type_values(type, function, error)))
+		if (type != NULL &&
+			(!type_belongs(type, manifest, error) || !type_schema(type, function, error) ||
+				!type_values(type, function, error)))
 			return false;
 	}
 	/* Numbers are used in order; number 0 is none. */
@@ -195,7 +199,8 @@ struct view *registry_view(struct registry *registry) {
 	struct binding *bindings = check_alloc(binding_count, sizeof(*bindings));
 	for (size_t i = 1; i < registry->type_count; i++)
 		if (registry->types[i] != NULL)
-			bindings[i] = (struct binding){.number = (uint16_t)i, .name = registry->types[i]->name, .fence_epoch = UINT64_MAX};
+			bindings[i] =
+				(struct binding){.number = (uint16_t)i, .name = registry->types[i]->name, .fence_epoch = UINT64_MAX};
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
 		if (plugin_serves(plugin))
 			route_max += plugin->image->manifest.router_count;

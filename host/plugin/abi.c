@@ -76,8 +76,7 @@ static bool abi_version(const sofun_plugin *plugin, const struct manifest *manif
 
 static bool abi_values(const sofun_function *function, const struct manifest_function *manifest, sofun_value *values,
 	struct error *error) {
-	if (function->value_count != manifest->value_count ||
-		(function->value_count > 0 && function->values == NULL)) {
+	if (function->value_count != manifest->value_count || (function->value_count > 0 && function->values == NULL)) {
 		abi_differs(error, "values of", manifest->type, manifest->type);
 		error_found(error, "%u values of %s in the descriptor", function->value_count, manifest->type);
 		error_expected(error, "%u, as in the manifest", manifest->value_count);
@@ -88,8 +87,8 @@ static bool abi_values(const sofun_function *function, const struct manifest_fun
 		if (!abi_text(error, "value", function->values[i].name, value->name))
 			return false;
 		if (function->values[i].kind != value->kind)
-			return abi_differs(error, value->name, manifest_kind_name(function->values[i].kind),
-				manifest_kind_name(value->kind));
+			return abi_differs(
+				error, value->name, manifest_kind_name(function->values[i].kind), manifest_kind_name(value->kind));
 		values[i] = function->values[i];
 		values[i].name = value->name;
 	}
@@ -104,8 +103,8 @@ static sofun_value *abi_values_of(const struct abi_facts *facts, const struct ma
 	return values;
 }
 
-static bool abi_function(const sofun_function *function, const struct manifest *manifest, struct abi_facts *facts,
-	struct error *error) {
+static bool abi_function(
+	const sofun_function *function, const struct manifest *manifest, struct abi_facts *facts, struct error *error) {
 	sofun_function copy = {0};
 	if (function->size < FUNCTION_BYTES_MIN)
 		return abi_refuse(error, "a function's struct is smaller than that of ABI 1.0");
@@ -133,8 +132,8 @@ static bool abi_function(const sofun_function *function, const struct manifest *
 	return true;
 }
 
-static bool abi_functions(const sofun_plugin *plugin, const struct manifest *manifest, struct abi_facts *facts,
-	struct error *error) {
+static bool abi_functions(
+	const sofun_plugin *plugin, const struct manifest *manifest, struct abi_facts *facts, struct error *error) {
 	size_t count = 0;
 	while (plugin->functions != NULL && plugin->functions[count] != NULL)
 		if (!abi_function(plugin->functions[count++], manifest, facts, error))
@@ -146,8 +145,8 @@ static bool abi_functions(const sofun_plugin *plugin, const struct manifest *man
 }
 
 /* The same pair may come twice, so each router of the descriptor takes the first equal one that is still free. */
-static bool abi_router(const sofun_router *router, const struct manifest *manifest, struct abi_facts *facts,
-	struct error *error) {
+static bool abi_router(
+	const sofun_router *router, const struct manifest *manifest, struct abi_facts *facts, struct error *error) {
 	sofun_router copy = {0};
 	if (router->size < ROUTER_BYTES_MIN)
 		return abi_refuse(error, "a router's struct is smaller than that of ABI 1.0");
@@ -167,8 +166,8 @@ static bool abi_router(const sofun_router *router, const struct manifest *manife
 	return abi_differs(error, "router", copy.ingress, NULL);
 }
 
-static bool abi_routers(const sofun_plugin *plugin, const struct manifest *manifest, struct abi_facts *facts,
-	struct error *error) {
+static bool abi_routers(
+	const sofun_plugin *plugin, const struct manifest *manifest, struct abi_facts *facts, struct error *error) {
 	size_t count = 0;
 	while (plugin->routers != NULL && plugin->routers[count] != NULL)
 		if (!abi_router(plugin->routers[count++], manifest, facts, error))
@@ -199,7 +198,8 @@ static bool abi_egresses(const sofun_plugin *plugin, const struct manifest *mani
 	return false;
 }
 
-bool abi_read(const void *descriptor, const struct manifest *manifest, struct abi_facts *ret_facts, struct error *error) {
+bool abi_read(
+	const void *descriptor, const struct manifest *manifest, struct abi_facts *ret_facts, struct error *error) {
 	if (descriptor == NULL) {
 		abi_refuse(error, "the plugin does not export its descriptor");
 		error_found(error, "no symbol " SOFUN_DESCRIPTOR_SYMBOL);

@@ -18,7 +18,8 @@ struct abi_facts {
 };
 
 /* descriptor: what the symbol points at; may be NULL. ERROR_REFUSED names the field, both values and the remedy. */
-bool abi_read(const void *descriptor, const struct manifest *manifest, struct abi_facts *ret_facts, struct error *error);
+bool abi_read(
+	const void *descriptor, const struct manifest *manifest, struct abi_facts *ret_facts, struct error *error);
 void abi_finish(struct abi_facts *facts);
 
 #endif

@@ -15,7 +15,12 @@ static const struct fatal {
 	int number;
 	const char *name;
 } fatal[] = {
-	{SIGSEGV, "SIGSEGV"}, {SIGABRT, "SIGABRT"}, {SIGBUS, "SIGBUS"}, {SIGFPE, "SIGFPE"}, {SIGILL, "SIGILL"}, {SIGSYS, "SIGSYS"},
+	{SIGSEGV, "SIGSEGV"},
+	{SIGABRT, "SIGABRT"},
+	{SIGBUS, "SIGBUS"},
+	{SIGFPE, "SIGFPE"},
+	{SIGILL, "SIGILL"},
+	{SIGSYS, "SIGSYS"},
 };
 enum { FATAL_COUNT = sizeof(fatal) / sizeof(fatal[0]) };
 

@@ -41,8 +41,8 @@ static enum elf_verdict elf_incomplete(struct examination *exam, const char *wha
 	return ELF_INCOMPLETE;
 }
 
-static enum elf_verdict elf_refuse(struct examination *exam, const char *message, const char *found,
-	const char *expected, const char *hint) {
+static enum elf_verdict elf_refuse(
+	struct examination *exam, const char *message, const char *found, const char *expected, const char *hint) {
 	error_set(exam->error, ERROR_REFUSED, "%s", message);
 	error_found(exam->error, "%s", found);
 	error_expected(exam->error, "%s", expected);
@@ -69,7 +69,8 @@ static enum elf_verdict elf_header(struct examination *exam) {
 	if (file.size < sizeof(header))
 		return elf_incomplete(exam, "header", sizeof(header));
 	memcpy(&header, file.data, sizeof(header));
-	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB || header.e_machine != MACHINE) {
+	if (header.e_ident[EI_CLASS] != ELFCLASS64 || header.e_ident[EI_DATA] != ELFDATA2LSB ||
+		header.e_machine != MACHINE) {
 		char found[64];
 		snprintf(found, sizeof(found), "ELF class %u, data %u, machine %u", header.e_ident[EI_CLASS],
 			header.e_ident[EI_DATA], header.e_machine);
@@ -163,7 +164,8 @@ static enum elf_verdict elf_needed(struct examination *exam, const char *needed)
 	char path[PATH_BYTES_MAX];
 	struct stat status;
 	bool beside = exam->directory != NULL &&
-		(size_t)snprintf(path, sizeof(path), "%s/%s", exam->directory, needed) < sizeof(path) && stat(path, &status) == 0;
+		(size_t)snprintf(path, sizeof(path), "%s/%s", exam->directory, needed) < sizeof(path) &&
+		stat(path, &status) == 0;
 	if (strchr(needed, '/') == NULL && !beside)
 		return ELF_SOUND;
 	char found[ERROR_DETAIL_BYTES];
@@ -232,7 +234,8 @@ static void elf_find_strings(struct examination *exam, Elf_Data *data, size_t co
 
 static enum elf_verdict elf_dynamic(struct examination *exam) {
 	size_t count = (size_t)(exam->dynamic.p_filesz / sizeof(Elf64_Dyn));
-	Elf_Data *data = elf_getdata_rawchunk(exam->elf, (int64_t)exam->dynamic.p_offset, count * sizeof(Elf64_Dyn), ELF_T_DYN);
+	Elf_Data *data =
+		elf_getdata_rawchunk(exam->elf, (int64_t)exam->dynamic.p_offset, count * sizeof(Elf64_Dyn), ELF_T_DYN);
 	if (data == NULL)
 		return elf_refuse(exam, "the dynamic section cannot be read", elf_errmsg(-1), "a shared object as ld writes it",
 			"build the plugin again");
@@ -248,7 +251,7 @@ static enum elf_verdict elf_dynamic(struct examination *exam) {
 }
 
 static enum elf_verdict elf_contents(struct examination *exam) {
-	static enum elf_verdict (*const steps[])(struct examination *exam) = {elf_segments, elf_sections, elf_dynamic};
+	static enum elf_verdict (*const steps[])(struct examination * exam) = {elf_segments, elf_sections, elf_dynamic};
 	elf_version(EV_CURRENT);
 	/* libelf takes a mutable pointer, and writes only when asked to. */
 	exam->elf = elf_memory((char *)(uintptr_t)exam->file.data, exam->file.size);
@@ -262,7 +265,8 @@ static enum elf_verdict elf_contents(struct examination *exam) {
 	return verdict;
 }
 
-enum elf_verdict elf_examine(struct bytes file, const char *directory, struct elf_facts *ret_facts, struct error *error) {
+enum elf_verdict elf_examine(
+	struct bytes file, const char *directory, struct elf_facts *ret_facts, struct error *error) {
 	struct examination exam = {.file = file, .directory = directory, .error = error};
 	enum elf_verdict verdict = elf_header(&exam);
 	if (verdict == ELF_SOUND)

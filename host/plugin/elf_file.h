@@ -22,6 +22,7 @@ struct elf_facts {
 
 /* directory: where the user's file lies, to find helpers beside it; NULL if that does not matter any more. The error is
  * set unless it is sound. */
-enum elf_verdict elf_examine(struct bytes file, const char *directory, struct elf_facts *ret_facts, struct error *error);
+enum elf_verdict elf_examine(
+	struct bytes file, const char *directory, struct elf_facts *ret_facts, struct error *error);
 
 #endif

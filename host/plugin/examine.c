@@ -53,8 +53,8 @@ static enum examine_result examine_manifest(const struct examination_order *orde
 	return verdict;
 }
 
-static enum examine_result examine_content(const struct examination_order *order, struct bytes content,
-	struct examination_result *result) {
+static enum examine_result examine_content(
+	const struct examination_order *order, struct bytes content, struct examination_result *result) {
 	struct elf_facts facts;
 	image_hash(content, result->hash);
 	result->hashed = true;
@@ -69,13 +69,13 @@ static enum examine_result examine_content(const struct examination_order *order
 }
 
 enum examine_result examine(const struct examination_order *order, struct examination_result *ret_result) {
-	static const enum examine_result unread[] = {
-		[FILE_READ] = EXAMINE_GOOD, [FILE_CHANGED] = EXAMINE_INCOMPLETE, [FILE_ABSENT] = EXAMINE_ABSENT,
+	static const enum examine_result unread[] = {[FILE_READ] = EXAMINE_GOOD,
+		[FILE_CHANGED] = EXAMINE_INCOMPLETE,
+		[FILE_ABSENT] = EXAMINE_ABSENT,
 		[FILE_UNREADABLE] = EXAMINE_UNREADABLE};
 	struct buf content = {0};
 	*ret_result = (struct examination_result){0};
-	enum examine_result verdict =
-		unread[file_read(order->path, &content, &ret_result->identity, &ret_result->error)];
+	enum examine_result verdict = unread[file_read(order->path, &content, &ret_result->identity, &ret_result->error)];
 	if (verdict == EXAMINE_GOOD)
 		verdict = examine_content(order, bytes_buf(&content), ret_result);
 	if (verdict != EXAMINE_GOOD && verdict != EXAMINE_KNOWN)

@@ -15,10 +15,10 @@ enum examine_result {
 };
 
 struct examination_order {
-	const char *path;       /* of the user's file */
-	const char *images;     /* directory of images */
+	const char *path;   /* of the user's file */
+	const char *images; /* directory of images */
 	struct disk *disk;
-	uint64_t generation;    /* for the copy's name */
+	uint64_t generation; /* for the copy's name */
 	const uint8_t (*known)[HASH_BYTES];
 	size_t known_count;
 };
@@ -27,7 +27,7 @@ struct examination_result {
 	struct file_identity identity;
 	bool hashed; /* hash is set */
 	uint8_t hash[HASH_BYTES];
-	char name[MANIFEST_NAME_BYTES_MAX + 1];       /* "" if it was refused before its manifest was read */
+	char name[MANIFEST_NAME_BYTES_MAX + 1]; /* "" if it was refused before its manifest was read */
 	char version[MANIFEST_VERSION_BYTES_MAX + 1];
 	struct image *image; /* if good */
 	bool unmaps;         /* dlclose took it away in the probe */

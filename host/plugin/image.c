@@ -13,16 +13,20 @@ enum {
 };
 
 static const char *const state_names[] = {
-	[IMAGE_STAGED] = "staged",     [IMAGE_READY] = "ready",     [IMAGE_LIVE] = "live",
-	[IMAGE_DRAINING] = "draining", [IMAGE_RETIRED] = "retired", [IMAGE_STUCK] = "stuck",
+	[IMAGE_STAGED] = "staged",
+	[IMAGE_READY] = "ready",
+	[IMAGE_LIVE] = "live",
+	[IMAGE_DRAINING] = "draining",
+	[IMAGE_RETIRED] = "retired",
+	[IMAGE_STUCK] = "stuck",
 };
 
 const char *image_state_name(enum image_state state) {
 	return state_names[state];
 }
 
-struct image *image_create(struct manifest *manifest, const uint8_t hash[HASH_BYTES], uint64_t generation,
-	const char *path) {
+struct image *image_create(
+	struct manifest *manifest, const uint8_t hash[HASH_BYTES], uint64_t generation, const char *path) {
 	struct image *image = check_alloc(1, sizeof(*image));
 	image->magic = IMAGE_MAGIC;
 	image->state = IMAGE_STAGED;

@@ -40,8 +40,8 @@ struct image {
 };
 
 /* Takes the manifest over. */
-struct image *image_create(struct manifest *manifest, const uint8_t hash[HASH_BYTES], uint64_t generation,
-	const char *path);
+struct image *image_create(
+	struct manifest *manifest, const uint8_t hash[HASH_BYTES], uint64_t generation, const char *path);
 
 /* REQUIRES that it is not open. NULL is fine. Leaves the file. */
 void image_destroy(struct image *image);

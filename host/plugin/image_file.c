@@ -69,8 +69,8 @@ static int file_append(int fd, struct buf *content) {
 	return got < 0 ? errno : 0;
 }
 
-static enum file_read file_read_open(int fd, const char *path, struct buf *content, struct file_identity *ret_identity,
-	struct error *error) {
+static enum file_read file_read_open(
+	int fd, const char *path, struct buf *content, struct file_identity *ret_identity, struct error *error) {
 	struct stat before;
 	struct stat after;
 	if (fstat(fd, &before) != 0)
@@ -91,8 +91,8 @@ static enum file_read file_read_open(int fd, const char *path, struct buf *conte
 	return FILE_CHANGED;
 }
 
-enum file_read file_read(const char *path, struct buf *ret_content, struct file_identity *ret_identity,
-	struct error *error) {
+enum file_read file_read(
+	const char *path, struct buf *ret_content, struct file_identity *ret_identity, struct error *error) {
 	/* O_NONBLOCK: a pipe of that name must not hold the stager. */
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK | O_NOCTTY);
 	if (fd < 0)
@@ -207,7 +207,8 @@ bool image_files_clean(struct disk *disk, const char *directory, bool (*spare)(v
 	struct cleaning cleaning = {disk, directory, spare, arg, 0};
 	int result = disk->list(disk, directory, cleaning_each, &cleaning);
 	if (result < 0)
-		return error_system(error, ERROR_STORE_FAILED, -result, "the directory of images %.200s cannot be read", directory);
+		return error_system(
+			error, ERROR_STORE_FAILED, -result, "the directory of images %.200s cannot be read", directory);
 	*ret_generation = cleaning.generation;
 	return true;
 }

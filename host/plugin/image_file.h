@@ -40,8 +40,8 @@ enum file_read {
 };
 
 /* Appends the content. The error is set unless it is read. */
-enum file_read file_read(const char *path, struct buf *ret_content, struct file_identity *ret_identity,
-	struct error *error);
+enum file_read file_read(
+	const char *path, struct buf *ret_content, struct file_identity *ret_identity, struct error *error);
 
 void image_hash(struct bytes content, uint8_t ret_hash[HASH_BYTES]);
 void image_hash_text(const uint8_t hash[HASH_BYTES], char ret_text[HASH_TEXT_BYTES]);

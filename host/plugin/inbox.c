@@ -34,16 +34,16 @@ enum entry_state { ENTRY_MOVING, ENTRY_OFFERED, ENTRY_JUDGED };
 struct entry {
 	char *file;
 	enum entry_state state;
-	bool incomplete;  /* was offered, was not whole, and has not changed since */
-	bool changed;     /* while it was offered */
-	bool first;       /* met by the first scan, and not judged yet */
-	bool seen;        /* in the scan that runs */
-	bool here;        /* in the last scan */
+	bool incomplete; /* was offered, was not whole, and has not changed since */
+	bool changed;    /* while it was offered */
+	bool first;      /* met by the first scan, and not judged yet */
+	bool seen;       /* in the scan that runs */
+	bool here;       /* in the last scan */
 	struct file_identity identity;
-	uint64_t directory;    /* identity of the directory it was last seen in */
-	uint64_t still_ms;     /* since when it has not changed */
-	uint64_t patience_ms;  /* when its patience began; 0: it did not */
-	uint64_t missing_ms;   /* since when it is gone; 0: it is not */
+	uint64_t directory;   /* identity of the directory it was last seen in */
+	uint64_t still_ms;    /* since when it has not changed */
+	uint64_t patience_ms; /* when its patience began; 0: it did not */
+	uint64_t missing_ms;  /* since when it is gone; 0: it is not */
 };
 
 struct inbox {
@@ -261,8 +261,8 @@ static bool something_moves(const struct inbox *inbox) {
 static void watch(struct inbox *inbox) {
 	if (inbox->inotify_fd >= 0)
 		inotify_add_watch(inbox->inotify_fd, inbox->directory_path,
-			IN_CREATE | IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB | IN_DELETE_SELF |
-				IN_MOVE_SELF | IN_ONLYDIR);
+			IN_CREATE | IN_CLOSE_WRITE | IN_MODIFY | IN_MOVED_TO | IN_MOVED_FROM | IN_DELETE | IN_ATTRIB |
+				IN_DELETE_SELF | IN_MOVE_SELF | IN_ONLYDIR);
 }
 
 static void scan(struct inbox *inbox) {
@@ -272,7 +272,8 @@ static void scan(struct inbox *inbox) {
 		scan_missing(inbox, now);
 	if (inbox->directory != before && inbox->started)
 		log_event(LOG_WARN, "plugins_directory", "path=\"%s\" event=\"%s\"", inbox->directory_path,
-			inbox->directory == 0 ? "cannot be read; nothing is unloaded" : "came or was exchanged; nothing is unloaded");
+			inbox->directory == 0 ? "cannot be read; nothing is unloaded"
+								  : "came or was exchanged; nothing is unloaded");
 	if (inbox->directory != before && inbox->directory != 0)
 		watch(inbox);
 	inbox->scanned_ms = now;

@@ -33,8 +33,9 @@ void inspection_finish(struct inspection *inspection) {
 static json_t *state_json(const struct manifest_function *function) {
 	json_t *values = json_array();
 	for (uint32_t i = 0; i < function->value_count; i++)
-		json_array_append_new(values, json_pack("{s:s, s:s}", "name", function->values[i].name, "kind",
-			manifest_kind_name(function->values[i].kind)));
+		json_array_append_new(values,
+			json_pack(
+				"{s:s, s:s}", "name", function->values[i].name, "kind", manifest_kind_name(function->values[i].kind)));
 	return json_pack("{s:I, s:o}", "schema", (json_int_t)function->schema, "values", values);
 }
 
@@ -49,8 +50,8 @@ json_t *inspection_json(const struct inspection *inspection) {
 		json_object_set_new(states, manifest->functions[i].type, state_json(&manifest->functions[i]));
 	}
 	for (size_t i = 0; i < manifest->router_count; i++)
-		json_array_append_new(routers, json_pack("{s:s, s:s}", "ingress", manifest->routers[i].ingress, "format",
-			manifest->routers[i].format));
+		json_array_append_new(routers,
+			json_pack("{s:s, s:s}", "ingress", manifest->routers[i].ingress, "format", manifest->routers[i].format));
 	for (size_t i = 0; i < manifest->egress_count; i++)
 		json_array_append_new(egresses, json_string(manifest->egresses[i].name));
 	json_t *abi = json_sprintf("%u.%u", manifest->abi_major, manifest->abi_minor);

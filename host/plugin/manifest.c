@@ -16,7 +16,7 @@ struct reading {
 		char type[MANIFEST_TYPE_BYTES_MAX + 1];
 		uint32_t number;
 		struct manifest_value value;
-	} *values;
+	} * values;
 	struct error *error;
 };
 
@@ -246,8 +246,12 @@ static const struct line_rule {
 	bool early;
 	bool (*read)(struct reading *reading, struct bytes line, struct bytes rest);
 } line_rules[] = {
-	{"sofun-manifest", true, line_format}, {"abi", true, line_abi},       {"plugin", false, line_plugin},
-	{"function", false, line_function},    {"value", false, line_value},  {"router", false, line_router},
+	{"sofun-manifest", true, line_format},
+	{"abi", true, line_abi},
+	{"plugin", false, line_plugin},
+	{"function", false, line_function},
+	{"value", false, line_value},
+	{"router", false, line_router},
 	{"egress", false, line_egress},
 };
 
@@ -294,10 +298,11 @@ static bool reading_head(struct reading *reading) {
 	error_set(reading->error, ERROR_REFUSED, "the plugin was built for another ABI than this host has");
 	error_found(reading->error, "ABI %u.%u", manifest->abi_major, manifest->abi_minor);
 	error_expected(reading->error, "ABI %u.0 to %u.%u", SOFUN_ABI_MAJOR, SOFUN_ABI_MAJOR, SOFUN_ABI_MINOR);
-	error_hint(reading->error, manifest->abi_major > SOFUN_ABI_MAJOR ||
-		(manifest->abi_major == SOFUN_ABI_MAJOR && manifest->abi_minor > SOFUN_ABI_MINOR) ?
-		"use a newer sofund, or build the plugin with this host's headers" :
-		"build the plugin again with this host's headers");
+	error_hint(reading->error,
+		manifest->abi_major > SOFUN_ABI_MAJOR ||
+				(manifest->abi_major == SOFUN_ABI_MAJOR && manifest->abi_minor > SOFUN_ABI_MINOR)
+			? "use a newer sofund, or build the plugin with this host's headers"
+			: "build the plugin again with this host's headers");
 	return false;
 }
 

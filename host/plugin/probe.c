@@ -182,15 +182,16 @@ static const char *line_last(struct buf *text) {
 static bool probing_died(struct probing *probing, const char *last, struct error *error) {
 	const char *step = strncmp(last, "step ", 5) == 0 ? last + 5 : "";
 	const char *words = line_last(&probing->output);
-	error_set(error, ERROR_REFUSED, "the plugin %s %s", probing->late ? "hung" : "killed the probe", step_meaning(step));
+	error_set(
+		error, ERROR_REFUSED, "the plugin %s %s", probing->late ? "hung" : "killed the probe", step_meaning(step));
 	if (probing->late)
 		error_found(error, "no end within %d ms", probing->limit_ms);
 	else if (WIFSIGNALED(probing->status))
 		error_found(error, "SIG%s%s%.*s", sigabbrev_np(WTERMSIG(probing->status)), *words == '\0' ? "" : ", ",
 			OUTPUT_SHOWN, words);
 	else
-		error_found(error, "exit code %d%s%.*s", WEXITSTATUS(probing->status), *words == '\0' ? "" : ", ", OUTPUT_SHOWN,
-			words);
+		error_found(
+			error, "exit code %d%s%.*s", WEXITSTATUS(probing->status), *words == '\0' ? "" : ", ", OUTPUT_SHOWN, words);
 	error_expected(error, "load, init, fini and unload without a trace");
 	error_hint(error, "run `sofund --probe FILE` under a debugger; copy the file again if it may be damaged");
 	return false;

@@ -156,7 +156,8 @@ static bool probe_load(struct probe *probe) {
 	report_step("load");
 	probe->library = library_open(probe->path, &probe->error);
 	return probe->library != NULL &&
-		abi_read(library_symbol(probe->library, SOFUN_DESCRIPTOR_SYMBOL), &probe->manifest, &probe->facts, &probe->error);
+		abi_read(
+			library_symbol(probe->library, SOFUN_DESCRIPTOR_SYMBOL), &probe->manifest, &probe->facts, &probe->error);
 }
 
 static bool probe_init(struct probe *probe, void **ret_plugin_data) {
@@ -166,7 +167,8 @@ static bool probe_init(struct probe *probe, void **ret_plugin_data) {
 	if (result == 0)
 		return true;
 	text[sizeof(text) - 1] = '\0';
-	error_set(&probe->error, ERROR_REFUSED, "the plugin's init refuses: %s", text[0] == '\0' ? "it gives no reason" : text);
+	error_set(
+		&probe->error, ERROR_REFUSED, "the plugin's init refuses: %s", text[0] == '\0' ? "it gives no reason" : text);
 	error_found(&probe->error, "init returned %d", result);
 	error_expected(&probe->error, "0");
 	error_hint(&probe->error, "do what the plugin's text asks for, then load it again with `sofun load`");

@@ -19,7 +19,7 @@ struct stage;
 
 /* Embedded in what the job is about. */
 struct stage_job {
-	void (*run)(struct stage_job *job);                 /* [stager] */
+	void (*run)(struct stage_job *job);                  /* [stager] */
 	void (*done)(struct stage_job *job, bool cancelled); /* [loop]; cancelled: it never ran */
 	struct stage_job *next;
 };

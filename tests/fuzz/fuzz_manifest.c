@@ -14,7 +14,8 @@ static void name_check(const char *name, size_t bytes_max) {
 	size_t size = strlen(name);
 	check(size >= 1 && size <= bytes_max);
 	for (size_t i = 0; i < size; i++)
-		check((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') || strchr("_.-/", name[i]) != NULL);
+		check((name[i] >= 'a' && name[i] <= 'z') || (name[i] >= '0' && name[i] <= '9') ||
+			strchr("_.-/", name[i]) != NULL);
 }
 
 static void manifest_check(const struct manifest *manifest) {
@@ -45,8 +46,8 @@ static void manifest_write(const struct manifest *manifest, struct buf *text) {
 				manifest_kind_name(function->values[number].kind));
 		buf_printf(text, "function %s schema=%u\n", function->type, function->schema);
 	}
-	buf_printf(text, "plugin %s %s\nabi %u.%u\nsofun-manifest 1", manifest->name, manifest->version, manifest->abi_major,
-		manifest->abi_minor);
+	buf_printf(text, "plugin %s %s\nabi %u.%u\nsofun-manifest 1", manifest->name, manifest->version,
+		manifest->abi_major, manifest->abi_minor);
 }
 
 static void error_check(struct error *error) {

@@ -5,7 +5,8 @@
 
 #include "plugin/abi.h"
 
-static const char manifest_text[] = "sofun-manifest 1\nabi 1.0\nplugin demo 1.0.0\nfunction a/b schema=3\n"
+static const char manifest_text[] =
+	"sofun-manifest 1\nabi 1.0\nplugin demo 1.0.0\nfunction a/b schema=3\n"
 	"value a/b 0 count int\nvalue a/b 1 name str\nrouter in line\nrouter in line\negress out\n";
 
 static int invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {

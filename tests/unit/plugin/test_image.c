@@ -60,7 +60,8 @@ static bool spare_b(void *arg, const char *name) {
 }
 
 START_TEST(test_cleaning_spares_what_is_named_and_finds_the_last_generation) {
-	static const char *const names[] = {"a-1.0.0-3-x.so", "b-1.0.0-2-x.so", "c-1.0.0-41-x.so", "a-1.0.0-3-x.so.died", "junk"};
+	static const char *const names[] = {
+		"a-1.0.0-3-x.so", "b-1.0.0-2-x.so", "c-1.0.0-41-x.so", "a-1.0.0-3-x.so.died", "junk"};
 	uint64_t generation = 0;
 	struct error error;
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {

@@ -22,7 +22,7 @@ static void refused(const char *text, size_t size, const char *found) {
 
 START_TEST(test_the_example_of_the_abi_page) {
 	static const char text[] = "sofun-manifest 1\nabi 1.0\nplugin counter 1.0.0\nfunction demo/counter schema=1\n"
-		"value demo/counter 0 count int\nrouter counter line\n";
+							   "value demo/counter 0 count int\nrouter counter line\n";
 	struct manifest manifest;
 	struct error error;
 	ck_assert(manifest_parse(bytes_text(text), &manifest, &error));
@@ -46,7 +46,8 @@ START_TEST(test_the_example_of_the_abi_page) {
 END_TEST
 
 START_TEST(test_lines_in_any_order_with_nul_between) {
-	static const char text[] = "\0\nvalue a/b 1 second str\0\0egress out\nvalue a/b 0 first raw\0router in json\0router in json\0"
+	static const char text[] =
+		"\0\nvalue a/b 1 second str\0\0egress out\nvalue a/b 0 first raw\0router in json\0router in json\0"
 		"plugin p-1_x 4294967295.0.7\0function a/b schema=4294967295\0abi 1.0\0\nsofun-manifest 1";
 	struct manifest manifest;
 	struct error error;
@@ -104,14 +105,15 @@ START_TEST(test_words_that_are_not_in_the_grammar) {
 		"plugin a v1.0.0", "plugin a 4294967296.0.0", "plugin  1.0.0", "plugin a"};
 	for (size_t i = 0; i < sizeof bad / sizeof bad[0]; i++) {
 		char text[200];
-		snprintf(text, sizeof text, "sofun-manifest 1\n%s%s\n", strncmp(bad[i], "abi", 3) == 0 ? "" : "abi 1.0\n", bad[i]);
+		snprintf(
+			text, sizeof text, "sofun-manifest 1\n%s%s\n", strncmp(bad[i], "abi", 3) == 0 ? "" : "abi 1.0\n", bad[i]);
 		refused(text, strlen(text), bad[i]);
 	}
 	static const char *const lines[] = {"function a schema=1", "function a/b schema=0", "function a/b schema=01",
-		"function a/b schema=", "function a/b", "function a/b/c schema=1", "function /b schema=1", "function a/ schema=1",
-		"function A/b schema=1", "function a/b schema=4294967296", "router x text", "router x", "router X line",
-		"router x line ", "egress", "egress E", "egress a b", "value a/b 0 x", "value a/b 0 x long", "value a/b 00 x int",
-		"value a/b 0 X int", "value a/b 0 x-y int", " egress e", "egress\te", "egress e\r"};
+		"function a/b schema=", "function a/b", "function a/b/c schema=1", "function /b schema=1",
+		"function a/ schema=1", "function A/b schema=1", "function a/b schema=4294967296", "router x text", "router x",
+		"router X line", "router x line ", "egress", "egress E", "egress a b", "value a/b 0 x", "value a/b 0 x long",
+		"value a/b 00 x int", "value a/b 0 X int", "value a/b 0 x-y int", " egress e", "egress\te", "egress e\r"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
 		char text[200];
 		snprintf(text, sizeof text, PLUGIN "function a/b schema=1\n%s\n", lines[i]);

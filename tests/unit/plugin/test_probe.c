@@ -67,7 +67,8 @@ START_TEST(test_each_defect_is_refused_with_its_words) {
 	ck_assert_int_eq(verdict, expected->result);
 	ck_assert_int_eq(result.error.code, ERROR_REFUSED);
 	ck_assert_msg(strstr(result.error.message, expected->message) != NULL, "%s", result.error.message);
-	ck_assert_msg(library_kept_always() || strstr(result.error.found, expected->found) != NULL, "%s", result.error.found);
+	ck_assert_msg(
+		library_kept_always() || strstr(result.error.found, expected->found) != NULL, "%s", result.error.found);
 	ck_assert(result.error.expected[0] != '\0' && result.error.hint[0] != '\0');
 	ck_assert_ptr_null(result.image);
 	/* No copy is left behind. */
@@ -95,8 +96,12 @@ START_TEST(test_a_known_hash_is_not_judged_again) {
 	struct examination_result second;
 	ck_assert_int_eq(examine_path(fixture_path("init_fails"), &first), EXAMINE_REFUSED);
 	ck_assert(first.hashed);
-	const struct examination_order order = {.path = fixture_path("init_fails"), .images = folder, .disk = disk_machine(),
-		.generation = 8, .known = (const uint8_t(*)[HASH_BYTES])first.hash, .known_count = 1};
+	const struct examination_order order = {.path = fixture_path("init_fails"),
+		.images = folder,
+		.disk = disk_machine(),
+		.generation = 8,
+		.known = (const uint8_t(*)[HASH_BYTES])first.hash,
+		.known_count = 1};
 	ck_assert_int_eq(examine(&order, &second), EXAMINE_KNOWN);
 	ck_assert(second.hashed && memcmp(first.hash, second.hash, HASH_BYTES) == 0);
 }
@@ -196,8 +201,8 @@ int main(int argc, char *argv[]) {
 	TCase *tests = tcase_create("examine");
 	tcase_set_timeout(tests, 120);
 	tcase_add_checked_fixture(tests, folder_new, folder_old);
-	tcase_add_loop_test(tests, test_each_defect_is_refused_with_its_words, 0,
-		(int)(sizeof refusal_cases / sizeof refusal_cases[0]));
+	tcase_add_loop_test(
+		tests, test_each_defect_is_refused_with_its_words, 0, (int)(sizeof refusal_cases / sizeof refusal_cases[0]));
 	tcase_add_test(tests, test_a_good_plugin_passes);
 	tcase_add_test(tests, test_a_known_hash_is_not_judged_again);
 	tcase_add_test(tests, test_a_zero_tail_at_many_places);

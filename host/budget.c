@@ -9,6 +9,7 @@
  *   1  the write buffers: sorted batches of one checkpoint come through them, flushed at its end
  *   4  the engine: the hot instances are what throughput lives from */
 struct budget budget_split(uint64_t memory_bytes) {
+	memory_bytes -= memory_bytes / 4 < MEMORY_BASE_BYTES ? memory_bytes / 4 : MEMORY_BASE_BYTES;
 	uint64_t eighth = memory_bytes / 8;
 	struct budget budget = {
 		.checkpoint_bytes = eighth < CHECKPOINT_BYTES ? eighth : CHECKPOINT_BYTES,

@@ -30,8 +30,14 @@ enum {
 	SHARDS_MAX = 64,
 };
 
-/* Bytes of redo and of messages born in one epoch of a shard: a shard that reaches it waits for the cut. */
+/* Bytes of redo and of messages born in one epoch of a shard: a shard that reaches it waits for the cut. A host with
+ * little memory has smaller epochs (MEMORY_PER_EPOCH), since two of them and what the applier has not taken are held. */
 #define EPOCH_BYTES_MAX MIB(4)
+#define EPOCH_BYTES_MIN KIB(256)
+#define MEMORY_PER_EPOCH 64
+/* Of limits.memory_bytes: what no budget counts (code, stacks, connections, what malloc keeps). A host of 512 MiB was seen
+ * to need 8 MiB idle. */
+#define MEMORY_BASE_BYTES MIB(16)
 /* Bytes of all effects of one invocation (rule 22). */
 #define INVOCATION_BYTES_MAX MIB(8)
 /* A journal segment holds one epoch of every shard, its largest invocation included: this much for each of them. */

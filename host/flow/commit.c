@@ -13,8 +13,6 @@ enum {
 	CUT_PATIENCE_US = 200,
 	/* How often a full disk is tried again. */
 	SPACE_RETRY_US = 100000,
-	/* Appended epochs that the applier has not taken: beyond it commits wait, and with them the shards. */
-	EPOCHS_BEHIND_MAX = 512,
 };
 
 void committer_init(struct committer *committer, struct flow *flow, uint64_t epoch) {
@@ -78,9 +76,20 @@ static bool cut_wanted(const struct committer *committer) {
 	return false;
 }
 
+/* Epochs that the applier has not taken are memory, and so is a journal that is not checkpointed: then commits wait, and
+ * with them the shards. The applier needs nothing of either. */
+static bool applier_behind(const struct committer *committer) {
+	const struct flow *flow = committer->flow;
+	uint64_t applied = store_applied(flow->store);
+	if (committer->epoch > applied + EPOCHS_BEHIND_MAX || store_pressed(flow->store))
+		return true;
+	uint64_t behind = committer->handed_bytes - committer->handed_at[applied % EPOCHS_BEHIND_MAX];
+	return committer->epoch > applied + 1 && behind > flow->config->memory_bytes / BEHIND_MEMORY_PART;
+}
+
 static bool cut_begin(struct committer *committer) {
 	struct flow *flow = committer->flow;
-	if (atomic_load(&flow->failed) || committer->epoch > store_applied(flow->store) + EPOCHS_BEHIND_MAX)
+	if (atomic_load(&flow->failed) || applier_behind(committer))
 		return false;
 	if (!cut_wanted(committer))
 		return false;
@@ -287,6 +296,9 @@ static bool step_writing(struct committer *committer) {
 	if (atomic_load(&flow->failed) || !journal_write(committer))
 		return false;
 	epoch_release(committer);
+	for (size_t i = 0; i < committer->part->part_count; i++)
+		committer->handed_bytes += committer->part->parts[i].size;
+	committer->handed_at[committer->epoch % EPOCHS_BEHIND_MAX] = committer->handed_bytes;
 	store_hand(flow->store, committer->part);
 	committer->part = NULL;
 	committer->epoch++;
@@ -336,6 +348,7 @@ bool committer_commit_now(struct committer *committer, struct buf *redo, struct 
 		return false;
 	}
 	store_hand(flow->store, part);
+	committer->handed_at[committer->epoch % EPOCHS_BEHIND_MAX] = committer->handed_bytes;
 	atomic_store(&flow->cut, committer->epoch);
 	atomic_store(&flow->durable, committer->epoch++);
 	return true;

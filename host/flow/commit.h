@@ -5,6 +5,12 @@
 
 #include "flow/shard.h"
 
+enum {
+	/* Appended epochs that the applier has not taken: a thousand small ones are nothing, so bytes count, too. */
+	EPOCHS_BEHIND_MAX = 1024,
+	BEHIND_MEMORY_PART = 16, /* of limits.memory_bytes */
+};
+
 enum committer_state { COMMITTER_IDLE, COMMITTER_CUTTING, COMMITTER_WRITING };
 
 /* A barrier or a clock move that waits for its epoch; at most one of each is under way. [committer] answers it. */
@@ -30,6 +36,8 @@ struct committer {
 	uint64_t cut_us;          /* when the cut was asked for */
 	uint64_t synced_us;       /* durability=interval: when the journal was last synced */
 	bool unsynced;            /* something was appended since */
+	uint64_t handed_bytes;    /* of redo, since the start */
+	uint64_t handed_at[EPOCHS_BEHIND_MAX]; /* the same as of each epoch */
 	struct milestone barrier;
 	struct milestone clock;
 	struct buf answers;       /* of milestones, for the next release */

@@ -6,9 +6,9 @@
 #include "flow/engine_inside.h"
 #include "flow/recover.h"
 
-/* Of limits.memory_bytes: what functions keep warm, and what may wait in memory before it is paged out. The rest is the
- * store's (main.c). */
-enum { CACHE_SHARE_PERCENT = 40, QUEUE_SHARE_PERCENT = 10 };
+/* Of limits.memory_bytes less its base: what functions keep warm, and what may wait in memory before it is paged out. The
+ * rest is the store's (budget.c), but for what the open epochs hold. */
+enum { CACHE_SHARE_PERCENT = 33, QUEUE_SHARE_PERCENT = 7 };
 
 /* ---- life ---- */
 
@@ -19,8 +19,15 @@ static void flow_init(struct flow *flow, const struct config *config, struct sto
 	flow->shards_count = config->shards;
 	flow->incarnation = recovered->epoch + 1;
 	memcpy(&flow->hash_seed, recovered->store_id, sizeof flow->hash_seed);
-	flow->cache_bytes = (size_t)(config->memory_bytes / 100 * CACHE_SHARE_PERCENT / config->shards);
-	flow->queue_bytes = (size_t)(config->memory_bytes / 100 * QUEUE_SHARE_PERCENT / config->shards);
+	uint64_t base = config->memory_bytes / 4 < MEMORY_BASE_BYTES ? config->memory_bytes / 4 : MEMORY_BASE_BYTES;
+	uint64_t share = (config->memory_bytes - base) / config->shards;
+	flow->cache_bytes = (size_t)(share / 100 * CACHE_SHARE_PERCENT);
+	flow->queue_bytes = (size_t)(share / 100 * QUEUE_SHARE_PERCENT);
+	flow->epoch_bytes_max = share / MEMORY_PER_EPOCH;
+	if (flow->epoch_bytes_max > EPOCH_BYTES_MAX)
+		flow->epoch_bytes_max = EPOCH_BYTES_MAX;
+	if (flow->epoch_bytes_max < EPOCH_BYTES_MIN)
+		flow->epoch_bytes_max = EPOCH_BYTES_MIN;
 	flow_clock_init(&flow->clock, config->test_clock, config->test_clock_ms, recovered->time_ms);
 	atomic_store(&flow->cut, recovered->epoch);
 	atomic_store(&flow->durable, recovered->epoch);

@@ -89,6 +89,7 @@ struct flow {
 	struct flow_clock clock;
 	size_t cache_bytes;     /* a shard's budget for instances */
 	size_t queue_bytes;     /* a shard's budget for waiting messages in memory */
+	uint64_t epoch_bytes_max; /* of a shard's open epoch */
 
 	_Atomic(struct view *) view; /* [loop] publishes */
 	_Atomic uint64_t cut;        /* [committer] every shard is to close this epoch */

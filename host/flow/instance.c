@@ -150,6 +150,7 @@ size_t instance_memory(const struct instance *instance) {
 void cache_init(struct cache *cache, size_t memory_max) {
 	*cache = (struct cache){.slot_count = CACHE_FIRST_SLOTS, .memory_max = memory_max};
 	cache->slots = check_alloc(cache->slot_count, sizeof *cache->slots);
+	cache->memory = cache->slot_count * sizeof *cache->slots;
 }
 
 void cache_finish(struct cache *cache) {
@@ -190,6 +191,7 @@ static void cache_double(struct cache *cache) {
 	cache->slot_count *= 2;
 	cache->slots = check_alloc(cache->slot_count, sizeof *cache->slots);
 	cache->hand = 0;
+	cache->memory += old_count * sizeof *cache->slots;
 	for (size_t i = 0; i < old_count; i++) {
 		if (old[i].instance != NULL)
 			slot_place(cache, old[i].instance);

@@ -84,7 +84,7 @@ struct cache {
 	size_t slot_count; /* power of two */
 	size_t used;
 	size_t hand;       /* of the eviction clock */
-	size_t memory;     /* of the instances */
+	size_t memory;     /* of the instances and the slots */
 	size_t memory_max;
 	struct buf row;    /* scratch for reading */
 };

@@ -54,7 +54,7 @@ void shard_destroy(struct shard *shard) {
 /* ---- the open epoch ---- */
 
 bool shard_epoch_open(const struct shard *shard) {
-	return shard->epoch_messages < EPOCH_MESSAGES_MAX && shard->epoch_bytes < EPOCH_BYTES_MAX &&
+	return shard->epoch_messages < EPOCH_MESSAGES_MAX && shard->epoch_bytes < shard->flow->epoch_bytes_max &&
 		atomic_load_explicit(&shard->flow->cut, memory_order_relaxed) < shard->epoch &&
 		!atomic_load_explicit(&shard->flow->failed, memory_order_relaxed);
 }

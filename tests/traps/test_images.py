@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
-from lib.harness import Failed, expect, expect_equal, raised, wait_until
+from lib.harness import Failed, Skip, expect, expect_equal, raised, wait_until
 from lib.host import Host
 from lib.http import Http, HttpError
 from traps_lib import (call, fixture, images_add_up, load, load_refused, mapped, plain_build, refused, tree, unload,
@@ -368,6 +368,25 @@ def test_a_drain_goes_on_after_a_kill(test):
 	host.stop()
 	host.start()
 	expect_equal(host.status()["plugins"], [], "and stays so")
+
+
+def test_a_call_that_does_not_end_is_stuck_until_it_does(test):
+	"""The drain has its deadline, 30 s; past it the image is shown as stuck, and who asked is told."""
+	plain_build(test)
+	if not test.full():
+		raise Skip("takes 35 s; --scale=full")
+	host = Host(test, plugins=("sleeper",), shards=1).start()
+	with host.rpc() as rpc:
+		call = rpc.request("call", {"to": "sleeper/nap", "id": "a", "payload": 34000, "timeout_ms": 60000})
+		time.sleep(0.5)  # until the call runs: nothing shows it, for its epoch is open
+		error = raised(HttpError, lambda: unload(host, "sleeper"))
+		expect_equal((error.status, error.code), (408, "timeout"), "the unload's answer")
+		expect_equal(host.plugin("sleeper")["state"], "stuck", "state")
+		expect_equal(host.plugin("sleeper")["waiting_for"][0]["reason"], "running", "reason")
+		images_add_up(host.status())
+		expect_equal(rpc.answer(call)["payload"], 34000, "the call ended as if nothing was")
+	wait_until(lambda: host.plugin("sleeper") is None, 20, "it is retired")
+	expect_equal(host.status()["images"], {"loaded": 0, "unloaded": 1, "stuck": 0}, "images")
 
 
 if __name__ == "__main__":

@@ -5,10 +5,12 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/resource.h>
 #include <sys/un.h>
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "budget.h"
 #include "config.h"
 #include "control/server.h"
@@ -276,6 +278,17 @@ static int command_main(int argc, char *const argv[]) {
 	return -1;
 }
 
+/* Connections, databases and images all need descriptors; the usual soft limit of 1,024 is for programs that use
+ * select(). Where it cannot be raised the host runs with what there is. */
+static void descriptors_raise(void) {
+	struct rlimit limit;
+	if (getrlimit(RLIMIT_NOFILE, &limit) != 0 || limit.rlim_cur == limit.rlim_max)
+		return;
+	limit.rlim_cur = limit.rlim_max;
+	if (setrlimit(RLIMIT_NOFILE, &limit) != 0)
+		log_event(LOG_WARN, "descriptors", "limit=soft reason=\"%s\"", strerror(errno));
+}
+
 static bool listeners_check(const struct config *config, struct error *error) {
 	if (config->listen_data_count == 0 && config->listen_http_count == 0)
 		return true;
@@ -293,6 +306,7 @@ int main(int argc, char *argv[]) {
 		code = command_main(argc, argv);
 	if (code >= 0)
 		return code;
+	descriptors_raise();
 	json_object_seed(0); /* before there are threads: jansson makes its seed at first need */
 	config_init(&host.config);
 	if (config_parse(&host.config, argc, argv, &error) && listeners_check(&host.config, &error))

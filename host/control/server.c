@@ -11,6 +11,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "control/exchange.h"
 #include "control/page.h"
 
@@ -22,13 +23,15 @@ enum {
 	/* A connection that is silent this long is closed. Longer than people pause between two curl commands on one
 	 * connection; a barrier may take longer, for while an answer is being made nothing is read. */
 	IDLE_S = 600,
+	/* When the process has no descriptor left for a connection, it tries again after this long; without the pause the
+	 * loop would spin on the connection that waits. */
+	ACCEPT_AGAIN_MS = 100,
 };
 
 struct http_server {
 	uint32_t magic;
 	struct control *control;
 	struct evhttp *http;
-	struct evhttp_bound_socket *bound;
 	char *path;
 	struct exchange *exchanges; /* without an answer, or being written */
 };
@@ -64,6 +67,20 @@ static struct evconnlistener *listener_create(struct event_base *base, const cha
 	return listener;
 }
 
+static void accept_again(evutil_socket_t fd, short what, void *listener) {
+	(void)fd, (void)what;
+	evconnlistener_enable(listener);
+}
+
+/* arg is evhttp's. The listener outlives the timer: the loop does not turn any more once it is freed. */
+static void accept_failed(struct evconnlistener *listener, void *arg) {
+	(void)arg;
+	const struct timeval again = {.tv_usec = ACCEPT_AGAIN_MS * 1000};
+	log_event(LOG_WARN, "accept_failed", "socket=control reason=\"%s\"", strerror(EVUTIL_SOCKET_ERROR()));
+	evconnlistener_disable(listener);
+	check(event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, accept_again, listener, &again) == 0);
+}
+
 static void request_read(struct evhttp_request *event, void *arg) {
 	struct http_server *server = arg;
 	CHECK_OBJECT(server, SERVER_MAGIC);
@@ -94,18 +111,9 @@ struct http_server *http_server_create(struct control *control, const char *path
 	server->http = evhttp_new(control->base);
 	check_memory(server->http);
 	http_configure(server);
-	server->bound = evhttp_bind_listener(server->http, listener);
-	check_memory(server->bound);
+	check(evhttp_bind_listener(server->http, listener) != NULL);
+	evconnlistener_set_error_cb(listener, accept_failed);
 	return server;
-}
-
-void http_server_close(struct http_server *server) {
-	CHECK_OBJECT(server, SERVER_MAGIC);
-	if (server->bound == NULL)
-		return;
-	unlink(server->path);
-	evhttp_del_accept_socket(server->http, server->bound);
-	server->bound = NULL;
 }
 
 bool http_server_busy(const struct http_server *server) {
@@ -116,10 +124,11 @@ bool http_server_busy(const struct http_server *server) {
 void http_server_destroy(struct http_server *server) {
 	if (server == NULL)
 		return;
-	http_server_close(server);
+	if (unlink(server->path) != 0 && errno != ENOENT)
+		log_event(LOG_WARN, "unlink_failed", "path=\"%s\" reason=\"%s\"", server->path, strerror(errno));
 	for (const struct exchange *exchange = server->exchanges; exchange != NULL; exchange = exchange->next)
 		check(exchange->answered);
-	evhttp_free(server->http); /* connections that still write are closed; their exchanges end by that */
+	evhttp_free(server->http); /* with the listener; connections that still write are closed, and their exchanges end */
 	check(server->exchanges == NULL);
 	free(server->path);
 	server->magic = 0;

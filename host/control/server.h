@@ -10,13 +10,11 @@ struct http_server;
  * the caller holds the directory's lock. ERROR_BAD_REQUEST: the path is too long; ERROR_REFUSED: it cannot be bound. */
 struct http_server *http_server_create(struct control *control, const char *path, struct error *error);
 
-/* Takes no more connections and removes the socket file. Those that are there go on. */
-void http_server_close(struct http_server *server);
-
 /* True until every request has been answered and its answer written. */
 bool http_server_busy(const struct http_server *server);
 
-/* Closes all connections. No request may be without its answer. NULL is fine. */
+/* Removes the socket file and closes all connections. No request may be without its answer, and the loop does not turn
+ * any more. NULL is fine. */
 void http_server_destroy(struct http_server *server);
 
 #endif

@@ -462,5 +462,31 @@ def test_a_client_that_goes_away_does_no_harm(test):
 	expect_equal(host.values("test/play", "a")["count"], 20, "whole requests count, cut ones do not")
 
 
+def test_a_host_without_descriptors_left_comes_back(test):
+	host = Host(test, wrapper=("prlimit", "--nofile=128:128")).start()
+	held = []
+	try:
+		for _ in range(200):
+			connection = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+			connection.settimeout(5)
+			connection.connect(str(host.control))
+			held.append(connection)
+	except OSError:
+		pass  # its queue of connections is full too
+	wait_until(lambda: "accept_failed socket=control" in host.errors(), 20, "it has run out")
+	spent = host_cpu_s(host)
+	time.sleep(0.5)  # what is measured is a span of time
+	expect(host_cpu_s(host) - spent < 0.2, "it does not spin meanwhile")
+	for connection in held:
+		connection.close()
+	expect_equal(wait_until(lambda: Http(host.control, 20).get("/healthz"), 20, "it answers again"), {"status": "ok"}, "healthz")
+	expect_equal(call(host, "a", {"add": 1, "reply": True}), 1, "it serves")
+
+
+def host_cpu_s(host):
+	fields = Path(f"/proc/{host.worker}/stat").read_text().rpartition(")")[2].split()
+	return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
 if __name__ == "__main__":
 	harness.main(globals())

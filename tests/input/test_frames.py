@@ -159,7 +159,7 @@ def test_payloads_nested_too_deep(test):
 		expect_last_words(host, nested(10_000), "too_deep")
 		with host.rpc() as rpc:
 			expect_code(rpc, "too_deep", "ingest", {"ingress": "play", "producer": "deep", "first": 1,
-				"records": [msgpack.unpackb(nested(65), max_buffer_size=1 << 20)]})
+				"records": [msgpack.unpackb(nested(65))]})
 
 
 def test_parameters_of_the_wrong_type(test):
@@ -183,9 +183,9 @@ def test_parameters_of_the_wrong_type(test):
 			expect_code(rpc, "bad_request", "ingest", {**batch, "first": first})
 		expect_code(rpc, "bad_request", "call", {**message, "timeout_ms": -5})
 		for params in ([], [5], [message, message], {}, "x", None):
-			rpc.number += 1
-			rpc.raw(msgpack.packb([0, rpc.number, "send", params]))
-			expect_equal(failure(lambda: rpc.answer(rpc.number)).code, "bad_request", f"params {str(params)[:60]}")
+			with host.rpc() as other:  # whether such a frame still has the shape of a request is open; its code is not
+				other.raw(msgpack.packb([0, 1, "send", params]))
+				expect_equal(other.next_answer()[1]["code"], "bad_request", f"params {str(params)[:60]}")
 		expect_code(rpc, "unknown_method", "frobnicate", {})
 		expect_code(rpc, "unknown_method", "", {})
 	host.barrier()

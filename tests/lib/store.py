@@ -5,8 +5,9 @@ import shutil
 import subprocess
 
 from lib.campaign import Producer
-from lib.harness import expect, wait_until
+from lib.harness import Failed, expect, raised
 from lib.host import Host
+from lib.rpc import Closed, RpcError
 
 # What a store is made of, beside sockets, the lock, images and the plugins' inbox, which a copy gets anew or as they are.
 SEGMENT_HEADER_BYTES = 4096
@@ -50,12 +51,12 @@ def drop(host):
 
 
 def segments(data):
-	"""The journal's files in the order of their sequence numbers."""
+	"""The journal's files that hold records, in the order of their sequence numbers; not those prepared in advance."""
 	found = []
 	for path in (data / "journal").glob("*.segment"):
 		with open(path, "rb") as file:
 			header = file.read(SEGMENT_HEADER_BYTES)
-		if any(header):
+		if any(header) and used_bytes(path) > SEGMENT_HEADER_BYTES:
 			found.append((int.from_bytes(header[16:24], "little"), path))
 	return [path for _, path in sorted(found)]
 
@@ -105,11 +106,22 @@ def refused(host, words, deadline_s=30.0):
 	return text
 
 
+def refused_or_touched(host, words, touch):
+	"""As refused(); or, since databases of types are opened when they are first needed, the first touch meets the refusal: the
+	host says why and ends with 4. It never serves from such a database."""
+	host.spawn()
+	try:
+		host.wait_ready()
+		with host.rpc() as rpc:
+			raised((RpcError, Closed, TimeoutError), lambda: touch(rpc))
+	except Failed:
+		pass
+	code, text = host.wait_exit(), host.errors()
+	expect(code in (3, 4), f"exit code {code}: {text[-400:]}")
+	expect(any(word in text.lower() for word in words), f"none of {words} in: {text[-400:]}")
+
+
 def verify(test, data):
 	"""(exit code, text) of `sofund --verify`."""
 	done = subprocess.run([str(test.find("sofund")), "--verify", str(data)], capture_output=True, text=True, timeout=120)
 	return done.returncode, done.stdout + done.stderr
-
-
-def wait_gone(path, deadline_s=10.0):
-	wait_until(lambda: not path.exists(), deadline_s, f"{path} is gone")

@@ -44,8 +44,8 @@ def every_prefix(test, shards, messages, settings):
 	program = Program(test.random, messages, SHAPE)
 	host = store.fed(test, program, shards=shards[0], settings=settings)
 	host.kill()
-	found = [path for path in store.segments(host.data) if store.used_bytes(path) > store.SEGMENT_HEADER_BYTES]
-	expect_equal(len(found), 1, "segments of a short journal that hold records")
+	found = store.segments(host.data)
+	expect_equal(len(found), 1, "segments of a short journal")
 	used = store.used_bytes(found[0])
 	before, seen, after_restart = 0, [], 0
 	for number, cut in enumerate(prefixes(test, used)):

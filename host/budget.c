@@ -17,6 +17,7 @@ struct budget budget_split(uint64_t memory_bytes) {
 		.write_buffer_bytes = eighth,
 	};
 	budget.journal_bytes_max = 2 * budget.checkpoint_bytes;
-	budget.engine_bytes = memory_bytes - 2 * budget.checkpoint_bytes - budget.kv_cache_bytes - budget.write_buffer_bytes;
+	budget.engine_bytes =
+		memory_bytes - 2 * budget.checkpoint_bytes - budget.kv_cache_bytes - budget.write_buffer_bytes;
 	return budget;
 }

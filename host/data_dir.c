@@ -80,7 +80,8 @@ static bool holder_write(int fd, const char *path, struct error *error) {
 	int size = snprintf(text, sizeof text, "%ld\n", (long)getpid());
 	if (ftruncate(fd, 0) == 0 && pwrite(fd, text, (size_t)size, 0) == size)
 		return true;
-	if (errno == ENOSPC || errno == EDQUOT) /* the name is only for people: a full disk must not keep the host from it */
+	if (errno == ENOSPC ||
+		errno == EDQUOT) /* the name is only for people: a full disk must not keep the host from it */
 		return true;
 	return error_system(error, ERROR_REFUSED, errno, "cannot write to the data directory %s", path);
 }

@@ -70,7 +70,7 @@ static struct store_options store_options_of(const struct config *config) {
 
 /* A path that does not fit is the user's mistake, so it is told before anything is made. */
 static bool paths_check(struct host *host, struct error *error) {
-	const size_t most = sizeof ((struct sockaddr_un *)0)->sun_path - 1;
+	const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
 	host->control_path = path_join(host->config.data, "control.sock");
 	host->data_path = path_join(host->config.data, "data.sock");
 	if (strlen(host->control_path) <= most)
@@ -126,7 +126,8 @@ static void host_ready(void *arg) {
 	struct host *host = arg;
 	struct control *control = &host->control;
 	struct error error;
-	host->data = data_server_create(control->base, &host->config, control->engine, control->requests, host->data_path, &error);
+	host->data =
+		data_server_create(control->base, &host->config, control->engine, control->requests, host->data_path, &error);
 	if (host->data == NULL) {
 		host->code = complain(&error, EXIT_DATA);
 		loop_stop(host->loop);
@@ -246,15 +247,18 @@ static int verify_main(const char *path) {
 
 static int help_main(void) {
 	struct buf text = {0};
-	buf_printf(&text, "sofund %s: runs stateful functions that are shared objects\n\n"
+	buf_printf(&text,
+		"sofund %s: runs stateful functions that are shared objects\n\n"
 		"Start it, copy a plugin into its plugins directory, send it something:\n\n"
 		"  sofund --data ./sofun-data &\n"
 		"  cp counter.so ./sofun-data/plugins/\n"
 		"  sofun --data ./sofun-data call demo/counter alice 1\n\n"
 		"It runs in the foreground until SIGTERM, and says on stdout when it is ready. What it cannot do it says on\n"
-		"stderr, with what to do about it.\n\n", SOFUN_VERSION);
+		"stderr, with what to do about it.\n\n",
+		SOFUN_VERSION);
 	config_usage(&text);
-	buf_printf(&text, "\n"
+	buf_printf(&text,
+		"\n"
 		"  --verify DIR          check a data directory that no host uses, and change nothing\n"
 		"  --version             print the version\n"
 		"  --help                print this\n\n"

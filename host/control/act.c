@@ -9,7 +9,8 @@
 #define TIMEOUT_MS_MAX UINT64_C(86400000)
 
 /* The member as a number from 0 to most; absent: unchanged, and *ret_present (if asked for) is false. */
-static bool number_take(json_t *body, const char *key, uint64_t most, uint64_t *number, bool *ret_present, struct error *error) {
+static bool number_take(
+	json_t *body, const char *key, uint64_t most, uint64_t *number, bool *ret_present, struct error *error) {
 	json_t *value = json_object_get(body, key);
 	if (ret_present != NULL)
 		*ret_present = value != NULL;

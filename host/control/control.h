@@ -14,10 +14,10 @@ enum control_phase { CONTROL_STARTING, CONTROL_READY, CONTROL_STOPPING };
 
 /* What the HTTP server itself counts. */
 struct http_figures {
-	uint64_t good;     /* answers below 400 */
-	uint64_t refused;  /* 400 to 499 */
-	uint64_t failed;   /* 500 and above */
-	uint64_t open;     /* requests without an answer yet */
+	uint64_t good;    /* answers below 400 */
+	uint64_t refused; /* 400 to 499 */
+	uint64_t failed;  /* 500 and above */
+	uint64_t open;    /* requests without an answer yet */
 };
 
 struct control {

@@ -40,7 +40,8 @@ void endpoint_match(const struct endpoint *endpoints, size_t count, const char *
 			return;
 		}
 		size_t used = strlen(ret_match->allow);
-		snprintf(ret_match->allow + used, sizeof ret_match->allow - used, "%s%s", used > 0 ? ", " : "", endpoints[i].method);
+		snprintf(
+			ret_match->allow + used, sizeof ret_match->allow - used, "%s%s", used > 0 ? ", " : "", endpoints[i].method);
 	}
 	ret_match->param_count = 0;
 }

@@ -14,8 +14,8 @@ struct endpoint {
 	const char *path;   /* "/v1/state/{ns}/{name}": a part in braces takes any segment */
 	const char *query;  /* "limit,after": the parameters it knows; others are refused. "" for none */
 	void (*handle)(struct exchange *exchange);
-	const char *help;   /* one line for people */
-	bool report;        /* answers at once from what the loop thread has, also while the host stops */
+	const char *help; /* one line for people */
+	bool report;      /* answers at once from what the loop thread has, also while the host stops */
 };
 
 struct endpoint_match {

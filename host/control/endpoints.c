@@ -10,8 +10,10 @@ static const struct endpoint endpoints[] = {
 	{"GET", "/metrics", "", handle_metrics, "figures as Prometheus text", true},
 	{"GET", "/v1", "", handle_endpoints, "this list", true},
 	{"GET", "/v1/status", "", handle_status, "the host, its counts, its plugins, what was refused", true},
-	{"POST", "/v1/barrier", "", handle_barrier, "{timeout_ms}: waits until all that was accepted is handled and durable", false},
-	{"POST", "/v1/clock", "", handle_clock, "{to_ms} or {advance_ms}: moves the time of a host with --test-clock", false},
+	{"POST", "/v1/barrier", "", handle_barrier,
+		"{timeout_ms}: waits until all that was accepted is handled and durable", false},
+	{"POST", "/v1/clock", "", handle_clock, "{to_ms} or {advance_ms}: moves the time of a host with --test-clock",
+		false},
 	{"POST", "/v1/functions/{ns}/{name}/{id}", "mode,timeout_ms", handle_function,
 		"calls a function with the body as payload; mode=send: answers when the message is durable", false},
 	{"GET", "/v1/state/{ns}/{name}", "limit,after", handle_state_list, "ids of the instances with state", false},
@@ -21,8 +23,10 @@ static const struct endpoint endpoints[] = {
 	{"GET", "/v1/egresses/{egress}", "from,limit", handle_egress,
 		"records of an egress; from: an offset, earliest or latest", false},
 	{"GET", "/v1/plugins", "", handle_plugins_list, "the plugins that are in", false},
-	{"POST", "/v1/plugins", "", handle_plugins_load, "{path}: loads a plugin file; answers when it is live, or why not", false},
-	{"DELETE", "/v1/plugins/{name}", "", handle_plugins_unload, "drains and unloads a plugin; answers when it is gone", false},
+	{"POST", "/v1/plugins", "", handle_plugins_load, "{path}: loads a plugin file; answers when it is live, or why not",
+		false},
+	{"DELETE", "/v1/plugins/{name}", "", handle_plugins_unload, "drains and unloads a plugin; answers when it is gone",
+		false},
 };
 
 const struct endpoint *endpoints_all(size_t *ret_count) {
@@ -33,7 +37,8 @@ const struct endpoint *endpoints_all(size_t *ret_count) {
 static void handle_endpoints(struct exchange *exchange) {
 	json_t *list = json_array();
 	for (size_t i = 0; i < sizeof endpoints / sizeof endpoints[0]; i++)
-		json_array_append_new(list, json_pack("{s:s, s:s, s:s, s:s}", "method", endpoints[i].method, "path", endpoints[i].path,
-			"query", endpoints[i].query, "help", endpoints[i].help));
+		json_array_append_new(list,
+			json_pack("{s:s, s:s, s:s, s:s}", "method", endpoints[i].method, "path", endpoints[i].path, "query",
+				endpoints[i].query, "help", endpoints[i].help));
 	exchange_json(exchange, 200, json_pack("{s:o}", "endpoints", list));
 }

@@ -9,8 +9,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "control/http_error.h"
 #include "control/endpoints.h"
+#include "control/http_error.h"
 #include "wire/json.h"
 
 #define EXCHANGE_MAGIC 0x48545450u

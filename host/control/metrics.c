@@ -83,14 +83,16 @@ static void flow_text(const struct engine_status *engine, struct buf *text) {
 	gauge(text, "sofun_shards", engine->shards, "Threads that own addresses.");
 	gauge(text, "sofun_engine_memory_bytes", engine->memory_bytes, "Memory of mailboxes, caches and tables.");
 	gauge(text, "sofun_store_failed", engine->failed, "1 once the store has failed.");
-	gauge(text, "sofun_waiting_for_space", engine->waiting_for_space, "1 while the disk is full and nothing is released.");
+	gauge(text, "sofun_waiting_for_space", engine->waiting_for_space,
+		"1 while the disk is full and nothing is released.");
 	seconds(text, "sofun_time_seconds", "gauge", engine->time_ms * 1000u, "The time of the flow since 1970.");
 }
 
 static void store_text(const struct store_figures *store, struct buf *text) {
 	counter(text, "sofun_journal_written_bytes_total", store->journal_bytes_written, "Bytes appended to the journal.");
 	counter(text, "sofun_checkpoints_total", store->checkpoints, "Checkpoints since the start.");
-	gauge(text, "sofun_journal_untrimmed_bytes", store->journal_untrimmed_bytes, "Journal that no checkpoint covers yet.");
+	gauge(text, "sofun_journal_untrimmed_bytes", store->journal_untrimmed_bytes,
+		"Journal that no checkpoint covers yet.");
 	gauge(text, "sofun_table_bytes", store->table_bytes, "Memory of the tables between journal and databases.");
 	gauge(text, "sofun_table_entries", store->table_entries, "Entries of these tables.");
 }

@@ -12,8 +12,8 @@ struct metrics {
 	uint64_t plugins_live;
 	uint64_t plugins_refused;
 	uint64_t uptime_ms;
-	uint64_t cpu_us;          /* of the process, user and system */
-	uint64_t resident_bytes;  /* of the process */
+	uint64_t cpu_us;         /* of the process, user and system */
+	uint64_t resident_bytes; /* of the process */
 	bool ready;
 };
 

@@ -54,8 +54,10 @@ static void page_replace(struct evbuffer *output, int status, const struct confi
 	evbuffer_unfreeze(output, 1); /* bufferevents guard the front of what they write from others */
 	check(evbuffer_drain(output, evbuffer_get_length(output)) == 0);
 	evbuffer_freeze(output, 1);
-	check(evbuffer_add_printf(output, "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
-		"Connection: close\r\n\r\n", line, text.size) > 0);
+	check(evbuffer_add_printf(output,
+			  "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
+			  "Connection: close\r\n\r\n",
+			  line, text.size) > 0);
 	check(evbuffer_add(output, text.data, text.size) == 0);
 	buf_finish(&text);
 }

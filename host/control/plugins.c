@@ -20,8 +20,9 @@ static json_t *waiting_json(const struct registry_plugin *plugin) {
 	json_t *waiting = json_array();
 	for (size_t i = 0; i < plugin->waiting_count; i++) {
 		const struct registry_waiting *one = &plugin->waiting[i];
-		json_array_append_new(waiting, json_pack("{s:s, s:o, s:I}", "reason", one->reason, "address",
-			json_from_words(bytes_text(one->address)), "since_ms", (json_int_t)one->since_ms));
+		json_array_append_new(waiting,
+			json_pack("{s:s, s:o, s:I}", "reason", one->reason, "address", json_from_words(bytes_text(one->address)),
+				"since_ms", (json_int_t)one->since_ms));
 	}
 	return waiting;
 }
@@ -62,8 +63,8 @@ json_t *refused_json(struct registry *registry) {
 
 void handle_plugins_list(struct exchange *exchange) {
 	struct registry *registry = exchange->control->registry;
-	exchange_json(exchange, 200,
-		json_pack("{s:o, s:o}", "plugins", plugins_json(registry), "refused", refused_json(registry)));
+	exchange_json(
+		exchange, 200, json_pack("{s:o, s:o}", "plugins", plugins_json(registry), "refused", refused_json(registry)));
 }
 
 /* registry_done */

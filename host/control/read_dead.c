@@ -45,7 +45,8 @@ static json_t *letter_json(uint64_t number, struct bytes row) {
 
 /* Appends letters up to the limits; *last is the number of the last one, *more says whether others follow. False:
  * damaged. */
-static bool letters_collect(const struct dead_job *dead, struct store_cursor *cursor, json_t *list, uint64_t *last, bool *more) {
+static bool letters_collect(
+	const struct dead_job *dead, struct store_cursor *cursor, json_t *list, uint64_t *last, bool *more) {
 	struct bytes key, value;
 	uint64_t count = 0, bytes = 0;
 	*more = false;

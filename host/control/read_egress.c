@@ -30,8 +30,8 @@ static json_t *record_json(uint64_t offset, struct bytes record) {
 	json_t *value = json_from_value(payload, CURSOR_NESTING_MAX, &error);
 	if (value == NULL)
 		return NULL;
-	return json_pack("{s:I, s:I, s:{s:o, s:o}, s:o}", "offset", (json_int_t)offset, "time_ms", (json_int_t)time_ms, "source",
-		"type", json_from_words(type), "id", json_from_bytes(id), "payload", value);
+	return json_pack("{s:I, s:I, s:{s:o, s:o}, s:o}", "offset", (json_int_t)offset, "time_ms", (json_int_t)time_ms,
+		"source", "type", json_from_words(type), "id", json_from_bytes(id), "payload", value);
 }
 
 static bool record_add(void *arg, uint64_t offset, struct bytes record) {
@@ -64,7 +64,8 @@ static void page_work(struct read_job *job, struct store *store) {
 	json_decref(egress->records);
 }
 
-static bool from_parse(const struct exchange *exchange, uint64_t start, uint64_t end, uint64_t *ret_from, struct error *error) {
+static bool from_parse(
+	const struct exchange *exchange, uint64_t start, uint64_t end, uint64_t *ret_from, struct error *error) {
 	struct bytes text = bytes_text("earliest");
 	target_query(&exchange->target, "from", &text);
 	*ret_from = start;

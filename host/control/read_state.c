@@ -134,7 +134,8 @@ static bool value_add(struct state_job *state, json_t *values, uint32_t number, 
 }
 
 /* 1: added; 0: the large value is not there (the row has changed meanwhile); -1: error. */
-static int value_read(struct state_job *state, struct store *store, const struct instance_value *value, json_t *values) {
+static int value_read(
+	struct state_job *state, struct store *store, const struct instance_value *value, json_t *values) {
 	if (!value->large)
 		return value_add(state, values, value->number, value->msgpack) ? 1 : -1;
 	state->large_read = true;

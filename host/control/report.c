@@ -19,7 +19,8 @@ uint64_t monotonic_ms(void) {
 /* ---- health ---- */
 
 /* NULL: well. Otherwise the status word; *ret_reason is valid as long as engine is. */
-static const char *health_of(const struct control *control, const struct engine_status *engine, const char **ret_reason) {
+static const char *health_of(
+	const struct control *control, const struct engine_status *engine, const char **ret_reason) {
 	if (engine->failed) {
 		*ret_reason = engine->error.message;
 		return "failed";
@@ -29,7 +30,8 @@ static const char *health_of(const struct control *control, const struct engine_
 		return "stopping";
 	}
 	if (engine->waiting_for_space) {
-		*ret_reason = "no space left on the disk of the data directory; nothing is lost, it goes on when there is space";
+		*ret_reason =
+			"no space left on the disk of the data directory; nothing is lost, it goes on when there is space";
 		return "failed";
 	}
 	if (control->phase == CONTROL_STARTING) {
@@ -47,8 +49,8 @@ void handle_health(struct exchange *exchange) {
 	if (word == NULL)
 		exchange_json(exchange, 200, json_pack("{s:s}", "status", "ok"));
 	else
-		exchange_json(exchange, 503,
-			json_pack("{s:s, s:o}", "status", word, "reason", json_from_words(bytes_text(reason))));
+		exchange_json(
+			exchange, 503, json_pack("{s:s, s:o}", "status", word, "reason", json_from_words(bytes_text(reason))));
 }
 
 /* ---- metrics ---- */
@@ -107,8 +109,8 @@ void handle_status(struct exchange *exchange) {
 	struct engine_status engine;
 	engine_status(control->engine, &engine);
 	/* One process does both jobs until there is a supervisor. */
-	json_t *status = json_pack("{s:s, s:I, s:I}", "version", SOFUN_VERSION, "pid", (json_int_t)getpid(), "worker_pid",
-		(json_int_t)getpid());
+	json_t *status = json_pack(
+		"{s:s, s:I, s:I}", "version", SOFUN_VERSION, "pid", (json_int_t)getpid(), "worker_pid", (json_int_t)getpid());
 	check_memory(status);
 	number_set(status, "uptime_ms", monotonic_ms() - control->started_ms);
 	json_object_set_new(status, "durability", durability_json(control->config));

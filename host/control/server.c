@@ -58,8 +58,9 @@ static struct evconnlistener *listener_create(struct event_base *base, const cha
 		return NULL;
 	}
 	mode_t before = umask(0177); /* no moment at which others could connect */
-	struct evconnlistener *listener = evconnlistener_new_bind(base, NULL, NULL,
-		LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTEN_BACKLOG, (const struct sockaddr *)&address, sizeof address);
+	struct evconnlistener *listener =
+		evconnlistener_new_bind(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTEN_BACKLOG,
+			(const struct sockaddr *)&address, sizeof address);
 	int system = errno;
 	umask(before);
 	if (listener == NULL)
@@ -95,8 +96,9 @@ static void http_configure(struct http_server *server) {
 	evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE); /* a client reads the refusal once it has sent its body */
 	evhttp_set_bevcb(http, page_connection, (void *)(uintptr_t)config);
 	evhttp_set_timeout(http, IDLE_S);
-	evhttp_set_allowed_methods(http, EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT |
-		EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS | EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
+	evhttp_set_allowed_methods(http,
+		EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
+			EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
 	evhttp_set_gencb(http, request_read, server);
 }
 

@@ -20,8 +20,8 @@ static bool escape_broken(const char *at, size_t left, struct error *error) {
 }
 
 /* Decodes size bytes behind the text, where target_parse made room for all of them. */
-static bool percent_decode(struct buf *text, const char *at, size_t size, bool plus_is_blank, struct bytes *ret_bytes,
-	struct error *error) {
+static bool percent_decode(
+	struct buf *text, const char *at, size_t size, bool plus_is_blank, struct bytes *ret_bytes, struct error *error) {
 	size_t start = text->size;
 	for (size_t i = 0; i < size; i++) {
 		uint8_t byte = (uint8_t)at[i];
@@ -128,7 +128,8 @@ bool decimal_parse(struct bytes text, uint64_t *ret_number) {
 	return true;
 }
 
-bool target_query_number(const struct target *target, const char *name, uint64_t most, uint64_t *number, struct error *error) {
+bool target_query_number(
+	const struct target *target, const char *name, uint64_t most, uint64_t *number, struct error *error) {
 	struct bytes text;
 	uint64_t value;
 	if (!target_query(target, name, &text))

@@ -34,7 +34,8 @@ void target_finish(struct target *target);
 bool target_query(const struct target *target, const char *name, struct bytes *ret_value);
 
 /* A decimal number of the query, at most `most`; absent: unchanged. */
-bool target_query_number(const struct target *target, const char *name, uint64_t most, uint64_t *number, struct error *error);
+bool target_query_number(
+	const struct target *target, const char *name, uint64_t most, uint64_t *number, struct error *error);
 
 /* The whole of text as a decimal number. */
 bool decimal_parse(struct bytes text, uint64_t *ret_number);

@@ -10,15 +10,26 @@ START_TEST(every_code_has_the_status_of_the_fine_print) {
 		const char *code;
 		int status;
 	} wanted[] = {
-		{"bad_request", 400}, {"bad_id", 400}, {"bad_utf8", 400}, {"too_deep", 400}, {"gap", 400},
+		{"bad_request", 400},
+		{"bad_id", 400},
+		{"bad_utf8", 400},
+		{"too_deep", 400},
+		{"gap", 400},
 		{"forbidden", 403},
-		{"not_found", 404}, {"unknown_method", 404}, {"unknown_ingress", 404}, {"unknown_egress", 404}, {"unknown_type", 404},
+		{"not_found", 404},
+		{"unknown_method", 404},
+		{"unknown_ingress", 404},
+		{"unknown_egress", 404},
+		{"unknown_type", 404},
 		{"timeout", 408},
-		{"conflict", 409}, {"producer_busy", 409},
+		{"conflict", 409},
+		{"producer_busy", 409},
 		{"too_large", 413},
-		{"refused", 422}, {"function_failed", 422},
+		{"refused", 422},
+		{"function_failed", 422},
 		{"internal", 500},
-		{"stopping", 503}, {"store_failed", 503},
+		{"stopping", 503},
+		{"store_failed", 503},
 	};
 	size_t count = sizeof wanted / sizeof wanted[0];
 	ck_assert_uint_eq(count, ERROR_CODES - 1);

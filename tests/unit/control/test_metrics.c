@@ -11,8 +11,14 @@ static char *text;
 
 static void setup(void) {
 	static const struct metrics metrics = {
-		.engine = {.epoch = 12, .time_ms = 1700000000123, .accepted = 10, .handled = 7, .in_flight = 3, .shards = 2,
-			.memory_bytes = UINT64_MAX, .waiting_for_space = true},
+		.engine = {.epoch = 12,
+			.time_ms = 1700000000123,
+			.accepted = 10,
+			.handled = 7,
+			.in_flight = 3,
+			.shards = 2,
+			.memory_bytes = UINT64_MAX,
+			.waiting_for_space = true},
 		.store = {.journal_bytes_written = 4096},
 		.http = {.good = 5, .refused = 4, .failed = 3, .open = 1},
 		.uptime_ms = 1005,
@@ -71,7 +77,8 @@ START_TEST(every_family_has_help_type_and_samples) {
 			families++;
 		} else {
 			size_t size = strcspn(line, " {");
-			ck_assert_msg(size == strlen(type) && strncmp(line, type, size) == 0, "sample without its family: %s", line);
+			ck_assert_msg(
+				size == strlen(type) && strncmp(line, type, size) == 0, "sample without its family: %s", line);
 			ck_assert(strncmp(line, "sofun_", 6) == 0);
 			samples++;
 		}

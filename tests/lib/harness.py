@@ -6,6 +6,7 @@ printed), 1 something failed, 77 everything was skipped."""
 import argparse
 import os
 import random
+import re
 import shutil
 import sys
 import tempfile
@@ -78,6 +79,15 @@ class Test:
 
 	def note(self, text):
 		print(f"  {text}", flush=True)
+
+	def sanitizer(self):
+		"""What the build looks for ("address", "thread", ...); "" in a plain build."""
+		found = re.search(r"^SOFUN_SANITIZER:\w+=(.*)$", (self.build / "CMakeCache.txt").read_text(), re.MULTILINE)
+		return found[1] if found else ""
+
+	def need_plain_build(self, why):
+		if self.sanitizer():
+			raise Skip(f"not under a sanitizer: {why}")
 
 	def find(self, name):
 		"""A built file by the end of its path, e.g. "sofund" or "next/play.so"; never one from a source folder."""

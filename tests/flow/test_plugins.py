@@ -70,6 +70,7 @@ def test_a_file_that_is_no_plugin_is_refused_in_one_line(test):
 
 
 def test_load_and_unload_by_http(test):
+	test.need_plain_build("it keeps every image mapped")
 	host = Host(test, plugins=()).start()
 	answer = host.http.post("/v1/plugins", {"path": str(test.plugin("counter"))})
 	expect_equal((answer["name"], answer["state"]), ("counter", "live"), "answer of load")
@@ -117,6 +118,7 @@ def test_waiting_messages_survive_a_kill(test):
 
 
 def test_a_removed_file_unloads(test):
+	test.need_plain_build("it keeps every image mapped")
 	host = Host(test, plugins=("counter",)).start()
 	(host.plugins_dir() / "counter.so").unlink()
 	wait_until(lambda: (host.plugin("counter") or {"state": "retired"})["state"] == "retired", 20, "counter is unloaded")
@@ -181,6 +183,7 @@ def test_unload_finishes_what_was_accepted(test):
 
 
 def test_loading_and_unloading_under_traffic_loses_nothing(test):
+	test.need_plain_build("it keeps every image mapped")
 	host = Host(test, plugins=("counter", "play"), shards=2).start()
 	rounds = test.by_scale(10, 100)
 	with host.rpc() as rpc:

@@ -4,7 +4,9 @@
     cut.py DIR SEED        DIR.powercut holds the notes (shim.h); it is emptied: what is left now is on the disk
 
 Every process that wrote there must be gone. Of each file's unsynced pages some go back to what they were, by a chance that
-is drawn for each file; its size too; of the unsynced changes of names some are undone."""
+is drawn for each file; its size too; of the unsynced changes of names some are undone. In a folder of LevelDB, which are those
+with a CURRENT, they are undone from the last one backwards only, as every journaling file system does it: LevelDB puts a new
+CURRENT in place and removes the old manifest without a sync between, so no use of it survives more."""
 
 import os
 import random
@@ -78,13 +80,26 @@ class Cut:
 				waiting.append({"operation": operation, "kind": kind, "before": before, "after": after, "path": path})
 		return waiting
 
+	def is_leveldb(self, folder, changes):
+		names = [os.path.basename(change["path"]) for change in changes if os.path.dirname(change["path"]) == folder]
+		return "CURRENT" in names or (self.directory / folder / "CURRENT").exists()
+
+	def choose(self, changes):
+		"""{operation: whether it is kept}"""
+		kept, folders = {}, {}
+		for change in changes:
+			folders.setdefault(os.path.dirname(change["path"]), []).append(change["operation"])
+		lost = self.chance()
+		for folder, operations in folders.items():
+			ordered = self.is_leveldb(folder, changes)
+			last = self.random.randint(0, len(operations))
+			for number, operation in enumerate(operations):
+				kept.setdefault(operation, number < last if ordered else self.random.random() >= lost)
+		return kept
+
 	def names(self):
 		changes = self.pending()
-		lost = self.chance()
-		kept = {}
-		for change in changes:
-			if change["operation"] not in kept:
-				kept[change["operation"]] = self.random.random() >= lost
+		kept = self.choose(changes)
 		final = {}
 		for change in changes:
 			final.setdefault(change["path"], change["before"])

@@ -4,6 +4,7 @@
  *   registry_recover.c  what the store says, before anything runs
  *   registry_rows.c     rows 'T' and 'V' as bytes, and committing them
  *   registry_types.c    function types: whose they are, and the views made of them
+ *   registry_load.c     files that are given to it by path
  *   registry_stage.c    a candidate on its way from a file to a judgement
  *   registry_open.c     from there to live
  *   registry_offer.c    the files in the plugins directory, and what became of them
@@ -217,6 +218,7 @@ void registry_publish(struct registry *registry);
 void candidate_arrived(struct registry *registry, const char *file, bool patience_over);
 void candidates_next(struct registry *registry);
 void candidates_stop(struct registry *registry);
+struct candidate *candidate_add(struct registry *registry, char *path, char *file); /* at the end; takes both over */
 void candidate_end(struct candidate *candidate);
 void candidate_tell_inbox(const struct candidate *candidate, enum inbox_verdict verdict);
 void candidate_tell_error(struct candidate *candidate, const struct error *error);
@@ -242,6 +244,8 @@ void offers_destroy(struct registry *registry);
 /* ---- registry_retire.c ---- */
 struct plugin *plugin_add(
 	struct registry *registry, struct verdict *verdict, struct image *image, enum plugin_state state);
+/* An image whose init refused, and which the loader keeps: it is counted, and shown. */
+void plugin_add_stuck(struct registry *registry, struct verdict *verdict, struct image *image);
 /* The one of that name that is live, parked, or on its way out; NULL if there is none. */
 struct plugin *plugin_find(const struct registry *registry, const char *name);
 void plugin_remove(struct registry *registry, struct plugin *plugin);
@@ -256,8 +260,6 @@ void late_error(struct registry *registry, registry_done *done, void *arg, const
 void registry_write_recovered(struct registry *registry);
 
 /* ---- registry_report.c ---- */
-void plugin_report(const struct plugin *plugin, const char *state,
-	void (*each)(void *arg, const struct registry_plugin *plugin), void *arg);
-void done_report(struct plugin *plugin, const char *state, registry_done *done, void *arg);
+void done_report(struct plugin *plugin, registry_done *done, void *arg);
 
 #endif

@@ -71,7 +71,7 @@ static void candidate_live(void *arg, bool good) {
 	registry_done *done = candidate->done;
 	candidate->done = NULL;
 	if (done != NULL)
-		done_report(plugin, "live", done, candidate->done_arg);
+		done_report(plugin, done, candidate->done_arg);
 	candidate_end(candidate);
 }
 
@@ -122,14 +122,6 @@ static void open_run(struct stage_job *job) {
 			candidate->found.image, candidate->registry->options.host, &candidate->stuck, &candidate->found.error);
 }
 
-/* Its init refused, and the loader kept it: it is counted, and shown. */
-static void candidate_keep_stuck(struct candidate *candidate) {
-	struct plugin *plugin = plugin_add(candidate->registry, candidate->verdict, candidate->found.image, PLUGIN_STUCK);
-	plugin->stuck_reason = "refused, but the loader keeps it mapped";
-	candidate->found.image->state = IMAGE_STUCK;
-	candidate->found.image = NULL;
-}
-
 static void candidate_opened(struct stage_job *job, bool cancelled) {
 	struct candidate *candidate = candidate_of(job);
 	if (cancelled || candidate->registry->stopped)
@@ -138,8 +130,10 @@ static void candidate_opened(struct stage_job *job, bool cancelled) {
 		candidate_commit_live(candidate);
 		return;
 	}
-	if (candidate->stuck)
-		candidate_keep_stuck(candidate);
+	if (candidate->stuck) {
+		plugin_add_stuck(candidate->registry, candidate->verdict, candidate->found.image);
+		candidate->found.image = NULL;
+	}
 	candidate->verdict->attempts = 0;
 	if (candidate->place_failed) {
 		/* Not the plugin's fault: it was not tried. */

@@ -131,8 +131,7 @@ static void verdict_reload(struct registry *registry, struct verdict *verdict) {
 	if (!image_open(image, registry->options.host, &stuck, &error)) {
 		verdict_park(registry, verdict, false, &error);
 		if (stuck)
-			plugin_add(registry, verdict, image, PLUGIN_STUCK)->stuck_reason =
-				"refused, but the loader keeps it mapped";
+			plugin_add_stuck(registry, verdict, image);
 		else
 			image_destroy(image);
 		return;

@@ -7,20 +7,12 @@
 
 enum { WAITING_MAX = 2 * MANIFEST_FUNCTIONS_MAX + 1 };
 
+/* Those without an image never ran in this process. */
 static const char *plugin_state_name(const struct plugin *plugin) {
-	switch (plugin->state) {
-	case PLUGIN_LIVE:
-		return "live";
-	case PLUGIN_LEAVING:
-		return registry_now_ms() - plugin->since_ms >= LEAVING_MS_MAX ? "stuck" : "draining";
-	case PLUGIN_DRAINING:
-	case PLUGIN_RETIRING:
-		return plugin->image == NULL ? "retired" : "draining";
-	case PLUGIN_STUCK:
-		return "stuck";
-	case PLUGIN_PARKED:
-		break;
-	}
+	if (plugin->image != NULL)
+		return image_state_name(plugin->image->state);
+	if (plugin->state == PLUGIN_RETIRING)
+		return image_state_name(IMAGE_RETIRED);
 	return plugin->verdict->state == VERDICT_QUARANTINED ? "quarantined" : "refused";
 }
 
@@ -57,8 +49,8 @@ static size_t plugin_waiting(const struct plugin *plugin, struct registry_waitin
 	return count;
 }
 
-void plugin_report(const struct plugin *plugin, const char *state,
-	void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
+static void plugin_report(
+	const struct plugin *plugin, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
 	static const struct manifest empty;
 	const struct manifest *manifest = plugin->image == NULL ? &empty : &plugin->image->manifest;
 	const char **functions = check_alloc(manifest->function_count + 1, sizeof(*functions));
@@ -75,7 +67,7 @@ void plugin_report(const struct plugin *plugin, const char *state,
 	const struct registry_plugin report = {
 		.name = plugin->verdict->name,
 		.version = plugin->verdict->version,
-		.state = state != NULL ? state : plugin_state_name(plugin),
+		.state = plugin_state_name(plugin),
 		.share_percent = live ? 100 : 0,
 		.file = plugin->verdict->file,
 		.hash = hash,
@@ -102,15 +94,15 @@ static void done_each(void *arg, const struct registry_plugin *plugin) {
 	call->done(call->arg, plugin, NULL);
 }
 
-void done_report(struct plugin *plugin, const char *state, registry_done *done, void *arg) {
+void done_report(struct plugin *plugin, registry_done *done, void *arg) {
 	struct done_call call = {done, arg};
-	plugin_report(plugin, state, done_each, &call);
+	plugin_report(plugin, done_each, &call);
 }
 
 void registry_each(
 	struct registry *registry, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
-		plugin_report(plugin, NULL, each, arg);
+		plugin_report(plugin, each, arg);
 }
 
 void registry_refused_each(
@@ -131,7 +123,7 @@ void registry_images(const struct registry *registry, struct registry_images *re
 	*ret_images = (struct registry_images){.unloaded = registry->unloaded};
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
 		ret_images->loaded += plugin->image != NULL;
-		ret_images->stuck += plugin->image != NULL && strcmp(plugin_state_name(plugin), "stuck") == 0;
+		ret_images->stuck += plugin->image != NULL && plugin->image->state == IMAGE_STUCK;
 	}
 }
 

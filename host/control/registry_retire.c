@@ -26,6 +26,12 @@ struct plugin *plugin_add(
 	return plugin;
 }
 
+void plugin_add_stuck(struct registry *registry, struct verdict *verdict, struct image *image) {
+	struct plugin *plugin = plugin_add(registry, verdict, image, PLUGIN_STUCK);
+	plugin->stuck_reason = "refused, but the loader keeps it mapped";
+	image->state = IMAGE_STUCK;
+}
+
 struct plugin *plugin_find(const struct registry *registry, const char *name) {
 	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
 		if (plugin->state != PLUGIN_STUCK && strcmp(plugin->verdict->name, name) == 0)
@@ -123,8 +129,9 @@ static void plugin_gone(struct plugin *plugin) {
 		plugin->verdict->version, plugin->unmapped ? "yes" : "no reason=\"",
 		plugin->unmapped ? "" : plugin->stuck_reason, plugin->unmapped ? "" : "\"");
 	plugin_turn(plugin, PLUGIN_STUCK);
+	plugin->image->state = plugin->unmapped ? IMAGE_RETIRED : IMAGE_STUCK;
 	if (done != NULL)
-		done_report(plugin, plugin->unmapped ? "retired" : "stuck", done, plugin->done_arg);
+		done_report(plugin, done, plugin->done_arg);
 	if (plugin->unmapped) {
 		registry->unloaded++;
 		registry->options.disk->unlink(
@@ -191,6 +198,7 @@ static void plugin_leave(struct plugin *plugin) {
 /* A call that does not end: its image stays until it does, and who waits is told now. */
 static void plugin_leaves_late(struct plugin *plugin) {
 	struct error error;
+	plugin->image->state = IMAGE_STUCK;
 	error_set(&error, ERROR_TIMEOUT, "the plugin is stuck: a call of it does not end");
 	error_found(&error, "a shard is still in it, %d ms after the drain", LEAVING_MS_MAX);
 	error_expected(&error, "calls that return");
@@ -233,6 +241,7 @@ void registry_drain_look(evutil_socket_t fd, short what, void *arg) {
 void plugin_drain(struct plugin *plugin) {
 	struct registry *registry = plugin->registry;
 	plugin_turn(plugin, PLUGIN_DRAINING);
+	plugin->image->state = IMAGE_DRAINING;
 	plugin->fence = engine_fence(registry->options.engine);
 	plugin->verdict->state = VERDICT_DRAINING;
 	plugin->verdict->fence = plugin->fence;
@@ -263,7 +272,7 @@ static void parked_retired(void *arg, bool good) {
 	registry_done *done = plugin->done;
 	plugin->done = NULL;
 	if (done != NULL)
-		done_report(plugin, "retired", done, plugin->done_arg);
+		done_report(plugin, done, plugin->done_arg);
 	plugin_remove(plugin->registry, plugin);
 }
 

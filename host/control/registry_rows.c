@@ -214,7 +214,7 @@ bool type_read(struct registry *registry, struct bytes key, struct bytes value, 
 	char name[MANIFEST_TYPE_BYTES_MAX + 1];
 	uint32_t count;
 	uint64_t schema;
-	uint16_t number = key.size == 3 ? (uint16_t)(key.data[1] << 8 | key.data[2]) : 0;
+	uint16_t number = key.size == 3 ? (uint16_t)((uint32_t)key.data[1] << 8 | key.data[2]) : 0;
 	if (number == 0 || number >= TYPES_MAX || !cursor_read_array(&cursor, &count) || count < TYPE_FIELDS ||
 		!text_read(&cursor, name, sizeof(name)))
 		return row_malformed(error, KEY_TYPE);

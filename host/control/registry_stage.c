@@ -5,10 +5,8 @@
  *
  * From `attempting` on it is in registry_open.c. Whatever refuses ends in candidate_refuse; nothing was visible before
  * candidate_live. */
-#include <libgen.h>
 #include <stdlib.h>
 #include <string.h>
-#include <sys/stat.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -179,7 +177,7 @@ static void candidate_is_live(struct candidate *candidate, struct plugin *plugin
 	registry_done *done = candidate->done;
 	candidate->done = NULL;
 	if (done != NULL)
-		done_report(plugin, "live", done, candidate->done_arg);
+		done_report(plugin, done, candidate->done_arg);
 	candidate_end(candidate);
 }
 
@@ -326,7 +324,7 @@ void candidates_next(struct registry *registry) {
 	candidate_start(registry->current);
 }
 
-static struct candidate *candidate_add(struct registry *registry, char *path, char *file) {
+struct candidate *candidate_add(struct registry *registry, char *path, char *file) {
 	struct candidate *candidate = check_alloc(1, sizeof(*candidate));
 	struct candidate **place = &registry->waiting;
 	while (*place != NULL)
@@ -343,48 +341,6 @@ void candidate_arrived(struct registry *registry, const char *file, bool patienc
 		candidate_add(registry, path_join(registry->options.config->plugins, file), check_strdup(file));
 	candidate->from_inbox = true;
 	candidate->patience_over = patience_over;
-	candidates_next(registry);
-}
-
-/* ---- load ---- */
-
-static bool directory_same(const char *path, const char *directory) {
-	struct stat one;
-	struct stat other;
-	char *copy = check_strdup(path);
-	bool same = stat(dirname(copy), &one) == 0 && stat(directory, &other) == 0 && one.st_dev == other.st_dev &&
-		one.st_ino == other.st_ino;
-	free(copy);
-	return same;
-}
-
-/* The name that a loaded file gets in the plugins directory: its own, such that the inbox counts it. */
-static char *load_name(const char *path) {
-	const char *slash = strrchr(path, '/');
-	const char *name = slash == NULL ? path : slash + 1;
-	struct buf file = {0};
-	while (*name == '.')
-		name++;
-	size_t size = strlen(name);
-	bool counts = size > 3 && strcmp(name + size - 3, ".so") == 0;
-	buf_printf(&file, "%s%s", size == 0 ? "plugin" : name, counts ? "" : ".so");
-	return (char *)file.data;
-}
-
-void registry_load(struct registry *registry, const char *path, registry_done *done, void *arg) {
-	struct error error;
-	if (registry->stopped) {
-		error_set(&error, ERROR_STOPPING, "the host is stopping");
-		late_error(registry, done, arg, &error);
-		return;
-	}
-	struct candidate *candidate = candidate_add(registry, check_strdup(path), load_name(path));
-	const char *slash = strrchr(path, '/');
-	bool counts = strcmp(slash == NULL ? path : slash + 1, candidate->file) == 0;
-	candidate->place = !counts || !directory_same(path, registry->options.config->plugins);
-	candidate->force = true;
-	candidate->done = done;
-	candidate->done_arg = arg;
 	candidates_next(registry);
 }
 

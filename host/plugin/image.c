@@ -116,7 +116,5 @@ bool image_close(struct image *image, bool keep, const char **ret_reason) {
 	check(image->library != NULL);
 	if (image->facts.fini != NULL)
 		image->facts.fini(image->plugin_data);
-	bool unmapped = image_unmap(image, keep, ret_reason);
-	image->state = unmapped ? IMAGE_RETIRED : IMAGE_STUCK;
-	return unmapped;
+	return image_unmap(image, keep, ret_reason);
 }

@@ -52,7 +52,8 @@ const char *image_state_name(enum image_state state);
  * is left, or the library is stuck: *ret_stuck. */
 bool image_open(struct image *image, const struct sofun_host *host, bool *ret_stuck, struct error *error);
 
-/* fini, then the unmapping, verified. False: stuck, for *ret_reason, a constant text. keep: no dlclose. */
+/* fini, then the unmapping, verified. False: it should be IMAGE_STUCK, for *ret_reason, a constant text. keep: no dlclose.
+ * Leaves the state alone: while this runs on the stager's thread, the loop shows the image as draining. */
 bool image_close(struct image *image, bool keep, const char **ret_reason);
 
 #endif

@@ -46,9 +46,9 @@ struct invocation {
 
 struct command {
 	const char *name;
-	const char *usage;   /* behind the name */
-	const char *summary; /* one line */
-	const char *help;    /* what it teaches: paragraphs and examples */
+	const char *usage;            /* behind the name */
+	const char *summary;          /* one line */
+	const char *help;             /* what it teaches: paragraphs and examples */
 	const struct option *options; /* NULL: none */
 	size_t arguments_min;
 	size_t arguments_max;
@@ -64,8 +64,8 @@ const char *argument(const struct invocation *run, size_t i);
 const char *option_value(const struct invocation *run, const char *name);
 
 /* False if it was given and is no whole number up to most; says so then. *ret_number stays as it was if not given. */
-bool option_number(const struct invocation *run, const char *name, unsigned long long most,
-	unsigned long long *ret_number);
+bool option_number(
+	const struct invocation *run, const char *name, unsigned long long most, unsigned long long *ret_number);
 
 /* As option_number, for seconds with a fraction; gives milliseconds. */
 bool option_seconds(const struct invocation *run, const char *name, unsigned long long *ret_ms);

@@ -15,5 +15,6 @@ const struct command *const commands[] = {
 	&state_command,
 	&tail_command,
 	&dead_command,
+	&bench_command,
 	NULL,
 };

@@ -74,8 +74,8 @@ static int list_run(const struct invocation *run) {
 	return EXIT_OK;
 }
 
-static int letter_request(const struct invocation *run, const char *method, const char *number, const char *action,
-	json_t **ret_answer) {
+static int letter_request(
+	const struct invocation *run, const char *method, const char *number, const char *action, json_t **ret_answer) {
 	struct buf target = {0};
 	buf_printf(&target, "/v1/dead/");
 	target_append(&target, bytes_text(number));
@@ -177,11 +177,12 @@ const struct command dead_command = {
 	.name = "dead",
 	.usage = "[list | show N | retry N | drop N] [--all]",
 	.summary = "messages that could not be handled, with the reason",
-	.help = "A message that fails after all attempts, or that nobody can take, becomes a dead letter; its address goes on.\n"
-			"retry sends it again: it then stands behind what its address has already, so order is not kept.\n\n"
-			"  sofun dead\n"
-			"  sofun dead show 3\n"
-			"  sofun dead retry --all",
+	.help =
+		"A message that fails after all attempts, or that nobody can take, becomes a dead letter; its address goes on.\n"
+		"retry sends it again: it then stands behind what its address has already, so order is not kept.\n\n"
+		"  sofun dead\n"
+		"  sofun dead show 3\n"
+		"  sofun dead retry --all",
 	.options = dead_options,
 	.arguments_min = 0,
 	.arguments_max = 2,

@@ -77,8 +77,8 @@ int fail_usage(const struct invocation *run, const char *format, ...) {
 int fail_unreachable(const struct invocation *run, const char *format, ...) {
 	va_list args;
 	va_start(args, format);
-	int result = fail_as(run, "unreachable", "start it with: sofund --data DIR, and name the same DIR with sofun --data DIR",
-		format, args);
+	int result = fail_as(run, "unreachable",
+		"start it with: sofund --data DIR, and name the same DIR with sofun --data DIR", format, args);
 	va_end(args);
 	return result;
 }

@@ -11,11 +11,11 @@
 
 enum {
 	PROBLEM_BYTES = 256,
-	POSITION_ID = 0,          /* request id of a question for the position; batches are numbered from 1 */
+	POSITION_ID = 0, /* request id of a question for the position; batches are numbered from 1 */
 	UNSENT_BYTES_MAX = 1 << 20,
-	TICK_MS = 20,             /* how often a limited rate is looked at */
-	RETRY_MS = 50,            /* between two attempts to connect */
-	ANSWER_MS = 30000,        /* for the position, of a host that took the connection */
+	TICK_MS = 20,      /* how often a limited rate is looked at */
+	RETRY_MS = 50,     /* between two attempts to connect */
+	ANSWER_MS = 30000, /* for the position, of a host that took the connection */
 };
 
 enum step { STEP_GO_ON, STEP_LOST, STEP_FAILED, STEP_DONE };
@@ -249,8 +249,8 @@ static enum step feed_reconnect(struct feed *feed, int *ret_exit) {
 		if (step == STEP_FAILED)
 			return step;
 		if (clock_ms() + RETRY_MS > deadline_ms) {
-			*ret_exit = fail_unreachable(feed->run, "%s; records up to %llu are durable: go on with --producer %s", problem,
-				(unsigned long long)known, feed->producer);
+			*ret_exit = fail_unreachable(feed->run, "%s; records up to %llu are durable: go on with --producer %s",
+				problem, (unsigned long long)known, feed->producer);
 			return STEP_FAILED;
 		}
 		socket_wait(-1, 0, clock_ms() + RETRY_MS);

@@ -11,9 +11,9 @@
 #include "source.h"
 
 enum {
-	WINDOW_BATCHES = 64,          /* on their way at once: keeps a host busy over one commit */
-	BATCH_BYTES_MAX = 1 << 20,    /* a batch ends here too, far below limits.frame_bytes */
-	WINDOW_BYTES_MAX = 16 << 20,  /* of memory for what may have to be sent again */
+	WINDOW_BATCHES = 64,         /* on their way at once: keeps a host busy over one commit */
+	BATCH_BYTES_MAX = 1 << 20,   /* a batch ends here too, far below limits.frame_bytes */
+	WINDOW_BYTES_MAX = 16 << 20, /* of memory for what may have to be sent again */
 };
 
 struct batch {
@@ -43,9 +43,9 @@ struct feed {
 	bool dry;     /* the source has nothing now */
 
 	uint64_t started_ms;
-	uint64_t read;      /* records of the source */
-	uint64_t skipped;   /* of these, durable before this run */
-	uint64_t durable;   /* position of the producer */
+	uint64_t read;    /* records of the source */
+	uint64_t skipped; /* of these, durable before this run */
+	uint64_t durable; /* position of the producer */
 };
 
 /* Connects and asks how far the producer is. An exit code, told. */

@@ -76,8 +76,9 @@ static enum http_result receive(int socket, uint64_t deadline_ms, struct http_an
 		if (reading == HTTP_READING_DONE)
 			break;
 		if (reading == HTTP_READING_BAD || size <= 0) {
-			snprintf(problem, PROBLEM_BYTES, received.size == 0 ? "the host closed the connection without an answer"
-																 : "the answer is not whole, or no HTTP");
+			snprintf(problem, PROBLEM_BYTES,
+				received.size == 0 ? "the host closed the connection without an answer"
+								   : "the answer is not whole, or no HTTP");
 			result = received.size == 0 ? HTTP_UNREACHABLE : HTTP_BROKEN;
 			break;
 		}
@@ -119,8 +120,8 @@ static json_t *body_parse(const struct buf *body) {
 }
 
 /* What the answer says, told or handed on. */
-static int answer_take(const struct invocation *run, const char *target, const struct http_answer *answer,
-	json_t **ret_answer) {
+static int answer_take(
+	const struct invocation *run, const char *target, const struct http_answer *answer, json_t **ret_answer) {
 	json_t *parsed = body_parse(&answer->body);
 	if (parsed == NULL)
 		return fail_here(run, "the host's answer to %s is no JSON (status %d)", target, answer->status);
@@ -175,12 +176,12 @@ int http_json_if_found(const struct invocation *run, const char *target, json_t 
 	return result;
 }
 
-int http_json(const struct invocation *run, const char *method, const char *target, const json_t *body,
-	json_t **ret_answer) {
+int http_json(
+	const struct invocation *run, const char *method, const char *target, const json_t *body, json_t **ret_answer) {
 	char *text = body == NULL ? NULL : json_dumps(body, JSON_COMPACT | JSON_ENCODE_ANY);
 	check(body == NULL || text != NULL);
-	int result = http_call(run, method, target, text == NULL ? bytes_of(NULL, 0) : bytes_text(text), TIMEOUT_MS,
-		ret_answer);
+	int result =
+		http_call(run, method, target, text == NULL ? bytes_of(NULL, 0) : bytes_text(text), TIMEOUT_MS, ret_answer);
 	free(text);
 	return result;
 }

@@ -27,8 +27,8 @@ int http_call(const struct invocation *run, const char *method, const char *targ
 	uint64_t timeout_ms, json_t **ret_answer);
 
 /* As http_call with a JSON body (borrowed), or none (NULL), and the usual limit of time. */
-int http_json(const struct invocation *run, const char *method, const char *target, const json_t *body,
-	json_t **ret_answer);
+int http_json(
+	const struct invocation *run, const char *method, const char *target, const json_t *body, json_t **ret_answer);
 
 /* GET, where not_found is no failure: *ret_answer is NULL then. */
 int http_json_if_found(const struct invocation *run, const char *target, json_t **ret_answer);

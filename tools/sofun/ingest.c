@@ -141,13 +141,14 @@ const struct command ingest_command = {
 	.name = "ingest",
 	.usage = "INGRESS FILE|- [--producer P] [--batch N]",
 	.summary = "stream records into an ingress",
-	.help = "Sends the records of FILE (lines, or MessagePack objects where the ingress takes these) and returns once all are\n"
-			"durable. The number of a record is its place in FILE, so a second run with the same --producer skips what the\n"
-			"first one got through: no record is lost, none counts twice. Without --producer each run is a new source. A host\n"
-			"that dies meanwhile is waited for, and goes on where it stood.\n\n"
-			"  sofun ingest authlog /var/log/auth.log --producer $(hostname)\n"
-			"  journalctl -u ssh | sofun ingest authlog -\n"
-			"  sofun ingest authlog --producer web1 --position",
+	.help =
+		"Sends the records of FILE (lines, or MessagePack objects where the ingress takes these) and returns once all are\n"
+		"durable. The number of a record is its place in FILE, so a second run with the same --producer skips what the\n"
+		"first one got through: no record is lost, none counts twice. Without --producer each run is a new source. A host\n"
+		"that dies meanwhile is waited for, and goes on where it stood.\n\n"
+		"  sofun ingest authlog /var/log/auth.log --producer $(hostname)\n"
+		"  journalctl -u ssh | sofun ingest authlog -\n"
+		"  sofun ingest authlog --producer web1 --position",
 	.options = ingest_options,
 	.arguments_min = 1,
 	.arguments_max = 2,

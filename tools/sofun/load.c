@@ -54,9 +54,10 @@ const struct command load_command = {
 	.name = "load",
 	.usage = "FILE",
 	.summary = "give the host a plugin",
-	.help = "Copies FILE into the host's plugins directory and waits until it is live, or refused with a reason. Dropping a\n"
-			"file into that directory does the same without the waiting.\n\n"
-			"  sofun load build/counter.so",
+	.help =
+		"Copies FILE into the host's plugins directory and waits until it is live, or refused with a reason. Dropping a\n"
+		"file into that directory does the same without the waiting.\n\n"
+		"  sofun load build/counter.so",
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = load_run,
@@ -66,9 +67,10 @@ const struct command unload_command = {
 	.name = "unload",
 	.usage = "NAME",
 	.summary = "take a plugin out, after it has finished",
-	.help = "What was accepted is handled first; then the plugin leaves, and its file leaves the plugins directory. Its state\n"
-			"stays: a later load goes on with it. Messages that come meanwhile wait.\n\n"
-			"  sofun unload counter",
+	.help =
+		"What was accepted is handled first; then the plugin leaves, and its file leaves the plugins directory. Its state\n"
+		"stays: a later load goes on with it. Messages that come meanwhile wait.\n\n"
+		"  sofun unload counter",
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = unload_run,

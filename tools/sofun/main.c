@@ -30,19 +30,19 @@ static void options_print(const struct option *options) {
 
 static void help_print(void) {
 	puts("sofun: talk to a running sofund\n\n"
-	     "usage: sofun [--data DIR | --control PATH] [--json] COMMAND ...\n\n"
-	     "commands:");
+		 "usage: sofun [--data DIR | --control PATH] [--json] COMMAND ...\n\n"
+		 "commands:");
 	for (const struct command *const *at = commands; *at != NULL; at++)
 		printf("  %-10s %s\n", (*at)->name, (*at)->summary);
 	puts("\noptions:");
 	options_print(global_options);
 	puts("\nfirst steps:\n"
-	     "  sofund --data DIR &                          start the host\n"
-	     "  sofun --data DIR load counter.so             give it a plugin\n"
-	     "  sofun --data DIR call demo/counter alice 5   call a function of it\n"
-	     "  sofun --data DIR status                      see what runs\n\n"
-	     "exit codes: 0 ok, 1 the operation failed, 2 usage, 3 host unreachable, 4 not found, 5 refused, 6 timeout\n\n"
-	     "sofun COMMAND --help tells more.");
+		 "  sofund --data DIR &                          start the host\n"
+		 "  sofun --data DIR load counter.so             give it a plugin\n"
+		 "  sofun --data DIR call demo/counter alice 5   call a function of it\n"
+		 "  sofun --data DIR status                      see what runs\n\n"
+		 "exit codes: 0 ok, 1 the operation failed, 2 usage, 3 host unreachable, 4 not found, 5 refused, 6 timeout\n\n"
+		 "sofun COMMAND --help tells more.");
 }
 
 static void command_help_print(const struct command *command) {
@@ -66,8 +66,8 @@ const char *option_value(const struct invocation *run, const char *name) {
 	return NULL;
 }
 
-bool option_number(const struct invocation *run, const char *name, unsigned long long most,
-	unsigned long long *ret_number) {
+bool option_number(
+	const struct invocation *run, const char *name, unsigned long long most, unsigned long long *ret_number) {
 	const char *text = option_value(run, name);
 	if (text == NULL)
 		return true;
@@ -187,7 +187,8 @@ static bool paths_set(struct invocation *run) {
 	}
 	const char *slash = strrchr(control, '/');
 	run->control = check_strdup(control);
-	run->data = slash == NULL ? path_join(".", 1, "data.sock") : path_join(control, (size_t)(slash - control), "data.sock");
+	run->data =
+		slash == NULL ? path_join(".", 1, "data.sock") : path_join(control, (size_t)(slash - control), "data.sock");
 	return true;
 }
 

@@ -18,9 +18,9 @@ struct table {
 };
 
 void table_init(struct table *table, size_t columns);
-void table_cell(struct table *table, const char *text); /* copied */
+void table_cell(struct table *table, const char *text);         /* copied */
 void table_cell_json(struct table *table, const json_t *value); /* strings as they are, the rest as JSON */
-void table_print(struct table *table); /* and frees it */
+void table_print(struct table *table);                          /* and frees it */
 
 /* A value as a person reads it: a string without quotes unless it has control characters, the rest compact JSON. */
 void text_of_json(const json_t *value, struct buf *ret_text);

@@ -95,8 +95,7 @@ enum rpc_result rpc_exchange(struct rpc *rpc, uint64_t deadline_ms, char *proble
 /* [1, id, error, result] behind the array's header. */
 static bool response_read(struct cursor *cursor, struct rpc_answer *ret_answer) {
 	struct bytes error;
-	if (!cursor_read_uint(cursor, &ret_answer->id) ||
-		cursor_take(cursor, CURSOR_NESTING_MAX, &error) != CURSOR_GOOD ||
+	if (!cursor_read_uint(cursor, &ret_answer->id) || cursor_take(cursor, CURSOR_NESTING_MAX, &error) != CURSOR_GOOD ||
 		cursor_take(cursor, CURSOR_NESTING_MAX, &ret_answer->result) != CURSOR_GOOD)
 		return false;
 	bool none = error.size == 1 && error.data[0] == 0xc0;
@@ -107,7 +106,8 @@ static bool response_read(struct cursor *cursor, struct rpc_answer *ret_answer) 
 bool rpc_answer_take(struct rpc *rpc, struct rpc_answer *ret_answer, bool *ret_broken) {
 	*ret_broken = false;
 	while (rpc->received_start < rpc->received.size) {
-		struct bytes rest = bytes_of(rpc->received.data + rpc->received_start, rpc->received.size - rpc->received_start);
+		struct bytes rest =
+			bytes_of(rpc->received.data + rpc->received_start, rpc->received.size - rpc->received_start);
 		struct cursor all = cursor_of(rest);
 		struct bytes frame;
 		enum cursor_result whole = cursor_take(&all, CURSOR_NESTING_MAX, &frame);
@@ -116,8 +116,8 @@ bool rpc_answer_take(struct rpc *rpc, struct rpc_answer *ret_answer, bool *ret_b
 		struct cursor cursor = cursor_of(frame);
 		uint32_t count;
 		uint64_t kind;
-		*ret_broken = whole != CURSOR_GOOD || !cursor_read_array(&cursor, &count) || !cursor_read_uint(&cursor, &kind) ||
-			(kind == RESPONSE ? count != 4 : kind != NOTIFICATION || count != 3);
+		*ret_broken = whole != CURSOR_GOOD || !cursor_read_array(&cursor, &count) ||
+			!cursor_read_uint(&cursor, &kind) || (kind == RESPONSE ? count != 4 : kind != NOTIFICATION || count != 3);
 		if (*ret_broken)
 			return false;
 		rpc->received_start += frame.size;
@@ -164,8 +164,8 @@ static int answer_wait(const struct invocation *run, struct rpc *rpc, uint64_t t
 	return result_take(run, &answer, ret_result);
 }
 
-int rpc_call(const struct invocation *run, const char *method, struct bytes params, uint64_t timeout_ms,
-	json_t **ret_result) {
+int rpc_call(
+	const struct invocation *run, const char *method, struct bytes params, uint64_t timeout_ms, json_t **ret_result) {
 	struct rpc rpc;
 	int opened = rpc_open(&rpc, run->data);
 	if (opened < 0)

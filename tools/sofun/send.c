@@ -59,8 +59,8 @@ static void id_pack(struct buf *params, const char *id) {
 		pack_bin(params, bytes);
 }
 
-static int message_request(const struct invocation *run, const char *method, const unsigned long long *timeout_ms,
-	json_t **ret_result) {
+static int message_request(
+	const struct invocation *run, const char *method, const unsigned long long *timeout_ms, json_t **ret_result) {
 	struct buf params = {0};
 	pack_map(&params, timeout_ms == NULL ? 3 : 4);
 	pack_text(&params, "to");
@@ -120,10 +120,11 @@ const struct command send_command = {
 	.name = "send",
 	.usage = "NS/NAME ID [JSON|-]",
 	.summary = "give a function a message",
-	.help = "Sends the JSON payload (none: null; - reads it from stdin) to the instance ID of the function NS/NAME, and returns\n"
-			"once the message is durable: it will be handled exactly once, whatever dies. It does not wait for the function.\n\n"
-			"  sofun send demo/counter alice 5\n"
-			"  echo '{\"add\":1}' | sofun send test/play 7 -",
+	.help =
+		"Sends the JSON payload (none: null; - reads it from stdin) to the instance ID of the function NS/NAME, and returns\n"
+		"once the message is durable: it will be handled exactly once, whatever dies. It does not wait for the function.\n\n"
+		"  sofun send demo/counter alice 5\n"
+		"  echo '{\"add\":1}' | sofun send test/play 7 -",
 	.arguments_min = 2,
 	.arguments_max = 3,
 	.run = send_run,
@@ -133,11 +134,12 @@ const struct command call_command = {
 	.name = "call",
 	.usage = "NS/NAME ID [JSON|-] [--timeout S]",
 	.summary = "give a function a message and print its reply",
-	.help = "Sends the JSON payload (none: null; - reads it from stdin) to the instance ID of the function NS/NAME and prints the\n"
-			"reply as JSON, once it is durable. A function that fails after all attempts: exit 1, with its text. No reply in\n"
-			"time: exit 6; what the function did stands.\n\n"
-			"  sofun call demo/counter alice 5\n"
-			"  sofun call demo/counter alice --timeout 2",
+	.help =
+		"Sends the JSON payload (none: null; - reads it from stdin) to the instance ID of the function NS/NAME and prints the\n"
+		"reply as JSON, once it is durable. A function that fails after all attempts: exit 1, with its text. No reply in\n"
+		"time: exit 6; what the function did stands.\n\n"
+		"  sofun call demo/counter alice 5\n"
+		"  sofun call demo/counter alice --timeout 2",
 	.options = call_options,
 	.arguments_min = 2,
 	.arguments_max = 3,

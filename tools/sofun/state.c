@@ -143,10 +143,11 @@ const struct command state_command = {
 	.name = "state",
 	.usage = "NS/NAME [ID] [--limit N] [--after ID] [--values]",
 	.summary = "the instances of a function, or the values of one",
-	.help = "Without ID: a page of the instances of the function NS/NAME, in the order of their ids. With ID: its durable\n"
-			"values. An instance without state: exit 4.\n\n"
-			"  sofun state auth/source --limit 100 --values\n"
-			"  sofun state auth/source 203.0.113.7",
+	.help =
+		"Without ID: a page of the instances of the function NS/NAME, in the order of their ids. With ID: its durable\n"
+		"values. An instance without state: exit 4.\n\n"
+		"  sofun state auth/source --limit 100 --values\n"
+		"  sofun state auth/source 203.0.113.7",
 	.options = state_options,
 	.arguments_min = 1,
 	.arguments_max = 2,

@@ -18,8 +18,9 @@ static long long number(const json_t *status, const char *key) {
 static void host_print(const json_t *status) {
 	char now[TIME_TEXT_BYTES];
 	time_text(number(status, "time_ms"), now);
-	printf("sofund %s  pid %lld  worker %lld  up %.1f s  recovered %s\n", text(status, "version"), number(status, "pid"),
-		number(status, "worker_pid"), (double)number(status, "uptime_ms") / 1000, text(status, "recovered"));
+	printf("sofund %s  pid %lld  worker %lld  up %.1f s  recovered %s\n", text(status, "version"),
+		number(status, "pid"), number(status, "worker_pid"), (double)number(status, "uptime_ms") / 1000,
+		text(status, "recovered"));
 	printf("%lld shards  durability %s  epoch %lld  time %s\n", number(status, "shards"), text(status, "durability"),
 		number(status, "epoch"), now);
 	printf("accepted %lld  handled %lld  in flight %lld  retried %lld  dead %lld\n", number(status, "accepted"),
@@ -52,9 +53,10 @@ const struct command status_command = {
 	.name = "status",
 	.usage = "",
 	.summary = "what the host runs and how it fares",
-	.help = "Shows the host, its counters, its plugins with what they wait for, and the files that it refused, each with what\n"
-			"was found, what was expected and what to do.\n\n"
-			"  sofun status\n"
-			"  sofun --json status | jq .accepted",
+	.help =
+		"Shows the host, its counters, its plugins with what they wait for, and the files that it refused, each with what\n"
+		"was found, what was expected and what to do.\n\n"
+		"  sofun status\n"
+		"  sofun --json status | jq .accepted",
 	.run = status_run,
 };

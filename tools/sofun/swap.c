@@ -74,7 +74,8 @@ static int versions_run(const struct invocation *run) {
 }
 
 static const struct option swap_options[] = {
-	{"--drain", "HOW", "accepted: what was accepted before is finished by the old version (default); running: only what runs"},
+	{"--drain", "HOW",
+		"accepted: what was accepted before is finished by the old version (default); running: only what runs"},
 	{"--deadline", "MS", "after this, what still waits goes to the new version"},
 	{"--canary", "P", "give the new version this share of the ids only, in percent"},
 	{NULL, NULL, NULL},
@@ -84,10 +85,11 @@ const struct command swap_command = {
 	.name = "swap",
 	.usage = "NAME VERSION [--drain accepted|running] [--deadline MS] [--canary P]",
 	.summary = "make another version of a plugin live",
-	.help = "Switches the plugin NAME to VERSION, which may be older, while traffic flows: nothing is lost, repeated or\n"
-			"reordered.\n\n"
-			"  sofun swap counter 1.1.0\n"
-			"  sofun swap counter 1.1.0 --canary 5",
+	.help =
+		"Switches the plugin NAME to VERSION, which may be older, while traffic flows: nothing is lost, repeated or\n"
+		"reordered.\n\n"
+		"  sofun swap counter 1.1.0\n"
+		"  sofun swap counter 1.1.0 --canary 5",
 	.options = swap_options,
 	.arguments_min = 2,
 	.arguments_max = 2,

@@ -122,11 +122,12 @@ const struct command tail_command = {
 	.name = "tail",
 	.usage = "EGRESS [--from OFFSET|earliest|latest] [--follow] [--count N]",
 	.summary = "the records of an egress",
-	.help = "Prints the durable records of EGRESS, one a line: offset, time, source and payload. With --json each line is one\n"
-			"JSON object.\n\n"
-			"  sofun tail bans\n"
-			"  sofun tail bans --follow --from latest\n"
-			"  sofun --json tail bans --from 10 --count 5",
+	.help =
+		"Prints the durable records of EGRESS, one a line: offset, time, source and payload. With --json each line is one\n"
+		"JSON object.\n\n"
+		"  sofun tail bans\n"
+		"  sofun tail bans --follow --from latest\n"
+		"  sofun --json tail bans --from 10 --count 5",
 	.options = tail_options,
 	.arguments_min = 1,
 	.arguments_max = 1,

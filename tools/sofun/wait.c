@@ -9,8 +9,8 @@
 
 enum {
 	TIMEOUT_MS = 30000,
-	PAUSE_MS = 20,     /* between two looks at a host that is not up yet */
-	GRACE_MS = 2000,   /* for the host's own word about the time-out */
+	PAUSE_MS = 20,   /* between two looks at a host that is not up yet */
+	GRACE_MS = 2000, /* for the host's own word about the time-out */
 	PROBLEM_BYTES = 256,
 };
 
@@ -66,9 +66,10 @@ const struct command wait_command = {
 	.name = "wait",
 	.usage = "[--timeout S]",
 	.summary = "until the host is up and has handled all that it accepted",
-	.help = "Waits until the host is up, and until everything that it accepted before this command is handled and durable.\n"
-			"A message that is between two attempts counts as not handled.\n\n"
-			"  sofund --data DIR & sofun --data DIR wait --timeout 10",
+	.help =
+		"Waits until the host is up, and until everything that it accepted before this command is handled and durable.\n"
+		"A message that is between two attempts counts as not handled.\n\n"
+		"  sofund --data DIR & sofun --data DIR wait --timeout 10",
 	.options = wait_options,
 	.run = wait_run,
 };

@@ -1,0 +1,135 @@
+/* SIGKILL and restart, with 1,000,000 instances and a journal that is nearly due for its checkpoint. */
+#include <signal.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "bench_client.h"
+#include "bench_host.h"
+#include "bench_report.h"
+#include "fail.h"
+#include "rpc.h"
+#include "wire/pack.h"
+
+enum {
+	INSTANCES = 1000000,
+	INSTANCES_QUICK = 20000,
+	WARM_TIMES = 5,
+	STEP = 20000,             /* messages between two looks at the journal */
+	STEPS_MAX = 1000,
+	WRITTEN_BACK_MS_MAX = 60000,
+	LOOK_MS = 5,
+	CALL_MS = 30000,
+};
+
+/* A checkpoint starts at 64 MiB of journal: the run stops short of it by more than a step. */
+#define JOURNAL_BYTES (UINT64_C(56) << 20)
+#define JOURNAL_BYTES_QUICK (UINT64_C(1) << 20)
+
+/* Makes instances, then journal without a checkpoint. */
+static bool fill(struct bench *bench, struct bench_host *host, uint64_t instances, uint64_t wanted, uint64_t *ret_journal) {
+	if (!host_drive(host, "counter", instances * WARM_TIMES, instances, 1) || !host_barrier(host))
+		return false;
+	program_settle(host->program.pid);
+	uint64_t before = 0, now = 0, seed = UINT64_C(1) << 40;
+	if (!host_metric(host, "sofun_journal_untrimmed_bytes", &now))
+		return false;
+	for (uint32_t i = 0; i < STEPS_MAX && now < wanted; i++, seed += STEP) {
+		before = now;
+		if (!host_drive(host, "counter", STEP, instances, seed) || !host_barrier(host) ||
+			!host_metric(host, "sofun_journal_untrimmed_bytes", &now))
+			return false;
+		if (now < before)
+			bench_say(bench, "  a checkpoint came; filling again");
+	}
+	*ret_journal = now;
+	return true;
+}
+
+/* One call: false if it did not succeed; told. */
+static bool call_once(struct bench_host *host, uint64_t *ret_count) {
+	struct buf params = {0};
+	uint8_t id[BENCH_ID_BYTES];
+	json_t *answer = NULL;
+	bench_id_write(0, id);
+	pack_map(&params, 3);
+	pack_text(&params, "to");
+	pack_text(&params, "demo/counter");
+	pack_text(&params, "id");
+	pack_str(&params, bytes_of(id, sizeof id));
+	pack_text(&params, "payload");
+	pack_nil(&params);
+	const bool good = rpc_call(&host->run, "call", bytes_buf(&params), CALL_MS, &answer) == EXIT_OK;
+	*ret_count = good ? (uint64_t)json_integer_value(json_object_get(answer, "payload")) : 0;
+	json_decref(answer);
+	buf_finish(&params);
+	return good;
+}
+
+/* Until a checkpoint of this life is done and nothing waits for one but what the calls since have added. */
+static bool written_back_wait(struct bench_host *host, uint64_t journal, double start_ns, double *ret_ms) {
+	for (uint32_t waited_ms = 0; waited_ms < WRITTEN_BACK_MS_MAX; waited_ms += LOOK_MS) {
+		uint64_t entries, untrimmed;
+		if (!host_metric(host, "sofun_table_entries", &entries) ||
+			!host_metric(host, "sofun_journal_untrimmed_bytes", &untrimmed))
+			return false;
+		*ret_ms = ((double)clock_ns() - start_ns) / 1e6;
+		if (entries <= 64 && untrimmed < journal / 8)
+			return true;
+		pause_ms(LOOK_MS);
+	}
+	*ret_ms = WRITTEN_BACK_MS_MAX;
+	return true;
+}
+
+struct restart {
+	struct figures *figures;
+	struct samples first_ms, all_ms;
+	uint64_t journal;
+};
+
+static bool restart_round(struct bench *bench, struct restart *restart, uint32_t round) {
+	struct bench_host host;
+	char name[NAME_BYTES];
+	uint64_t count, again;
+	const uint64_t instances = bench->quick ? INSTANCES_QUICK : INSTANCES;
+	snprintf(name, sizeof name, "restart-%zu-%u", bench->figure_count, round);
+	bool good = host_start(&host, bench, name, bench->cpus) &&
+		fill(bench, &host, instances, bench->quick ? JOURNAL_BYTES_QUICK : JOURNAL_BYTES, &restart->journal) &&
+		call_once(&host, &count);
+	host_stop(&host, SIGKILL);
+	const double start_ns = (double)clock_ns();
+	good = good && host_start(&host, bench, name, bench->cpus) && call_once(&host, &again);
+	const double first_ms = ((double)clock_ns() - start_ns) / 1e6;
+	double all_ms = 0;
+	if (good && again != count + 1) {
+		fail_here(bench->run, "a counter stood at %llu before the kill and at %llu after one more", (unsigned long long)count,
+			(unsigned long long)again);
+		good = false;
+	}
+	good = good && written_back_wait(&host, restart->journal, start_ns, &all_ms);
+	struct usage usage;
+	if (good && usage_read(host.program.pid, &usage))
+		restart->figures->memory_peak_bytes = usage.peak_bytes;
+	host_stop(&host, SIGTERM);
+	if (good) {
+		samples_add(&restart->first_ms, first_ms);
+		samples_add(&restart->all_ms, all_ms);
+	}
+	return good;
+}
+
+bool bench_restart(struct bench *bench) {
+	enum { RESTARTS_MAX = 3 }; /* filling takes longer than what is measured */
+	static const struct bound first = {"restart after SIGKILL: first reply", AT_MOST, 1000, QUANTITY_MS};
+	static const struct bound all = {"restart after SIGKILL: all written back", AT_MOST, 3000, QUANTITY_MS};
+	struct restart restart = {.figures = bench_figures(bench, "restarts", "restart, %d instances",
+								  bench->quick ? INSTANCES_QUICK : INSTANCES)};
+	bench_say(bench, "%s", restart.figures->name);
+	for (uint32_t round = 0; round < bench->rounds && round < RESTARTS_MAX; round++)
+		if (!restart_round(bench, &restart, round))
+			return false;
+	bench_say(bench, "  journal at the kill: %llu MiB", (unsigned long long)(restart.journal >> 20));
+	target_add(bench, &first, &restart.first_ms, restart.figures);
+	target_add(bench, &all, &restart.all_ms, restart.figures);
+	return true;
+}

@@ -9,9 +9,11 @@
  *   1  the write buffers: sorted batches of one checkpoint come through them, flushed at its end
  *   4  the engine: the hot instances are what throughput lives from */
 struct budget budget_split(uint64_t memory_bytes) {
-	memory_bytes -= memory_bytes / 4 < MEMORY_BASE_BYTES ? memory_bytes / 4 : MEMORY_BASE_BYTES;
+	uint64_t base = memory_bytes / 4 < MEMORY_BASE_BYTES ? memory_bytes / 4 : MEMORY_BASE_BYTES;
+	memory_bytes -= base;
 	uint64_t eighth = memory_bytes / 8;
 	struct budget budget = {
+		.base_bytes = base,
 		.checkpoint_bytes = eighth < CHECKPOINT_BYTES ? eighth : CHECKPOINT_BYTES,
 		.kv_cache_bytes = eighth,
 		.write_buffer_bytes = eighth,

@@ -5,6 +5,7 @@
 #include <stdint.h>
 
 struct budget {
+	uint64_t base_bytes;         /* what no budget counts: code, stacks, connections, what malloc keeps */
 	uint64_t checkpoint_bytes;   /* of journal between two checkpoints: what the applier's table then holds */
 	uint64_t journal_bytes_max;  /* untrimmed journal: two checkpoints, the one that fills and the one being written */
 	uint64_t kv_cache_bytes;     /* one block cache for all databases */

@@ -76,12 +76,14 @@ static bool cut_wanted(const struct committer *committer) {
 	return false;
 }
 
-/* Epochs that the applier has not taken are memory, and so is a journal that is not checkpointed: then commits wait, and
- * with them the shards. The applier needs nothing of either. */
-static bool applier_behind(const struct committer *committer) {
+bool committer_must_wait(const struct committer *committer) {
 	const struct flow *flow = committer->flow;
 	uint64_t applied = store_applied(flow->store);
 	if (committer->epoch > applied + EPOCHS_BEHIND_MAX || store_pressed(flow->store))
+		return true;
+	struct store_figures figures;
+	store_figures(flow->store, &figures);
+	if (figures.table_bytes > flow->config->memory_bytes / TABLES_MEMORY_PART)
 		return true;
 	uint64_t behind = committer->handed_bytes - committer->handed_at[applied % EPOCHS_BEHIND_MAX];
 	return committer->epoch > applied + 1 && behind > flow->config->memory_bytes / BEHIND_MEMORY_PART;
@@ -89,7 +91,7 @@ static bool applier_behind(const struct committer *committer) {
 
 static bool cut_begin(struct committer *committer) {
 	struct flow *flow = committer->flow;
-	if (atomic_load(&flow->failed) || applier_behind(committer))
+	if (atomic_load(&flow->failed) || committer_must_wait(committer))
 		return false;
 	if (!cut_wanted(committer))
 		return false;

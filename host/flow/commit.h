@@ -9,6 +9,7 @@ enum {
 	/* Appended epochs that the applier has not taken: a thousand small ones are nothing, so bytes count, too. */
 	EPOCHS_BEHIND_MAX = 1024,
 	BEHIND_MEMORY_PART = 16, /* of limits.memory_bytes */
+	TABLES_MEMORY_PART = 3,  /* the same for the applier's tables: a checkpoint is on its way, and will empty one */
 };
 
 enum committer_state { COMMITTER_IDLE, COMMITTER_CUTTING, COMMITTER_WRITING };
@@ -65,6 +66,10 @@ uint64_t committer_idle_us(const struct committer *committer);
 
 /* True if everything that shards closed is durable and released, and none of them has anything open. */
 bool committer_settled(const struct committer *committer);
+
+/* Epochs that the applier has not taken are memory, and so is a journal that is not checkpointed: then commits wait, and
+ * with them the shards. The applier needs nothing of either. */
+bool committer_must_wait(const struct committer *committer);
 
 /* Commits redo as an epoch of its own, and waits for it. Only while no thread runs yet. */
 bool committer_commit_now(struct committer *committer, struct buf *redo, struct error *error);

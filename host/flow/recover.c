@@ -315,8 +315,12 @@ static bool move_commit(struct recovery *recovery) {
 		flow->shards[i]->epoch = recovery->committer->epoch;
 		atomic_store(&flow->shards[i]->sealed, recovery->committer->epoch - 1);
 	}
-	while (store_applied(flow->store) < epoch && !store_failed(flow->store, recovery->error))
-		store_applier_step(flow->store);
+	/* no thread runs yet: the applier's turn is here, so that memory stays bounded whatever is moved */
+	while ((store_applied(flow->store) < epoch || committer_must_wait(recovery->committer)) &&
+		!store_failed(flow->store, recovery->error)) {
+		if (!store_applier_step(flow->store) && store_applied(flow->store) >= epoch)
+			break;
+	}
 	recovery->moved_bytes = 0;
 	return !store_failed(flow->store, recovery->error);
 }

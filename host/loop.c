@@ -63,6 +63,20 @@ static void failure_look(evutil_socket_t fd, short what, void *arg) {
 
 /* ---- life ---- */
 
+static sigset_t stop_signals(void) {
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	return set;
+}
+
+void loop_signals_hold(void) {
+	sigset_t set = stop_signals();
+	check(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
+	check(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+}
+
 struct loop *loop_create(const struct control *control) {
 	struct loop *loop = check_alloc(1, sizeof *loop);
 	struct event_base *base = control->base;
@@ -81,7 +95,8 @@ struct loop *loop_create(const struct control *control) {
 	check(event_add(loop->terminate, NULL) == 0);
 	check(event_add(loop->interrupt, NULL) == 0);
 	timer_add(loop->watch, FAILURE_LOOK_US);
-	check(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
+	sigset_t set = stop_signals();
+	check(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
 	return loop;
 }
 

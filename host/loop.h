@@ -7,7 +7,11 @@
 
 struct loop;
 
-/* SIGTERM and SIGINT ask for the stop from here on; a second one changes nothing. SIGPIPE is ignored. */
+/* Called first: SIGTERM and SIGINT wait until loop_create, so that they do not cut a recovery short, and every thread
+ * leaves them to this one. SIGPIPE is ignored. */
+void loop_signals_hold(void);
+
+/* SIGTERM and SIGINT ask for the stop from here on; a second one changes nothing. */
 struct loop *loop_create(const struct control *control);
 void loop_destroy(struct loop *loop); /* NULL is fine */
 

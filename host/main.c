@@ -134,6 +134,9 @@ static void host_ready(void *arg) {
 		return;
 	}
 	control->phase = CONTROL_READY;
+	log_event(LOG_INFO, "ready", "version=%s recovered=%s epoch=%llu start_ms=%llu", SOFUN_VERSION,
+		recovered_word(&control->recovered), (unsigned long long)control->recovered.epoch,
+		(unsigned long long)(monotonic_ms() - control->started_ms));
 	printf("sofund ready pid=%ld worker=%ld control=%s data=%s\n", (long)getpid(), (long)getpid(), host->control_path,
 		host->data_path);
 	fflush(stdout);
@@ -310,6 +313,7 @@ int main(int argc, char *argv[]) {
 		code = command_main(argc, argv);
 	if (code >= 0)
 		return code;
+	loop_signals_hold();
 	descriptors_raise();
 	json_object_seed(0); /* before there are threads: jansson makes its seed at first need */
 	config_init(&host.config);

@@ -36,4 +36,7 @@ struct control {
 /* Milliseconds of the monotonic clock. [any thread] */
 uint64_t monotonic_ms(void);
 
+/* How the last life of the data directory ended: "none" (it is new), "clean" or "crash". */
+const char *recovered_word(const struct store_recovered *recovered);
+
 #endif

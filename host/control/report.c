@@ -76,7 +76,7 @@ static json_t *durability_json(const struct config *config) {
 	return json_string(text);
 }
 
-static const char *recovered_word(const struct store_recovered *recovered) {
+const char *recovered_word(const struct store_recovered *recovered) {
 	if (recovered->created)
 		return "none";
 	return recovered->clean ? "clean" : "crash";

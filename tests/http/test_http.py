@@ -394,6 +394,32 @@ def test_healthz_tells_the_phases(test):
 	expect(not host.control.exists() and not host.socket.exists(), "no socket is left")
 
 
+def test_healthz_says_starting_while_plugins_are_staged(test):
+	host = Host(test, plugins=(), settings={"stage.patience_ms": 1500})
+	whole = test.plugin("play").read_bytes()
+	target = host.plugins_dir() / "play.so"
+	target.write_bytes(whole[:len(whole) // 2])
+	host.spawn()
+	wait_until(host.control.exists, 20, "the control socket")
+	error = failure(lambda: Http(host.control).get("/healthz"))
+	expect_equal((error.status, json.loads(error.body)["status"]), (503, "starting"), "healthz before the ready line")
+	expect(not host.socket.exists(), "no records are taken yet")
+	target.write_bytes(whole)
+	host.wait_ready()
+	expect_equal(host.http.get("/healthz"), {"status": "ok"}, "healthz after it")
+	expect_equal(host.plugin("play")["state"], "live", "the plugin that was whole in the end")
+
+
+def test_a_stop_that_comes_during_the_start_is_orderly(test):
+	for _ in range(5):
+		host = Host(test).spawn()
+		wait_until(host.control.exists, 20, "the control socket")
+		host.process.terminate()
+		host.process.terminate()
+		expect_equal(host.wait_exit(), 0, "the exit code")
+		expect(not host.control.exists(), "no socket is left")
+
+
 def test_a_store_that_failed_is_told_and_ends_the_host(test):
 	"""INVARIANTS 7: EIO stops the process; who waited learns why, nothing is acknowledged any more, the exit code is 4."""
 	if b"libasan" in test.find("sofund").read_bytes():

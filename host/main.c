@@ -11,6 +11,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "budget.h"
 #include "config.h"
 #include "control/server.h"
@@ -54,15 +55,18 @@ static char *path_join(const char *dir, const char *name) {
 	return (char *)text.data;
 }
 
-static struct store_options store_options_of(const struct config *config) {
+/* readonly: LevelDB cannot open a database without writing to it, so shadows are opened. */
+static struct store_options store_options_of(const struct config *config, bool readonly) {
 	struct budget budget = budget_split(config->memory_bytes);
 	return (struct store_options){
 		.disk = disk_machine(),
-		.factory = kv_leveldb(budget.kv_cache_bytes, budget.write_buffer_bytes),
+		.factory = readonly ? kv_leveldb_shadow(budget.kv_cache_bytes)
+							: kv_leveldb(budget.kv_cache_bytes, budget.write_buffer_bytes),
 		.dir = config->data,
 		.checkpoint_bytes = budget.checkpoint_bytes,
 		.segment_bytes = JOURNAL_SEGMENT_SHARD_BYTES * config->shards,
 		.journal_bytes_max = budget.journal_bytes_max,
+		.readonly = readonly,
 	};
 }
 
@@ -93,7 +97,7 @@ static bool store_start(struct host *host, struct error *error) {
 	host->http = http_server_create(control, host->control_path, error);
 	if (host->http == NULL)
 		return false;
-	struct store_options options = store_options_of(&host->config);
+	struct store_options options = store_options_of(&host->config, false);
 	control->store = store_open(&options, &control->recovered, error);
 	return control->store != NULL;
 }
@@ -236,8 +240,7 @@ static int verify_main(const char *path) {
 	config.data = check_strdup(path);
 	bool good = data_dir_open_readonly(path, &dir, &error);
 	if (good) {
-		struct store_options options = store_options_of(&config);
-		options.readonly = true;
+		struct store_options options = store_options_of(&config, true);
 		good = store_verify(&options, verify_line, NULL, &error);
 		data_dir_close(&dir);
 	}
@@ -296,6 +299,24 @@ static void descriptors_raise(void) {
 		log_event(LOG_WARN, "descriptors", "limit=soft reason=\"%s\"", strerror(errno));
 }
 
+#ifdef SOFUN_MUTANTS
+/* --mutant NAME, anywhere: plants it and takes the two words away. */
+static int mutant_take(int *argc, char *argv[]) {
+	for (int i = 1; i + 1 < *argc; i++) {
+		if (strcmp(argv[i], "--mutant") != 0)
+			continue;
+		if (!mutant_plant(argv[i + 1])) {
+			fprintf(stderr, "sofund: there is no mutant %s\n", argv[i + 1]);
+			return EXIT_USAGE;
+		}
+		for (int k = i; k + 2 <= *argc; k++)
+			argv[k] = argv[k + 2];
+		*argc -= 2;
+	}
+	return -1;
+}
+#endif
+
 static bool listeners_check(const struct config *config, struct error *error) {
 	if (config->listen_data_count == 0 && config->listen_http_count == 0)
 		return true;
@@ -311,6 +332,10 @@ int main(int argc, char *argv[]) {
 	int code = probe_main(argc, argv);
 	if (code < 0)
 		code = command_main(argc, argv);
+#ifdef SOFUN_MUTANTS
+	if (code < 0)
+		code = mutant_take(&argc, argv);
+#endif
 	if (code >= 0)
 		return code;
 	loop_signals_hold();

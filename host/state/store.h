@@ -85,7 +85,8 @@ void store_applier_wake(struct store *store);
 /* [any thread] True once the store has failed for good; the reason then. */
 bool store_failed(const struct store *store, struct error *ret_error);
 
-/* 1 found (appended to ret_value), 0 absent, -1 error. [any thread] */
+/* 1 found (appended to ret_value), 0 absent, -1 error. [any thread] An error with system == ENOSPC may pass: a database
+ * that was closed for want of memory does not open on a full disk. */
 int store_get(struct store *store, uint32_t database, struct bytes key, struct buf *ret_value, struct error *error);
 
 /* Ordered reading of one database from key on: the merge of tables and database as of now. [any thread], but not a

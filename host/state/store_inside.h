@@ -23,7 +23,7 @@ enum {
 	TAKE_BYTES_MAX = 1024 * 1024,
 	/* Under `interval` and `none` the applier syncs the journal itself when epochs have waited for that for so many of
 	 * its short sleeps, or a part of checkpoint_bytes has gathered: what is not synced is not applied (rule 2). */
-	UNSYNCED_WAITS_MAX = 250,
+	UNSYNCED_WAITS_MAX = 50,
 	UNSYNCED_CHECKPOINT_PART = 8,
 	/* While there is work that nobody announces the applier looks again so often; waking it costs more. */
 	APPLIER_POLL_US = 2000,

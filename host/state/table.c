@@ -193,6 +193,16 @@ static bool part_take(
 	return true;
 }
 
+/* What a shard reserved and did not use goes back: it would stay for as long as the table does. */
+static void part_fit(struct buf *part) {
+	if (part->capacity - part->size < part->size / 4 + 64)
+		return;
+	uint8_t *data = realloc(part->data, part->size + 1);
+	check_memory(data);
+	part->data = data;
+	part->capacity = part->size + 1;
+}
+
 static void epoch_keep(struct table *table, struct store_epoch *epoch) {
 	if (table->epoch_count == table->epoch_capacity) {
 		table->epoch_capacity = table->epoch_capacity == 0 ? 64 : table->epoch_capacity * 2;
@@ -201,8 +211,10 @@ static void epoch_keep(struct table *table, struct store_epoch *epoch) {
 	}
 	table->epochs[table->epoch_count++] = epoch;
 	uint64_t bytes = sizeof *epoch + epoch->part_count * sizeof epoch->parts[0];
-	for (size_t i = 0; i < epoch->part_count; i++)
+	for (size_t i = 0; i < epoch->part_count; i++) {
+		part_fit(&epoch->parts[i]);
 		bytes += epoch->parts[i].capacity;
+	}
 	atomic_fetch_add(&table->bytes, bytes);
 }
 

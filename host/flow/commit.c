@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutant.h"
 
 enum {
 	/* A shard that runs is given this long to close by itself before the committer does it on its behalf. */
@@ -253,7 +254,7 @@ static bool journal_write(struct committer *committer) {
 	if (atomic_exchange(&committer->waiting_for_space, false))
 		log_event(LOG_INFO, "space_again", "epoch=%llu", (unsigned long long)committer->epoch);
 	committer->unsynced = true;
-	if (flow->config->durability != DURABILITY_SYNC)
+	if (flow->config->durability != DURABILITY_SYNC || mutant_is(MUTANT_ACK_BEFORE_SYNC))
 		return true;
 	if (!store_sync(flow->store, &error)) {
 		flow_fail(flow, &error);

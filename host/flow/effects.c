@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/mutant.h"
 #include "flow/dead_letter.h"
 #include "flow/shard.h"
 #include "state/key.h"
@@ -88,6 +89,10 @@ static void sends_apply(struct shard *shard, const struct cause *cause, const st
 		uint32_t to = message_shard(head->hash, flow->shards_count);
 		struct queue *channel = shard_channel(flow, shard->index, to);
 		size_t size = head->size;
+		if (mutant_is(MUTANT_DROP_MESSAGE) && to != shard->index && head->hash % 64 == 0) {
+			at += size;
+			continue;
+		}
 		if (route != NULL) {
 			send_with_route(channel, sends->data + at, route, shard, cause->colour);
 		} else {

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/mutant.h"
 #include "flow/dead_letter.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
@@ -257,7 +258,7 @@ bool route_ingest(struct shard *shard, const struct input *input, int *budget) {
 		struct bytes object;
 		check(cursor_take(&cursor, CURSOR_NESTING_MAX, &object) == CURSOR_GOOD);
 		uint64_t sequence = input->first + shard->record_index;
-		if (sequence > producer->accepted) {
+		if (sequence > producer->accepted || mutant_is(MUTANT_SKIP_DEDUPE)) {
 			record_route(shard, input, ingress, name, sequence, object);
 			producer->accepted = sequence;
 			producer_touch(shard, producer);

@@ -10,6 +10,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/mutant.h"
 #include "state/kv.h"
 #include "state/store_leveldb_dir.h"
 #include "state/store_leveldb_pool.h"
@@ -198,7 +199,8 @@ static bool leveldb_kv_flush(struct kv *base, struct error *error) {
 	leveldb_t *db = pool_pin(&kv->pooled, error);
 	if (db == NULL)
 		return false;
-	leveldb_compact_range(db, "\xff", 1, "\xff", 1);
+	if (!mutant_is(MUTANT_NAIVE_TRIM))
+		leveldb_compact_range(db, "\xff", 1, "\xff", 1);
 	pool_unpin(&kv->pooled);
 	pool_flushed(&kv->pooled);
 	return true;

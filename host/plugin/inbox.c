@@ -54,6 +54,7 @@ struct inbox {
 	uint64_t directory; /* identity of the directory as of the last scan; 0: it could not be read */
 	bool started;
 	bool settled;
+	bool notified_since; /* the last scan: the next one is near, and is not put off by more events */
 	uint64_t scanned_ms;
 	int inotify_fd;
 	struct event *notified;
@@ -268,6 +269,7 @@ static void watch(struct inbox *inbox) {
 static void scan(struct inbox *inbox) {
 	uint64_t now = now_ms();
 	uint64_t before = inbox->directory;
+	inbox->notified_since = false;
 	if (scan_directory(inbox, now))
 		scan_missing(inbox, now);
 	if (inbox->directory != before && inbox->started)
@@ -297,6 +299,9 @@ static void on_notified(evutil_socket_t fd, short what, void *arg) {
 	(void)what;
 	while (read((int)fd, events, sizeof(events)) > 0)
 		continue;
+	if (inbox->notified_since)
+		return;
+	inbox->notified_since = true;
 	uint64_t since = now_ms() - inbox->scanned_ms;
 	scan_later(inbox, since < SCAN_GAP_MS ? SCAN_GAP_MS - since : 0);
 }

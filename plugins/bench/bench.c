@@ -1,16 +1,19 @@
 /* The plugin `bench`: makes load inside the host, so that a benchmark measures functions and not a client.
  *
  *   bench/driver  sends `left` messages in portions of `batch`, then itself a message with what is left
- *   bench/chain   counts, and passes the message on until its hops are used up
+ *   bench/chain   counts, and passes the message on until its hops are used up; the last one replies
+ *   router bench  lets each record count once for the id that its first 16 bytes are
  */
 #include <sofun/sofun.h>
 
 SOFUN_STATELESS_FUNCTION(driver, "bench/driver");
 SOFUN_FUNCTION(chain, "bench/chain", 1,
 	SOFUN_VALUE(count, INT));
+SOFUN_ROUTER(records, "bench", "line");
 SOFUN_PLUGIN("bench", "1.0.0",
 	SOFUN_WITH_FUNCTION(driver),
-	SOFUN_WITH_FUNCTION(chain));
+	SOFUN_WITH_FUNCTION(chain),
+	SOFUN_WITH_ROUTER(records));
 
 enum {
 	ID_BYTES = 16,
@@ -158,7 +161,15 @@ static int chain_invoke(sofun_context *context, void *plugin_data, const sofun_m
 		status = sofun_set_int(context, chain_count, count + 1);
 	if (status == SOFUN_OK && hops > 1)
 		status = hop_send(context, hops - 1, ids, mix(id_number(message->self.id) + hops));
-	if (status == SOFUN_OK)
+	else if (status == SOFUN_OK) /* the others leave the caller to it */
 		status = sofun_reply_int(context, count + 1);
 	return status == SOFUN_OK ? 0 : sofun_fail(context, "not counted or not passed on: %s", sofun_status_text(status));
+}
+
+static int records_route(sofun_context *context, void *plugin_data, const sofun_record *record) {
+	(void)plugin_data;
+	if (record->data.size < ID_BYTES)
+		return sofun_fail(context, "a record of %zu bytes has no id: its first %d", record->data.size, ID_BYTES);
+	const int status = sofun_send_nil(context, "demo/counter", sofun_bytes_of(record->data.data, ID_BYTES));
+	return status == SOFUN_OK ? 0 : sofun_fail(context, "not sent: %s", sofun_status_text(status));
 }

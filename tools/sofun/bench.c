@@ -108,11 +108,11 @@ static bool programs_find(struct bench *bench) {
 	if (access(path, X_OK) != 0)
 		return fail_here(bench->run, "no host to measure: %s: %s", path, strerror(errno)), false;
 	snprintf(path, sizeof path, "%s/../tests/bench", bench->programs);
-	char *real = realpath(path, NULL);
-	char probe[PATH_BYTES + NAME_BYTES];
-	snprintf(probe, sizeof probe, "%s/baseline_table", real == NULL ? path : real);
-	if (real != NULL && strlen(real) < sizeof bench->baselines && access(probe, X_OK) == 0)
-		snprintf(bench->baselines, sizeof bench->baselines, "%s", real);
+	char probe[PATH_BYTES + 2 * NAME_BYTES];
+	snprintf(probe, sizeof probe, "%s/baseline_table", path);
+	char *real = access(probe, X_OK) == 0 ? realpath(path, NULL) : NULL;
+	if (real != NULL && strlen(real) < sizeof bench->baselines)
+		memcpy(bench->baselines, real, strlen(real) + 1);
 	free(real);
 	if (bench->baselines[0] == '\0')
 		fprintf(stderr, "sofun: no baselines at %s: ratios to them will be missing, and void. They are in a build tree, with "

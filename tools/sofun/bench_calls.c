@@ -104,7 +104,7 @@ struct call_bench {
 };
 
 static bool call_start(struct bench *bench, struct call_bench *call) {
-	char name[NAME_BYTES], directory[PATH_BYTES + NAME_BYTES];
+	char name[NAME_BYTES], directory[PATH_BYTES + 2 * NAME_BYTES];
 	snprintf(name, sizeof name, "call-%zu", bench->figure_count);
 	snprintf(directory, sizeof directory, "%s/leveldb-%s", bench->directory, name);
 	const char *arguments[] = {directory, "1000", "sync", NULL};

@@ -312,6 +312,37 @@ def test_an_instance_shows_its_values(test):
 	refused(host, 400, "bad_id", "GET", "/v1/state/test/play/" + "x" * 256)
 
 
+def test_large_values_are_of_one_epoch_with_the_rest(test):
+	"""Values over 1 KiB stand in rows of their own; read while they change, both rows must belong together."""
+	host = Host(test, plugins=("hoard",)).start()
+	stop = threading.Event()
+	def keep():
+		with host.rpc() as rpc:
+			number = 0
+			while not stop.is_set():
+				number += 1
+				rpc.call("hoard/box", "a", [number, "x" * 3000])
+	thread = threading.Thread(target=keep)
+	thread.start()
+	try:
+		wait_until(lambda: host.ids("hoard/box"), 20, "the first value")
+		seen = set()
+		def look():
+			try:
+				values = host.values("hoard/box", "a")
+			except HttpError as error:
+				expect_equal((error.status, error.code), (409, "conflict"), "it changes too fast")
+				return False
+			expect_equal(values["times"], values["stuff"][0], "both values are of one message")
+			expect_equal(len(values["stuff"][1]), 3000, "the large one is whole")
+			seen.add(values["times"])
+			return len(seen) >= 30
+		wait_until(look, 60, "it was read while it changed", every_s=0.0001)
+	finally:
+		stop.set()
+		thread.join(20)
+
+
 def test_dead_letters_are_listed(test):
 	host = Host(test, settings={"retry.attempts": 2, "retry.backoff_ms": 1}).start()
 	for number in range(5):

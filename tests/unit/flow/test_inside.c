@@ -58,6 +58,22 @@ START_TEST(tokens_of_many_requests_differ) {
 }
 END_TEST
 
+START_TEST(who_waits_at_the_stop_is_refused) {
+	struct requests *requests = requests_create();
+	struct heard heard[3] = {{0}};
+	request_open(requests, hear, &heard[0]);
+	request_cancel(requests, request_open(requests, hear, &heard[1]));
+	request_open(requests, hear, &heard[2]);
+	requests_refuse(requests, ERROR_STOPPING, "the host is stopping");
+	requests_refuse(requests, ERROR_STOPPING, "the host is stopping");
+	ck_assert_uint_eq(heard[0].calls, 1);
+	ck_assert_uint_eq(heard[1].calls, 0); /* cancelled */
+	ck_assert_uint_eq(heard[2].calls, 1);
+	ck_assert_uint_eq(requests_open(requests), 0);
+	requests_destroy(requests);
+}
+END_TEST
+
 START_TEST(a_view_knows_its_types_and_ingresses) {
 	enum { TYPES = 500 };
 	static char names[TYPES + 1][16];
@@ -142,6 +158,7 @@ int main(void) {
 	TCase *tests = tcase_create("inside");
 	tcase_add_test(tests, a_token_is_answered_once);
 	tcase_add_test(tests, tokens_of_many_requests_differ);
+	tcase_add_test(tests, who_waits_at_the_stop_is_refused);
 	tcase_add_test(tests, a_view_knows_its_types_and_ingresses);
 	tcase_add_test(tests, the_clock_never_goes_back);
 	tcase_add_test(tests, the_test_clock_moves_only_when_told);

@@ -169,6 +169,24 @@ def test_a_file_removed_while_the_host_was_down_keeps_its_plugin(test):
 		expect_equal(rpc.call("demo/counter", "a", 1), 1, "the plugin that was live")
 
 
+def test_messages_in_backoff_when_their_plugin_was_parked_at_the_start(test):
+	"""The image is gone (a disk that lost it), so the type has no function at recovery; the inbox brings it back. What waited for
+	its next attempt must then find its state as ever."""
+	host = Host(test, shards=2, settings={"retry.backoff_ms": 300}).start()
+	with host.rpc() as rpc:
+		rpc.call("test/play", "a0", {"add": 5, "reply": True})
+		for number in range(10):
+			rpc.send("test/play", f"a{number}", {"add": 1, "fail_times": 1, "send": [{"id": "b", "msg": {"add": 1}}]})
+	wait_until(lambda: host.status()["retried"] == 10, 20, "all ten have failed once")
+	host.kill()
+	for image in (host.data / "images").glob("*.so"):
+		image.unlink()
+	host.start()
+	host.barrier()
+	expect_equal(host.dead(), [], "dead letters")
+	expect_equal((host.values("test/play", "a0")["count"], host.values("test/play", "b")["count"]), (6, 10), "counts")
+
+
 def test_unload_finishes_what_was_accepted(test):
 	"""Draining: what stands before the fence is handled by the image that leaves."""
 	host = Host(test, plugins=("counter",), shards=2).start()

@@ -24,7 +24,8 @@ void log_event(enum log_level level, const char *event, const char *format, ...)
 	gmtime_r(&now.tv_sec, &day);
 	char line[LOG_LINE_BYTES];
 	size_t used = strftime(line, sizeof line, "%Y-%m-%dT%H:%M:%S", &day);
-	used += (size_t)snprintf(line + used, sizeof line - used, ".%03ldZ %s %s ", now.tv_nsec / 1000000, names[level], event);
+	used +=
+		(size_t)snprintf(line + used, sizeof line - used, ".%03ldZ %s %s ", now.tv_nsec / 1000000, names[level], event);
 	va_list args;
 	va_start(args, format);
 	int body = vsnprintf(line + used, sizeof line - used - 1, format, args);

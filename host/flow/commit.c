@@ -40,7 +40,8 @@ void committer_finish(struct committer *committer) {
 /* ---- the cut ---- */
 
 static bool hold_borrow(struct shard *shard, int from) {
-	return atomic_compare_exchange_strong_explicit(&shard->hold, &from, HOLD_CUT, memory_order_acquire, memory_order_relaxed);
+	return atomic_compare_exchange_strong_explicit(
+		&shard->hold, &from, HOLD_CUT, memory_order_acquire, memory_order_relaxed);
 }
 
 /* Closes on behalf of a shard that sleeps or is inside a plugin; one that runs does it itself. */
@@ -196,7 +197,8 @@ static void owed_publish(struct flow *flow) {
 }
 
 /* Unless the loop thread has given it up. */
-static void milestone_answer(struct committer *committer, struct milestone *milestone, uint64_t serial, uint64_t number) {
+static void milestone_answer(
+	struct committer *committer, struct milestone *milestone, uint64_t serial, uint64_t number) {
 	struct engine_answer answer = {.token = milestone->token, .number = number};
 	if (atomic_compare_exchange_strong(&milestone->serial, &serial, 0))
 		output_put(&committer->answers, &answer);
@@ -247,7 +249,8 @@ static bool journal_write(struct committer *committer) {
 		if (error.system != ENOSPC) {
 			flow_fail(flow, &error);
 		} else if (!atomic_exchange(&committer->waiting_for_space, true)) {
-			log_event(LOG_ERROR, "no_space", "epoch=%llu reason=\"%s\"", (unsigned long long)committer->epoch, error.message);
+			log_event(
+				LOG_ERROR, "no_space", "epoch=%llu reason=\"%s\"", (unsigned long long)committer->epoch, error.message);
 		}
 		return false;
 	}

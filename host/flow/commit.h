@@ -18,8 +18,8 @@ enum committer_state { COMMITTER_IDLE, COMMITTER_CUTTING, COMMITTER_WRITING };
 struct milestone {
 	_Atomic uint64_t serial; /* set by the loop thread once the inputs are placed; 0: none */
 	uint64_t token;
-	uint8_t colour;          /* barrier: what must be handled */
-	bool both;               /* barrier: messages of both colours, an earlier barrier was given up */
+	uint8_t colour; /* barrier: what must be handled */
+	bool both;      /* barrier: messages of both colours, an earlier barrier was given up */
 };
 
 /* Outputs of one epoch on their way to the loop thread. */
@@ -32,22 +32,22 @@ struct release {
 struct committer {
 	struct flow *flow;
 	enum committer_state state;
-	uint64_t epoch;           /* the next to be committed */
-	struct store_epoch *part; /* COMMITTER_WRITING */
-	uint64_t cut_us;          /* when the cut was asked for */
-	uint64_t synced_us;       /* durability=interval: when the journal was last synced */
-	bool unsynced;            /* something was appended since */
-	uint64_t handed_bytes;    /* of redo, since the start */
+	uint64_t epoch;                        /* the next to be committed */
+	struct store_epoch *part;              /* COMMITTER_WRITING */
+	uint64_t cut_us;                       /* when the cut was asked for */
+	uint64_t synced_us;                    /* durability=interval: when the journal was last synced */
+	bool unsynced;                         /* something was appended since */
+	uint64_t handed_bytes;                 /* of redo, since the start */
 	uint64_t handed_at[EPOCHS_BEHIND_MAX]; /* the same as of each epoch */
 	struct milestone barrier;
 	struct milestone clock;
-	struct buf answers;       /* of milestones, for the next release */
+	struct buf answers; /* of milestones, for the next release */
 	_Atomic bool waiting_for_space;
 
 	pthread_mutex_t release_mutex;
 	struct release *release_first; /* under release_mutex, in order */
 	struct release **release_last;
-	int release_fd;                /* eventfd: readable when there is one */
+	int release_fd; /* eventfd: readable when there is one */
 
 	/* as of the last durable cut, for engine_status; under release_mutex */
 	struct counts counts;

@@ -21,7 +21,7 @@ struct dead_letter {
 	uint64_t attempts;
 	struct bytes plugin;
 	struct bytes version;
-	struct bytes type;    /* of the payload */
+	struct bytes type; /* of the payload */
 	uint64_t time_ms;
 	struct bytes payload; /* one MessagePack object */
 };

@@ -14,8 +14,8 @@ static void hold_give(struct shard *shard) {
 
 static void hold_take(struct shard *shard) {
 	int plugin = HOLD_PLUGIN;
-	while (!atomic_compare_exchange_weak_explicit(&shard->hold, &plugin, HOLD_RUN, memory_order_acquire,
-		memory_order_relaxed)) {
+	while (!atomic_compare_exchange_weak_explicit(
+		&shard->hold, &plugin, HOLD_RUN, memory_order_acquire, memory_order_relaxed)) {
 		plugin = HOLD_PLUGIN;
 		sched_yield(); /* a cut takes microseconds */
 	}
@@ -29,14 +29,15 @@ int dispatch_route(struct shard *shard, const struct route *route, const sofun_r
 	return result;
 }
 
-static int invoke(struct shard *shard, const struct binding *binding, struct instance *instance, const struct message *message,
-	uint32_t attempts) {
+static int invoke(struct shard *shard, const struct binding *binding, struct instance *instance,
+	const struct message *message, uint32_t attempts) {
 	struct invocation *invocation = shard->invocation;
 	const struct view *view = shard->view;
 	sofun_message call = {
 		.size = sizeof call,
 		.attempt = attempts + 1,
-		.self = {.type = {(const uint8_t *)binding->name, strlen(binding->name)}, .id = {message->id.data, message->id.size}},
+		.self = {.type = {(const uint8_t *)binding->name, strlen(binding->name)},
+			.id = {message->id.data, message->id.size}},
 		.type = {message->type.size > 0 ? message->type.data : NULL, message->type.size},
 		.payload = {message->payload.data, message->payload.size},
 	};
@@ -135,7 +136,8 @@ static struct instance *instance_of(struct shard *shard, const struct binding *b
 	return instance;
 }
 
-static bool message_live(struct shard *shard, const struct binding *binding, const uint8_t *at, const struct message *message) {
+static bool message_live(
+	struct shard *shard, const struct binding *binding, const uint8_t *at, const struct message *message) {
 	struct instance *instance = instance_of(shard, binding, message);
 	if (instance == NULL)
 		return false;

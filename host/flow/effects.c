@@ -63,8 +63,8 @@ void effects_born(struct shard *shard, struct message_head *head, uint8_t colour
 }
 
 /* With a route to pass on, the message grows by it. */
-static void send_with_route(struct queue *channel, const uint8_t *at, const struct message_route *route,
-	struct shard *shard, uint8_t colour) {
+static void send_with_route(
+	struct queue *channel, const uint8_t *at, const struct message_route *route, struct shard *shard, uint8_t colour) {
 	struct message message;
 	message_read(at, &message);
 	struct message_parts parts = {
@@ -140,7 +140,8 @@ static void emits_apply(struct shard *shard) {
 		at += sizeof head;
 		const struct egress *egress = &shard->flow->egresses[head[0]];
 		struct egress_place place = {.egress = head[0]};
-		place.place = redo_egress(&shard->redo, bytes_of(egress->name, egress->name_size), bytes_of(emits->data + at, head[1]));
+		place.place =
+			redo_egress(&shard->redo, bytes_of(egress->name, egress->name_size), bytes_of(emits->data + at, head[1]));
 		buf_append(&shard->places, &place, sizeof place);
 		shard->epoch_bytes += head[1];
 		at += head[1];
@@ -177,8 +178,8 @@ void effects_apply(struct shard *shard, const struct cause *cause) {
 		reply_apply(shard, cause->route);
 }
 
-void effects_dead(struct shard *shard, const struct dead_letter *letter, const struct message_route *route,
-	enum error_code code) {
+void effects_dead(
+	struct shard *shard, const struct dead_letter *letter, const struct message_route *route, enum error_code code) {
 	struct flow *flow = shard->flow;
 	struct key key = key_dead(atomic_fetch_add(&flow->dead_next, 1));
 	buf_reset(&shard->scratch);

@@ -12,8 +12,8 @@ enum { CACHE_SHARE_PERCENT = 33, QUEUE_SHARE_PERCENT = 7 };
 
 /* ---- life ---- */
 
-static void flow_init(struct flow *flow, const struct config *config, struct store *store,
-	const struct store_recovered *recovered) {
+static void flow_init(
+	struct flow *flow, const struct config *config, struct store *store, const struct store_recovered *recovered) {
 	flow->config = config;
 	flow->store = store;
 	flow->shards_count = config->shards;
@@ -43,13 +43,14 @@ static void shards_create(struct flow *flow, uint64_t epoch) {
 		flow->shards[i] = shard_create(flow, i, epoch);
 	for (uint32_t to = 0; to < count; to++) {
 		for (uint32_t from = 0; from < count; from++)
-			queue_init(shard_channel(flow, from, to), queue_id(QUEUE_CHANNEL, flow->layout, (uint16_t)from, (uint16_t)to), 0,
+			queue_init(shard_channel(flow, from, to),
+				queue_id(QUEUE_CHANNEL, flow->layout, (uint16_t)from, (uint16_t)to), 0,
 				&flow->shards[to]->queue_memory);
 	}
 }
 
-struct engine *engine_create(const struct config *config, struct store *store, const struct store_recovered *recovered,
-	struct error *error) {
+struct engine *engine_create(
+	const struct config *config, struct store *store, const struct store_recovered *recovered, struct error *error) {
 	check(config->shards >= 1 && config->shards <= SHARDS_MAX);
 	struct engine *engine = check_alloc(1, sizeof *engine);
 	struct flow *flow = &engine->flow;
@@ -157,7 +158,8 @@ static void outputs_answer(struct engine *engine, const struct buf *outputs,
 	}
 }
 
-void engine_take_answers(struct engine *engine, void (*answer)(void *arg, const struct engine_answer *answer), void *arg) {
+void engine_take_answers(
+	struct engine *engine, void (*answer)(void *arg, const struct engine_answer *answer), void *arg) {
 	struct release *release = committer_take(&engine->committer);
 	while (release != NULL) {
 		struct release *next = release->next;

@@ -15,8 +15,8 @@
 struct engine;
 
 /* After store_open. Restores what waited, but dispatches nothing before engine_start (rule 26). Keeps `config`. */
-struct engine *engine_create(const struct config *config, struct store *store, const struct store_recovered *recovered,
-	struct error *error);
+struct engine *engine_create(
+	const struct config *config, struct store *store, const struct store_recovered *recovered, struct error *error);
 
 /* The first view, then the threads. */
 void engine_start(struct engine *engine, struct view *view);
@@ -73,7 +73,8 @@ struct engine_answer {
 /* Readable when answers wait. */
 int engine_answer_fd(struct engine *engine);
 /* Clears the fd, then calls answer() for each; views are valid during the call. */
-void engine_take_answers(struct engine *engine, void (*answer)(void *arg, const struct engine_answer *answer), void *arg);
+void engine_take_answers(
+	struct engine *engine, void (*answer)(void *arg, const struct engine_answer *answer), void *arg);
 
 /* True: stop reading sockets until it is false again (answers or a timer of some ms are a good moment to look). */
 bool engine_pressed(struct engine *engine);
@@ -101,7 +102,8 @@ uint16_t engine_next_type(struct engine *engine);
 
 /* ---- reading what is durable; run() is called on the reader thread, then done() on the loop thread ---- */
 
-void engine_read(struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg);
+void engine_read(
+	struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg);
 
 /* ---- figures [any thread] ---- */
 
@@ -113,12 +115,12 @@ struct engine_status {
 	uint64_t in_flight;
 	uint64_t retried;
 	uint64_t dead;
-	uint64_t records;        /* ingested */
-	uint64_t replies_stale;  /* reply routes of an earlier process, dropped */
-	uint64_t memory_bytes;   /* of mailboxes, caches and tables */
+	uint64_t records;       /* ingested */
+	uint64_t replies_stale; /* reply routes of an earlier process, dropped */
+	uint64_t memory_bytes;  /* of mailboxes, caches and tables */
 	uint32_t shards;
-	bool failed;             /* the store failed; reason in error */
-	bool waiting_for_space;  /* ENOSPC: nothing is released until there is space */
+	bool failed;            /* the store failed; reason in error */
+	bool waiting_for_space; /* ENOSPC: nothing is released until there is space */
 	struct error error;
 };
 void engine_status(struct engine *engine, struct engine_status *ret_status);

@@ -42,10 +42,10 @@ struct engine {
 	struct view *view;
 	struct old_view *old_views;
 	uint8_t colour;
-	uint64_t serial;            /* of the last barrier or clock move */
-	uint64_t barrier_token;     /* under way; 0: none */
+	uint64_t serial;        /* of the last barrier or clock move */
+	uint64_t barrier_token; /* under way; 0: none */
 	uint64_t clock_token;
-	struct pending *barriers;   /* waiting for their turn */
+	struct pending *barriers; /* waiting for their turn */
 	struct pending *clocks;
 	uint64_t drain_fence[TYPES_MAX]; /* for which drain_epoch counts */
 	uint64_t drain_epoch[TYPES_MAX]; /* once it is durable, `owed` speaks of the time after adoption */

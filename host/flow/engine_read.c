@@ -23,7 +23,8 @@ static struct reading *readings_take_all(struct engine *engine, struct readings 
 	return first;
 }
 
-void engine_read(struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg) {
+void engine_read(
+	struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg) {
 	struct reading *reading = check_alloc(1, sizeof *reading);
 	*reading = (struct reading){.run = run, .done = done, .arg = arg, .epoch = atomic_load(&engine->flow.durable)};
 	pthread_mutex_lock(&engine->reading_mutex);

@@ -82,7 +82,8 @@ static void unknown_submit(struct engine *engine, uint64_t token, const struct e
 	struct input *input = input_reserve(engine, 0, INPUT_UNKNOWN, body);
 	input->token = token;
 	uint8_t *at = (uint8_t *)(input + 1);
-	const struct bytes parts[] = {bytes_of(&stray, sizeof stray), message->to, message->id, message->type, message->payload};
+	const struct bytes parts[] = {
+		bytes_of(&stray, sizeof stray), message->to, message->id, message->type, message->payload};
 	for (size_t i = 0; i < sizeof parts / sizeof *parts; i++) {
 		if (parts[i].size > 0)
 			memcpy(at, parts[i].data, parts[i].size);

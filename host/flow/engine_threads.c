@@ -15,8 +15,8 @@ static void hold_release(struct shard *shard) {
 
 static void hold_acquire(struct shard *shard) {
 	int idle = HOLD_IDLE;
-	while (!atomic_compare_exchange_weak_explicit(&shard->hold, &idle, HOLD_RUN, memory_order_acquire,
-		memory_order_relaxed)) {
+	while (!atomic_compare_exchange_weak_explicit(
+		&shard->hold, &idle, HOLD_RUN, memory_order_acquire, memory_order_relaxed)) {
 		idle = HOLD_IDLE;
 		sched_yield(); /* the committer is cutting: microseconds */
 	}

@@ -23,7 +23,8 @@ static void channel_redo(struct shard *shard, uint32_t source) {
 	queue_trim(channel, &shard->redo, &row);
 	queue_log(channel, shard->epoch, &shard->redo);
 	if (atomic_load(&shard->queue_memory) > shard->flow->queue_bytes)
-		queue_page_out(channel, store_applied(shard->flow->store), shard->epoch, shard->flow->queue_bytes, &shard->redo);
+		queue_page_out(
+			channel, store_applied(shard->flow->store), shard->epoch, shard->flow->queue_bytes, &shard->redo);
 }
 
 static void seal_fill(struct shard *shard) {

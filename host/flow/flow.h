@@ -38,12 +38,12 @@ struct counts {
 	uint64_t dead;
 	uint64_t records;
 	uint64_t replies_stale;
-	int64_t colour[2];       /* in flight, by colour */
-	uint64_t barrier_seen;   /* serial of the last barrier whose place in the input was passed */
-	uint64_t clock_seen;     /* the same for clock moves */
-	uint64_t due;            /* waits whose time has come but that were not tried yet */
-	uint64_t retrying;       /* addresses in backoff */
-	uint64_t cache_bytes;    /* memory of instances */
+	int64_t colour[2];     /* in flight, by colour */
+	uint64_t barrier_seen; /* serial of the last barrier whose place in the input was passed */
+	uint64_t clock_seen;   /* the same for clock moves */
+	uint64_t due;          /* waits whose time has come but that were not tried yet */
+	uint64_t retrying;     /* addresses in backoff */
+	uint64_t cache_bytes;  /* memory of instances */
 };
 
 /* Where in a redo buffer the committer writes an egress offset. */
@@ -57,10 +57,10 @@ struct seal {
 	uint64_t epoch;
 	uint64_t time_ms;
 	struct buf redo;
-	struct buf outputs;      /* struct output, back to back */
-	struct buf places;       /* struct egress_place */
+	struct buf outputs; /* struct output, back to back */
+	struct buf places;  /* struct egress_place */
 	struct counts counts;
-	int64_t *owed;           /* by type number: counted messages in flight */
+	int64_t *owed; /* by type number: counted messages in flight */
 	size_t owed_count;
 };
 
@@ -81,14 +81,14 @@ struct flow {
 	const struct config *config;
 	struct store *store;
 	uint32_t shards_count;
-	uint32_t layout;        /* rising with every change of the number of shards: part of queue ids */
-	uint64_t incarnation;   /* of this process, in reply routes */
-	uint64_t hash_seed;     /* of addresses; from the store id */
+	uint32_t layout;      /* rising with every change of the number of shards: part of queue ids */
+	uint64_t incarnation; /* of this process, in reply routes */
+	uint64_t hash_seed;   /* of addresses; from the store id */
 	struct shard **shards;
 	struct queue *channels; /* [from * shards_count + to] */
 	struct flow_clock clock;
-	size_t cache_bytes;     /* a shard's budget for instances */
-	size_t queue_bytes;     /* a shard's budget for waiting messages in memory */
+	size_t cache_bytes;       /* a shard's budget for instances */
+	size_t queue_bytes;       /* a shard's budget for waiting messages in memory */
 	uint64_t epoch_bytes_max; /* of a shard's open epoch */
 
 	_Atomic(struct view *) view; /* [loop] publishes */

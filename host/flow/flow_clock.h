@@ -13,7 +13,7 @@ struct flow_clock {
 	bool test;
 	pthread_mutex_t mutex;
 	_Atomic uint64_t now_ms;
-	uint64_t base_ms;    /* under mutex: now_ms when the monotonic clock said base_mono_us */
+	uint64_t base_ms; /* under mutex: now_ms when the monotonic clock said base_mono_us */
 	uint64_t base_mono_us;
 };
 

@@ -186,7 +186,8 @@ static int api_state_clear(sofun_context *context, uint32_t value) {
 
 /* ---- effects ---- */
 
-static void stray_add(struct invocation *invocation, struct bytes to, struct bytes id, struct bytes type, struct bytes payload) {
+static void stray_add(
+	struct invocation *invocation, struct bytes to, struct bytes id, struct bytes type, struct bytes payload) {
 	struct stray stray = {
 		.to_size = (uint32_t)to.size,
 		.id_size = (uint32_t)id.size,
@@ -201,7 +202,8 @@ static void stray_add(struct invocation *invocation, struct bytes to, struct byt
 	invocation->stray_count++;
 }
 
-static void send_add(struct invocation *invocation, uint16_t number, struct bytes id, struct bytes type, struct bytes payload) {
+static void send_add(
+	struct invocation *invocation, uint16_t number, struct bytes id, struct bytes type, struct bytes payload) {
 	struct message_parts parts = {
 		.head = {.type = number, .hash = flow_hash(invocation->flow, number, id)},
 		.id = id,
@@ -219,7 +221,8 @@ static void send_add(struct invocation *invocation, uint16_t number, struct byte
 
 static int api_send(sofun_context *context, const sofun_address *to, sofun_bytes type, sofun_bytes payload) {
 	struct invocation *invocation = invocation_of(context);
-	if (to->id.size == 0 || to->id.size > ID_BYTES_MAX || to->type.size == 0 || to->type.size > 127 || type.size > UINT8_MAX)
+	if (to->id.size == 0 || to->id.size > ID_BYTES_MAX || to->type.size == 0 || to->type.size > 127 ||
+		type.size > UINT8_MAX)
 		return SOFUN_BAD_ARGUMENT;
 	if (invocation->send_count + invocation->stray_count >= INVOCATION_SENDS_MAX)
 		return SOFUN_TOO_LARGE;
@@ -324,8 +327,8 @@ static void api_log(const sofun_host *host, sofun_context *context, int level, s
 		log_event(log, "plugin", "text=\"%.*s\"", size, (const char *)text.data);
 	else
 		log_event(log, "plugin", "function=%s id=\"%.*s\" text=\"%.*s\"", binding->name,
-			(int)invocation_of(context)->instance->id_size, (const char *)instance_id(invocation_of(context)->instance), size,
-			(const char *)text.data);
+			(int)invocation_of(context)->instance->id_size, (const char *)instance_id(invocation_of(context)->instance),
+			size, (const char *)text.data);
 }
 
 static const void *api_extension(const sofun_host *host, const char *id) {

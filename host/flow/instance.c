@@ -114,7 +114,8 @@ void instance_redo(struct instance *instance, struct buf *redo, struct buf *scra
 
 /* ---- instances ---- */
 
-static struct instance *instance_create(uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count, uint32_t schema) {
+static struct instance *instance_create(
+	uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count, uint32_t schema) {
 	struct instance *instance = check_alloc(1, sizeof *instance + value_count * sizeof(struct slot) + id.size);
 	instance->hash = hash;
 	instance->type = type;
@@ -136,7 +137,8 @@ static void instance_destroy(struct instance *instance) {
 
 size_t instance_memory(const struct instance *instance) {
 	enum { MALLOC_HEAD_BYTES = 16 };
-	size_t memory = MALLOC_HEAD_BYTES + sizeof *instance + instance->value_count * sizeof(struct slot) + instance->id_size;
+	size_t memory =
+		MALLOC_HEAD_BYTES + sizeof *instance + instance->value_count * sizeof(struct slot) + instance->id_size;
 	for (uint32_t number = 0; number < instance->value_count; number++) {
 		const struct slot *slot = &instance->slots[number];
 		if (slot->size > SLOT_INLINE_BYTES && slot->as.big.cold == 0)
@@ -236,8 +238,8 @@ static void cache_evict(struct cache *cache, uint64_t applied) {
 }
 
 /* Fills a new instance from its row. The highest number in the row may exceed what the live version declares. */
-static struct instance *instance_load(struct bytes row, uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count,
-	struct error *error) {
+static struct instance *instance_load(
+	struct bytes row, uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count, struct error *error) {
 	struct instance_header header;
 	struct instance_value value;
 	struct bytes rest = row;

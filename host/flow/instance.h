@@ -16,7 +16,7 @@ struct slot {
 	union {
 		uint8_t small[SLOT_INLINE_BYTES];
 		struct {
-			uint32_t cold; /* 1: a large value that was not read yet; heap is NULL */
+			uint32_t cold;                /* 1: a large value that was not read yet; heap is NULL */
 			uint8_t heap[sizeof(void *)]; /* a pointer, unaligned */
 		} big;
 	} as;
@@ -32,9 +32,9 @@ struct instance_large {
 };
 
 enum instance_flag {
-	INSTANCE_DIRTY = 1,   /* in the shard's dirty list */
-	INSTANCE_ROW = 4,     /* its row exists in the store or is on its way there */
-	INSTANCE_USED = 8,    /* since the eviction hand last passed */
+	INSTANCE_DIRTY = 1, /* in the shard's dirty list */
+	INSTANCE_ROW = 4,   /* its row exists in the store or is on its way there */
+	INSTANCE_USED = 8,  /* since the eviction hand last passed */
 };
 
 struct instance {
@@ -83,10 +83,10 @@ struct cache {
 	struct cache_slot *slots;
 	size_t slot_count; /* power of two */
 	size_t used;
-	size_t hand;       /* of the eviction clock */
-	size_t memory;     /* of the instances and the slots */
+	size_t hand;   /* of the eviction clock */
+	size_t memory; /* of the instances and the slots */
 	size_t memory_max;
-	struct buf row;    /* scratch for reading */
+	struct buf row; /* scratch for reading */
 };
 
 void cache_init(struct cache *cache, size_t memory_max);

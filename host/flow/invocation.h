@@ -37,7 +37,7 @@ struct invocation {
 	uint64_t time_ms;
 	struct error store_error; /* code set: the store could not be read; the process stops */
 
-	uint64_t changed; /* values that were set or cleared */
+	uint64_t changed;              /* values that were set or cleared */
 	struct buf values[VALUES_MAX]; /* the new ones; size 0: cleared */
 	struct buf cold[VALUES_MAX];   /* large values read for this call */
 	uint64_t cold_read;

@@ -43,7 +43,7 @@ struct message_route {
 
 /* What to write; all views are copied. */
 struct message_parts {
-	struct message_head head; /* size, *_size and MESSAGE_ROUTE are filled in by message_size */
+	struct message_head head;          /* size, *_size and MESSAGE_ROUTE are filled in by message_size */
 	const struct message_route *route; /* NULL: none */
 	struct bytes id;
 	struct bytes caller_id;

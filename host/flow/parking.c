@@ -16,7 +16,8 @@ struct queue *park_of(struct shard *shard, uint16_t type) {
 	}
 	if (shard->parks[type] == NULL) {
 		struct queue *park = check_alloc(1, sizeof *park);
-		queue_init(park, queue_id(QUEUE_PARK, shard->flow->layout, (uint16_t)shard->index, type), 0, &shard->queue_memory);
+		queue_init(
+			park, queue_id(QUEUE_PARK, shard->flow->layout, (uint16_t)shard->index, type), 0, &shard->queue_memory);
 		shard->parks[type] = park;
 	}
 	return shard->parks[type];

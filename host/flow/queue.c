@@ -55,14 +55,16 @@ static void chunk_run_add(struct queue_chunk *chunk, const struct queue_run *run
 	chunk->runs[chunk->run_count++] = *run;
 }
 
-static bool run_read(struct store *store, uint64_t queue, const struct queue_run *run, struct buf *data, struct error *error) {
+static bool run_read(
+	struct store *store, uint64_t queue, const struct queue_run *run, struct buf *data, struct error *error) {
 	struct key key = key_queue_run(queue, run->first);
 	size_t before = data->size;
 	int found = store_get(store, REDO_RUNTIME, key_bytes(&key), data, error);
 	if (found < 0)
 		return false;
 	if (found == 0 || data->size - before != run->bytes)
-		return error_set(error, ERROR_STORE_FAILED, "waiting messages %llu of queue %llx are not in the store as they were logged",
+		return error_set(error, ERROR_STORE_FAILED,
+			"waiting messages %llu of queue %llx are not in the store as they were logged",
 			(unsigned long long)run->first, (unsigned long long)queue);
 	return true;
 }
@@ -248,8 +250,8 @@ static void gone_remove(struct queue *queue, struct buf *redo) {
 static void consumed_remove(struct queue *queue, struct buf *redo) {
 	struct queue_chunk *chunk = queue->head.chunk;
 	uint32_t consumed = 0;
-	while (consumed < chunk->run_count &&
-		chunk->runs[consumed].first + chunk->runs[consumed].count <= queue->head.number)
+	while (
+		consumed < chunk->run_count && chunk->runs[consumed].first + chunk->runs[consumed].count <= queue->head.number)
 		run_remove(queue, chunk->runs[consumed++].first, redo);
 	if (consumed > 0) {
 		chunk->run_count -= consumed;
@@ -362,7 +364,8 @@ void queue_restore_run(struct queue *queue, const struct queue_run *run) {
 	queue->tail = (struct queue_cursor){.chunk = chunk, .offset = run->bytes, .number = run->first + run->count};
 }
 
-bool queue_restore_end(struct queue *queue, uint64_t head, bool head_row_exists, struct store *store, struct error *error) {
+bool queue_restore_end(
+	struct queue *queue, uint64_t head, bool head_row_exists, struct store *store, struct error *error) {
 	queue->head_row = head_row_exists ? head : UINT64_MAX;
 	if (queue->runs == 0)
 		return true;

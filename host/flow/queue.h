@@ -147,6 +147,7 @@ void queue_page_out(struct queue *queue, uint64_t applied, uint64_t epoch, uint6
 void queue_restore_run(struct queue *queue, const struct queue_run *run);
 /* Recovery: after the last run; goes to message `head`, and opens a new chunk for the writer. What was restored counts
  * as logged. */
-bool queue_restore_end(struct queue *queue, uint64_t head, bool head_row_exists, struct store *store, struct error *error);
+bool queue_restore_end(
+	struct queue *queue, uint64_t head, bool head_row_exists, struct store *store, struct error *error);
 
 #endif

@@ -43,7 +43,8 @@ bool recover_layout(struct flow *flow, bool *ret_changed, struct error *error) {
 }
 
 /* The largest number behind `kind`, by halving: rows of one kind stand in the order of their numbers. */
-static bool number_last(struct flow *flow, uint8_t kind, uint64_t highest, size_t width, uint64_t *ret_last, struct error *error) {
+static bool number_last(
+	struct flow *flow, uint8_t kind, uint64_t highest, size_t width, uint64_t *ret_last, struct error *error) {
 	uint64_t low = 0;
 	uint64_t high = highest;
 	while (low < high) {
@@ -101,13 +102,14 @@ static bool head_row_read(struct bytes key, struct bytes value, struct head_row 
 	uint64_t kind;
 	struct bytes id;
 	ret_row->queue = key_u64_at(key.data + 1);
-	if (!cursor_read_array(&cursor, &count) || !cursor_read_uint(&cursor, &kind) || !cursor_read_uint(&cursor, &ret_row->head))
+	if (!cursor_read_array(&cursor, &count) || !cursor_read_uint(&cursor, &kind) ||
+		!cursor_read_uint(&cursor, &ret_row->head))
 		return false;
 	if (kind != QUEUE_WAIT)
 		return true;
-	if (!cursor_read_uint(&cursor, &ret_row->type) || !cursor_read_text_or_bin(&cursor, &id) || id.size > ID_BYTES_MAX ||
-		!cursor_read_uint(&cursor, &ret_row->attempts) || !cursor_read_uint(&cursor, &ret_row->first_failed_ms) ||
-		!cursor_read_uint(&cursor, &ret_row->due_ms))
+	if (!cursor_read_uint(&cursor, &ret_row->type) || !cursor_read_text_or_bin(&cursor, &id) ||
+		id.size > ID_BYTES_MAX || !cursor_read_uint(&cursor, &ret_row->attempts) ||
+		!cursor_read_uint(&cursor, &ret_row->first_failed_ms) || !cursor_read_uint(&cursor, &ret_row->due_ms))
 		return false;
 	memcpy(ret_row->id, id.data, id.size);
 	ret_row->id_size = id.size;
@@ -165,13 +167,13 @@ static struct queue *wait_open(struct recovery *recovery) {
 		if (view->bindings[head->type].function != NULL)
 			schema = view->bindings[head->type].function->schema;
 	}
-	struct instance *instance = cache_get(&shard->cache, flow->store, hash, (uint16_t)head->type, id, value_count, schema,
-		UINT64_MAX, recovery->error);
+	struct instance *instance = cache_get(
+		&shard->cache, flow->store, hash, (uint16_t)head->type, id, value_count, schema, UINT64_MAX, recovery->error);
 	if (instance == NULL)
 		return NULL;
 	recovery->shard = shard;
-	struct wait *wait = retry_restore(shard, instance, (uint32_t)head->attempts, head->first_failed_ms, head->due_ms,
-		recovery->queue_id);
+	struct wait *wait = retry_restore(
+		shard, instance, (uint32_t)head->attempts, head->first_failed_ms, head->due_ms, recovery->queue_id);
 	return &wait->queue;
 }
 
@@ -265,7 +267,8 @@ typedef bool row_visit(struct recovery *recovery, uint64_t id, uint64_t first, s
 static bool rows_walk(struct recovery *recovery, uint64_t from, uint64_t until, row_visit *visit) {
 	struct key key = key_of(KEY_QUEUE_RUN);
 	key_u64(&key, from);
-	struct store_cursor *cursor = store_cursor_open(recovery->flow->store, REDO_RUNTIME, key_bytes(&key), recovery->error);
+	struct store_cursor *cursor =
+		store_cursor_open(recovery->flow->store, REDO_RUNTIME, key_bytes(&key), recovery->error);
 	if (cursor == NULL)
 		return false;
 	struct bytes found, value;
@@ -368,7 +371,8 @@ static bool row_move(struct recovery *recovery, uint64_t id, uint64_t first, str
 static bool layout_next(struct recovery *recovery, enum queue_kind kind, uint32_t from, uint32_t *ret_layout) {
 	struct key key = key_of(KEY_QUEUE_RUN);
 	key_u64(&key, queue_id(kind, from, 0, 0));
-	struct store_cursor *cursor = store_cursor_open(recovery->flow->store, REDO_RUNTIME, key_bytes(&key), recovery->error);
+	struct store_cursor *cursor =
+		store_cursor_open(recovery->flow->store, REDO_RUNTIME, key_bytes(&key), recovery->error);
 	if (cursor == NULL)
 		return false;
 	struct bytes found, value;
@@ -406,8 +410,10 @@ static bool layouts_move(struct recovery *recovery) {
 		if (layout == 0)
 			return true;
 		/* parked messages stand before those of the channels, newer layouts before older ones */
-		if (!rows_walk(recovery, queue_id(QUEUE_PARK, layout, 0, 0), queue_id(QUEUE_PARK, layout + 1, 0, 0), row_move) ||
-			!rows_walk(recovery, queue_id(QUEUE_CHANNEL, layout, 0, 0), queue_id(QUEUE_CHANNEL, layout + 1, 0, 0), row_move))
+		if (!rows_walk(
+				recovery, queue_id(QUEUE_PARK, layout, 0, 0), queue_id(QUEUE_PARK, layout + 1, 0, 0), row_move) ||
+			!rows_walk(
+				recovery, queue_id(QUEUE_CHANNEL, layout, 0, 0), queue_id(QUEUE_CHANNEL, layout + 1, 0, 0), row_move))
 			return false;
 	}
 }
@@ -435,7 +441,8 @@ static void restored_mark(struct flow *flow) {
 
 bool recover_queues(struct flow *flow, struct committer *committer, bool layout_changed, struct error *error) {
 	struct recovery recovery = {.flow = flow, .committer = committer, .error = error, .queue_id = UINT64_MAX};
-	if (!rows_walk(&recovery, queue_wait_id(0), queue_wait_id(0) + (UINT64_C(1) << 56), row_restore) || !queue_end(&recovery))
+	if (!rows_walk(&recovery, queue_wait_id(0), queue_wait_id(0) + (UINT64_C(1) << 56), row_restore) ||
+		!queue_end(&recovery))
 		return false;
 	if (!layout_restore(&recovery, QUEUE_PARK, flow->layout) || !layout_restore(&recovery, QUEUE_CHANNEL, flow->layout))
 		return false;
@@ -449,7 +456,8 @@ bool recover_queues(struct flow *flow, struct committer *committer, bool layout_
 		return false;
 	if (recovery.messages > restored)
 		restored_mark(flow);
-	log_event(LOG_INFO, "mailboxes", "waiting=%llu moved=%llu layout=%u shards=%u", (unsigned long long)recovery.messages,
-		(unsigned long long)(recovery.messages - restored), flow->layout, flow->shards_count);
+	log_event(LOG_INFO, "mailboxes", "waiting=%llu moved=%llu layout=%u shards=%u",
+		(unsigned long long)recovery.messages, (unsigned long long)(recovery.messages - restored), flow->layout,
+		flow->shards_count);
 	return true;
 }

@@ -56,15 +56,18 @@ static void producers_trim(struct shard *shard) {
 	}
 }
 
-static struct producer *producer_find(const struct shard *shard, uint64_t hash, struct bytes ingress, struct bytes name) {
+static struct producer *producer_find(
+	const struct shard *shard, uint64_t hash, struct bytes ingress, struct bytes name) {
 	struct producer *producer = shard->producers[hash % PRODUCER_BUCKETS];
-	while (producer != NULL && !(producer->hash == hash && bytes_equal(producer_ingress(producer), ingress) &&
-		bytes_equal(producer_name(producer), name)))
+	while (producer != NULL &&
+		!(producer->hash == hash && bytes_equal(producer_ingress(producer), ingress) &&
+			bytes_equal(producer_name(producer), name)))
 		producer = producer->next;
 	return producer;
 }
 
-static struct producer *producer_get(struct shard *shard, struct bytes ingress, struct bytes name, struct error *error) {
+static struct producer *producer_get(
+	struct shard *shard, struct bytes ingress, struct bytes name, struct error *error) {
 	uint64_t hash = hash_mix(hash_bytes(1, ingress.data, ingress.size), hash_bytes(2, name.data, name.size));
 	struct producer *producer = producer_find(shard, hash, ingress, name);
 	if (producer != NULL)
@@ -99,7 +102,8 @@ static void producer_touch(struct shard *shard, struct producer *producer) {
 		return;
 	producer->dirty = true;
 	if (shard->producers_dirty_count == shard->producers_dirty_capacity) {
-		shard->producers_dirty_capacity = shard->producers_dirty_capacity == 0 ? 16 : shard->producers_dirty_capacity * 2;
+		shard->producers_dirty_capacity =
+			shard->producers_dirty_capacity == 0 ? 16 : shard->producers_dirty_capacity * 2;
 		shard->producers_dirty =
 			realloc(shard->producers_dirty, shard->producers_dirty_capacity * sizeof *shard->producers_dirty);
 		check_memory(shard->producers_dirty);
@@ -145,8 +149,8 @@ static struct bytes record_data(enum record_format format, struct bytes object) 
 	return object;
 }
 
-static void record_dead(struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object, uint32_t attempts,
-	const struct image *image) {
+static void record_dead(struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object,
+	uint32_t attempts, const struct image *image) {
 	struct invocation *invocation = shard->invocation;
 	struct buf to = {0};
 	buf_printf(&to, "ingress/%.*s", (int)ingress.size, (const char *)ingress.data);
@@ -168,7 +172,8 @@ static void record_dead(struct shard *shard, struct bytes ingress, struct bytes 
 }
 
 /* All routers of the ingress, all or none; the one that failed, NULL if none. */
-static const struct route *routers_enter(struct shard *shard, struct bytes ingress, sofun_record *record, struct bytes object) {
+static const struct route *routers_enter(
+	struct shard *shard, struct bytes ingress, sofun_record *record, struct bytes object) {
 	const struct view *view = shard->view;
 	invocation_begin(shard->invocation, view, NULL, NULL, shard->epoch_time_ms);
 	for (size_t i = 0; i < view->route_count; i++) {
@@ -208,7 +213,8 @@ static void record_route(struct shard *shard, const struct input *input, struct 
 
 /* ---- a batch ---- */
 
-static void ingest_answer(struct shard *shard, const struct input *input, enum error_code code, uint64_t durable, uint64_t accepted) {
+static void ingest_answer(
+	struct shard *shard, const struct input *input, enum error_code code, uint64_t durable, uint64_t accepted) {
 	struct engine_answer answer = {.token = input->token, .code = code, .number = durable, .accepted = accepted};
 	output_put(&shard->outputs, &answer);
 	shard->record_index = 0;
@@ -216,7 +222,8 @@ static void ingest_answer(struct shard *shard, const struct input *input, enum e
 }
 
 /* False if the batch is refused as a whole, and was answered. */
-static bool batch_admit(struct shard *shard, const struct input *input, struct bytes ingress, struct producer *producer) {
+static bool batch_admit(
+	struct shard *shard, const struct input *input, struct bytes ingress, struct producer *producer) {
 	if (!view_ingress(shard->view, ingress)) {
 		ingest_answer(shard, input, ERROR_UNKNOWN_INGRESS, 0, 0);
 		return false;

@@ -6,7 +6,8 @@
 #include "flow/dead_letter.h"
 
 enum {
-	STEP_MESSAGES = 64, /* a turn: long enough that its fixed costs vanish, short enough that a cut is not kept waiting */
+	STEP_MESSAGES =
+		64, /* a turn: long enough that its fixed costs vanish, short enough that a cut is not kept waiting */
 };
 
 struct queue *shard_channel(struct flow *flow, uint32_t from, uint32_t to) {
@@ -250,7 +251,8 @@ static bool step_input(struct shard *shard, int *budget) {
 		worked |= done || *budget < before;
 		if (!done)
 			break;
-		atomic_fetch_sub_explicit(&shard->input_pending, ((const struct input *)(const void *)at)->size, memory_order_relaxed);
+		atomic_fetch_sub_explicit(
+			&shard->input_pending, ((const struct input *)(const void *)at)->size, memory_order_relaxed);
 		queue_consume(&shard->input);
 		(*budget)--;
 	}

@@ -35,10 +35,10 @@ _Static_assert(sizeof(struct input) % 8 == 0, "a message behind an input stays a
 struct wait {
 	struct queue queue;
 	struct instance *instance;
-	uint32_t attempts;        /* of the message at the head */
+	uint32_t attempts; /* of the message at the head */
 	uint64_t first_failed_ms;
 	uint64_t due_ms;
-	bool dirty;               /* in the shard's list */
+	bool dirty; /* in the shard's list */
 	size_t heap_index;
 };
 
@@ -67,16 +67,16 @@ struct shard {
 	const struct view *view;
 	_Atomic uint64_t view_generation; /* adopted; [any thread] reads */
 
-	struct queue input;           /* tail: loop thread */
-	_Atomic uint64_t input_bytes; /* memory of `input` */
+	struct queue input;             /* tail: loop thread */
+	_Atomic uint64_t input_bytes;   /* memory of `input` */
 	_Atomic uint64_t input_pending; /* bytes in it not yet consumed */
-	uint32_t record_index;        /* within the ingest input at the head */
+	uint32_t record_index;          /* within the ingest input at the head */
 	size_t record_offset;
 
 	_Atomic uint64_t queue_memory; /* of channels to this shard, parks and waits */
 	struct queue **parks;          /* by type number */
 	size_t park_count;
-	bool parks_live;               /* some park may have a live version now */
+	bool parks_live; /* some park may have a live version now */
 
 	struct wait **heap; /* by due time */
 	size_t heap_count;
@@ -101,7 +101,7 @@ struct shard {
 	/* the open epoch */
 	uint64_t epoch;
 	uint64_t epoch_time_ms;
-	uint64_t epoch_start_us;  /* 0: nothing happened in it yet */
+	uint64_t epoch_start_us; /* 0: nothing happened in it yet */
 	uint64_t epoch_messages;
 	uint64_t epoch_bytes;
 	struct buf redo;
@@ -110,11 +110,11 @@ struct shard {
 	struct counts counts;
 	int64_t *owed; /* by type number */
 	size_t owed_count;
-	_Atomic uint64_t wants;  /* the epoch that should be cut now; [committer] reads */
-	bool behind_mark;        /* a message at the head of a channel belongs to a later epoch */
-	_Atomic bool stalled;    /* the shard sleeps until its epoch is closed: whoever closes it wakes it */
-	uint64_t *restored;      /* by source: channel numbers below it are of an older layout; NULL: none are left */
-	uint64_t touched; /* shards that were sent something since they were last woken */
+	_Atomic uint64_t wants; /* the epoch that should be cut now; [committer] reads */
+	bool behind_mark;       /* a message at the head of a channel belongs to a later epoch */
+	_Atomic bool stalled;   /* the shard sleeps until its epoch is closed: whoever closes it wakes it */
+	uint64_t *restored;     /* by source: channel numbers below it are of an older layout; NULL: none are left */
+	uint64_t touched;       /* shards that were sent something since they were last woken */
 
 	/* the last closed one */
 	struct seal seal;
@@ -171,8 +171,8 @@ void effects_apply(struct shard *shard, const struct cause *cause);
 
 /* A dead letter, and the failure to whoever waits. */
 struct dead_letter;
-void effects_dead(struct shard *shard, const struct dead_letter *letter, const struct message_route *route,
-	enum error_code code);
+void effects_dead(
+	struct shard *shard, const struct dead_letter *letter, const struct message_route *route, enum error_code code);
 
 /* A message comes to stand in the open epoch. */
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour);
@@ -216,7 +216,7 @@ struct wait *retry_restore(struct shard *shard, struct instance *instance, uint3
 void queue_head_row_plain(void *arg, uint64_t head, struct buf *ret_value);
 void park_message(struct shard *shard, const uint8_t *at);
 struct queue *park_of(struct shard *shard, uint16_t type); /* created if there is none */
-bool park_waits(const struct shard *shard, uint16_t type);  /* something is parked: later ones go behind */
+bool park_waits(const struct shard *shard, uint16_t type); /* something is parked: later ones go behind */
 bool parks_step(struct shard *shard, int *budget);
 void parks_redo(struct shard *shard, struct buf *redo, uint64_t epoch);
 void parks_finish(struct shard *shard);

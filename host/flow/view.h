@@ -17,10 +17,10 @@ enum { TYPES_MAX = 4096, VALUES_MAX = 64 };
 /* One declared function type. Numbers are durable (row 'T'), from 1, never reused. */
 struct binding {
 	uint16_t number;
-	const char *name;                /* "ns/name" */
+	const char *name;                      /* "ns/name" */
 	const struct sofun_function *function; /* NULL: no live version, messages wait */
 	void *plugin_data;
-	const struct sofun_host *host;   /* the table given to this image */
+	const struct sofun_host *host; /* the table given to this image */
 	struct image *image;
 	uint64_t fence_epoch; /* messages born at or after it wait; UINT64_MAX while live */
 	uint32_t value_count;
@@ -41,7 +41,7 @@ struct view {
 	struct binding *bindings; /* index = number; [0] unused; name NULL where unknown */
 	size_t route_count;
 	struct route *routes;
-	uint16_t *name_slots; /* open addressing over hash_bytes(0, name); 0 = free */
+	uint16_t *name_slots;   /* open addressing over hash_bytes(0, name); 0 = free */
 	size_t name_slot_count; /* power of two */
 };
 

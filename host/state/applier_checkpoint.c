@@ -55,7 +55,8 @@ static void checkpoint_begin(struct store *store) {
 /* Small rows weigh more in the table than in the journal: its memory counts, too. */
 static bool checkpoint_due(const struct store *store) {
 	uint64_t wanted = store->draining ? 1 : store->checkpoint_bytes;
-	return store->active_bytes >= wanted || (store->active_bytes > 0 && table_bytes(store->active) >= wanted + wanted / 2);
+	return store->active_bytes >= wanted ||
+		(store->active_bytes > 0 && table_bytes(store->active) >= wanted + wanted / 2);
 }
 
 /* ---- databases ---- */
@@ -139,8 +140,8 @@ static void database_written(struct checkpoint *checkpoint, struct database *dat
 }
 
 /* Towards the end of the database's operations; *ret_end: there. */
-static bool database_step(struct store *store, struct checkpoint *checkpoint, struct kv **ret_kv, bool *ret_end,
-	struct error *error) {
+static bool database_step(
+	struct store *store, struct checkpoint *checkpoint, struct kv **ret_kv, bool *ret_end, struct error *error) {
 	struct redo_op op;
 	*ret_end = false;
 	if (!checkpoint->sorted) {

@@ -19,10 +19,10 @@ enum { REDO_RUNTIME = 0 };
 
 struct redo_op {
 	enum redo_kind kind;
-	uint32_t database;   /* put, remove */
-	struct bytes key;    /* put, remove; the egress's name for egress */
-	struct bytes value;  /* put; the record for egress */
-	uint64_t offset;     /* egress */
+	uint32_t database;  /* put, remove */
+	struct bytes key;   /* put, remove; the egress's name for egress */
+	struct bytes value; /* put; the record for egress */
+	uint64_t offset;    /* egress */
 };
 
 void redo_put(struct buf *redo, uint32_t database, struct bytes key, struct bytes value);

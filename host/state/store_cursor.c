@@ -19,7 +19,8 @@ struct store_cursor {
 
 /* A state as of one moment: between two epochs, and with whatever part of the frozen table the database has by then,
  * which is the same. */
-static void cursor_collect(struct store_cursor *cursor, struct store *store, uint32_t database, struct bytes from, struct kv *kv) {
+static void cursor_collect(
+	struct store_cursor *cursor, struct store *store, uint32_t database, struct bytes from, struct kv *kv) {
 	struct table *tables[] = {[SOURCE_ACTIVE] = store->active, [SOURCE_FROZEN] = store->frozen};
 	for (size_t i = 0; i < SOURCE_DATABASE; i++) {
 		if (tables[i] == NULL)
@@ -33,8 +34,8 @@ static void cursor_collect(struct store_cursor *cursor, struct store *store, uin
 }
 
 /* False: the database got its first checkpoint after it was found to hold nothing. */
-static bool cursor_fill(struct store_cursor *cursor, struct store *store, struct database *database, struct bytes from,
-	struct kv *kv) {
+static bool cursor_fill(
+	struct store_cursor *cursor, struct store *store, struct database *database, struct bytes from, struct kv *kv) {
 	pthread_mutex_lock(&store->taking);
 	pthread_rwlock_rdlock(&store->readers);
 	bool good = kv != NULL || atomic_load(&database->checkpoint) == 0;

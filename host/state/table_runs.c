@@ -84,8 +84,8 @@ static void run_append(struct table_runs *runs, struct entry *entries, size_t co
 	runs->bytes += count * sizeof *entries;
 }
 
-static size_t entries_collect(const struct table_runs *runs, const struct table_slot *slots, size_t count,
-	struct entry *entries) {
+static size_t entries_collect(
+	const struct table_runs *runs, const struct table_slot *slots, size_t count, struct entry *entries) {
 	size_t collected = 0;
 	for (size_t i = 0; i < count; i++) {
 		const uint8_t *place = atomic_load_explicit(&slots[i].place, memory_order_acquire);

@@ -2,9 +2,9 @@
  * must come out. */
 #include <sofun/sofun.h>
 
-#define EIGHT(prefix)                                                                                                  \
-	SOFUN_VALUE(prefix##0, RAW), SOFUN_VALUE(prefix##1, INT), SOFUN_VALUE(prefix##2, FLOAT),                           \
-		SOFUN_VALUE(prefix##3, STR), SOFUN_VALUE(prefix##4, BOOL), SOFUN_VALUE(prefix##5, RAW),                        \
+#define EIGHT(prefix) \
+	SOFUN_VALUE(prefix##0, RAW), SOFUN_VALUE(prefix##1, INT), SOFUN_VALUE(prefix##2, FLOAT), \
+		SOFUN_VALUE(prefix##3, STR), SOFUN_VALUE(prefix##4, BOOL), SOFUN_VALUE(prefix##5, RAW), \
 		SOFUN_VALUE(prefix##6, RAW), SOFUN_VALUE(prefix##7, RAW)
 #define VERSION "2.30.4"
 #define SCHEMA 7

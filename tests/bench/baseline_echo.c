@@ -47,9 +47,24 @@ static uint64_t big_endian(const uint8_t *at, size_t size) {
 
 /* One item: how long its head with its content is, and how many items belong to it. 0: not all there. */
 static size_t item_size(const uint8_t *at, size_t left, uint64_t *ret_children) {
-	static const uint8_t fixed[32] = {
-		[0x00] = 1, [0x02] = 1, [0x03] = 1, [0x0a] = 5, [0x0b] = 9, [0x0c] = 2, [0x0d] = 3, [0x0e] = 5, [0x0f] = 9,
-		[0x10] = 2, [0x11] = 3, [0x12] = 5, [0x13] = 9, [0x14] = 3, [0x15] = 4, [0x16] = 6, [0x17] = 10, [0x18] = 18};
+	static const uint8_t fixed[32] = {[0x00] = 1,
+		[0x02] = 1,
+		[0x03] = 1,
+		[0x0a] = 5,
+		[0x0b] = 9,
+		[0x0c] = 2,
+		[0x0d] = 3,
+		[0x0e] = 5,
+		[0x0f] = 9,
+		[0x10] = 2,
+		[0x11] = 3,
+		[0x12] = 5,
+		[0x13] = 9,
+		[0x14] = 3,
+		[0x15] = 4,
+		[0x16] = 6,
+		[0x17] = 10,
+		[0x18] = 18};
 	const uint8_t byte = at[0];
 	*ret_children = 0;
 	if (byte <= 0x7f || byte >= 0xe0)
@@ -132,8 +147,7 @@ static void peer_add(int listener) {
 }
 
 static void peer_serve(struct peer *peer) {
-	const ssize_t size =
-		recv(peer->socket, peer->in + peer->received, sizeof peer->in - peer->received, MSG_DONTWAIT);
+	const ssize_t size = recv(peer->socket, peer->in + peer->received, sizeof peer->in - peer->received, MSG_DONTWAIT);
 	if (size > 0) {
 		peer->received += (size_t)size;
 		requests_answer(peer);
@@ -158,7 +172,8 @@ int main(int argc, char **argv) {
 	if (argc != 2)
 		return fputs("usage: baseline_echo SOCKET\n", stderr), 2;
 	int listener = listen_at(argv[1]), input = STDIN_FILENO;
-	struct epoll_event events[EVENTS] = {{.events = EPOLLIN, .data.ptr = &listener}, {.events = EPOLLIN, .data.ptr = &input}};
+	struct epoll_event events[EVENTS] = {
+		{.events = EPOLLIN, .data.ptr = &listener}, {.events = EPOLLIN, .data.ptr = &input}};
 	epoll = epoll_create1(0);
 	if (epoll < 0 || epoll_ctl(epoll, EPOLL_CTL_ADD, listener, &events[0]) != 0 ||
 		epoll_ctl(epoll, EPOLL_CTL_ADD, input, &events[1]) != 0)

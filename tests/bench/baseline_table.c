@@ -135,9 +135,9 @@ static bool cursor_uint(const char *bytes, size_t size, int64_t *ret_number) {
 }
 
 static bool cursor_text(const char **at, const char *end, const char **ret_text, size_t *ret_size) {
-	if (*at == end || ((uint8_t)**at & 0xe0) != 0xa0)
+	if (*at == end || ((uint8_t) * *at & 0xe0) != 0xa0)
 		return false;
-	*ret_size = (uint8_t)**at & 31;
+	*ret_size = (uint8_t) * *at & 31;
 	*ret_text = *at + 1;
 	*at += 1 + *ret_size;
 	return *at <= end;

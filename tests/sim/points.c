@@ -23,7 +23,8 @@ static struct {
 static struct point *point_of(const struct fault_event *event) {
 	char name[POINT_NAME_BYTES];
 	if (strncmp(event->operation, "kv_", 3) == 0)
-		snprintf(name, sizeof name, "%s %s", event->operation, strstr(event->path, "types") != NULL ? "type" : "runtime");
+		snprintf(
+			name, sizeof name, "%s %s", event->operation, strstr(event->path, "types") != NULL ? "type" : "runtime");
 	else
 		fault_event_name(event, name, sizeof name);
 	for (unsigned i = 0; i < state.count; i++) {

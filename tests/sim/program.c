@@ -172,7 +172,8 @@ static void child_send(sofun_context *context, uint64_t number, uint32_t depth, 
 	program_id(id, instance_of(number));
 	payload_put(&payload, number, depth, party, order);
 	sofun_address to = {.type = {(const uint8_t *)"sim/node", 8}, .id = {(const uint8_t *)id, strlen(id)}};
-	check(context->host->send(context, &to, (sofun_bytes){NULL, 0}, (sofun_bytes){payload.data, payload.size}) == SOFUN_OK);
+	check(context->host->send(context, &to, (sofun_bytes){NULL, 0}, (sofun_bytes){payload.data, payload.size}) ==
+		SOFUN_OK);
 	buf_finish(&payload);
 }
 
@@ -212,7 +213,7 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 		struct buf payload = {0};
 		pack_uint(&payload, number);
 		check(context->host->emit(context, (sofun_bytes){(const uint8_t *)"sim", 3},
-			(sofun_bytes){payload.data, payload.size}) == SOFUN_OK);
+				  (sofun_bytes){payload.data, payload.size}) == SOFUN_OK);
 		buf_finish(&payload);
 	}
 	struct buf packed = {0};
@@ -247,7 +248,8 @@ static int program_route(sofun_context *context, void *plugin_data, const sofun_
 	uint64_t producer, sequence;
 	uint32_t fields;
 	struct cursor cursor = cursor_of(bytes_of(record->data.data, record->data.size));
-	check(cursor_read_array(&cursor, &fields) && cursor_read_uint(&cursor, &producer) && cursor_read_uint(&cursor, &sequence));
+	check(cursor_read_array(&cursor, &fields) && cursor_read_uint(&cursor, &producer) &&
+		cursor_read_uint(&cursor, &sequence));
 	if (sequence != record->sequence)
 		violation("a record came under another number", record->sequence, sequence);
 	child_send(context, record_number(program_hooks.seed, (uint32_t)producer, sequence), 0,
@@ -267,7 +269,8 @@ const sofun_router program_router = {
 bool program_count(struct bytes row, uint64_t *ret_count) {
 	struct instance_header header;
 	struct instance_value value;
-	if (!instance_header_take(&row, &header) || row.size == 0 || !instance_value_take(&row, &value) || value.number != VALUE_COUNT)
+	if (!instance_header_take(&row, &header) || row.size == 0 || !instance_value_take(&row, &value) ||
+		value.number != VALUE_COUNT)
 		return false;
 	struct cursor cursor = cursor_of(value.msgpack);
 	return cursor_read_uint(&cursor, ret_count);

@@ -19,7 +19,8 @@ struct options {
 };
 
 static int usage(void) {
-	fprintf(stderr, "usage: sofun-sim [--seeds N=1000] [--first N=1] [--seconds S] [--mutant NAME] | --seed N\n"
+	fprintf(stderr,
+		"usage: sofun-sim [--seeds N=1000] [--first N=1] [--seconds S] [--mutant NAME] | --seed N\n"
 		"  runs N seeds from FIRST on; every seed is a whole life with crashes and power cuts, checked at its end\n"
 		"  --seed N      runs one seed and tells its crashes\n"
 		"  --seconds S   stops after S seconds\n"

@@ -24,8 +24,8 @@ enum {
 };
 
 struct producer_client {
-	uint64_t durable;  /* the host said so: it may never be less again */
-	uint64_t next;     /* first record not yet sent on this connection; 0: the position must be asked */
+	uint64_t durable; /* the host said so: it may never be less again */
+	uint64_t next;    /* first record not yet sent on this connection; 0: the position must be asked */
 	uint32_t in_flight;
 };
 
@@ -185,8 +185,8 @@ static void host_crash(struct world *world) {
 	points_calm();
 	world->result->crashes++;
 	if (world->options->trace)
-		fprintf(stderr, "  crash %llu (%s) at step %llu\n", (unsigned long long)world->result->crashes, power ? "power" : "kill",
-			(unsigned long long)world->result->steps);
+		fprintf(stderr, "  crash %llu (%s) at step %llu\n", (unsigned long long)world->result->crashes,
+			power ? "power" : "kill", (unsigned long long)world->result->steps);
 }
 
 /* ---- the clients ---- */
@@ -240,8 +240,8 @@ static void records_send(struct world *world, uint32_t producer) {
 		program_record(&records, producer, sequence);
 	char name[16];
 	snprintf(name, sizeof name, "p%u", producer);
-	engine_ingest(world->engine, ingest_token(world, producer, false), world->session, bytes_text("sim"), bytes_text(name), first,
-		(uint32_t)(client->next + count - first), bytes_buf(&records));
+	engine_ingest(world->engine, ingest_token(world, producer, false), world->session, bytes_text("sim"),
+		bytes_text(name), first, (uint32_t)(client->next + count - first), bytes_buf(&records));
 	client->next += count;
 	client->in_flight++;
 	buf_finish(&records);
@@ -255,8 +255,8 @@ static void client_step(struct world *world) {
 	char name[16];
 	snprintf(name, sizeof name, "p%u", producer);
 	if (client->next == 0) {
-		engine_ingest(world->engine, ingest_token(world, producer, true), world->session, bytes_text("sim"), bytes_text(name), 1, 0,
-			bytes_of(NULL, 0));
+		engine_ingest(world->engine, ingest_token(world, producer, true), world->session, bytes_text("sim"),
+			bytes_text(name), 1, 0, bytes_of(NULL, 0));
 		client->in_flight++;
 		return;
 	}
@@ -333,7 +333,8 @@ static void clock_run(struct world *world) {
 	struct flow *flow = &world->engine->flow;
 	flow_clock_set(&flow->clock, flow_clock_now(&flow->clock) + world_below(world, 50));
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
-		if (retry_due_ms(flow->shards[i]) <= flow_clock_now(&flow->clock)) /* nobody else: a timer must not hide a lost wake-up */
+		if (retry_due_ms(flow->shards[i]) <=
+			flow_clock_now(&flow->clock)) /* nobody else: a timer must not hide a lost wake-up */
 			park_wake(&flow->shards[i]->park);
 	}
 }
@@ -396,8 +397,8 @@ static bool egress_add(void *arg, uint64_t offset, struct bytes record) {
 	struct cursor_item item;
 	uint32_t fields;
 	uint64_t number;
-	check(cursor_read_array(&cursor, &fields) && fields == 4 && cursor_next(&cursor, &item) && cursor_next(&cursor, &item) &&
-		cursor_next(&cursor, &item) && cursor_read_uint(&cursor, &number));
+	check(cursor_read_array(&cursor, &fields) && fields == 4 && cursor_next(&cursor, &item) &&
+		cursor_next(&cursor, &item) && cursor_next(&cursor, &item) && cursor_read_uint(&cursor, &number));
 	sum->hole |= offset != sum->next;
 	sum->next = offset + 1;
 	sum->records++;

@@ -10,23 +10,22 @@ struct world;
 
 struct world_options {
 	uint64_t seed;
-	uint32_t records;      /* of each producer */
+	uint32_t records; /* of each producer */
 	uint32_t crashes_max;
-	const char *mutant;    /* NULL: none; see world_mutants */
+	const char *mutant; /* NULL: none; see world_mutants */
 	bool trace;
 };
 
 struct world_result {
 	bool good;
-	char what[700];        /* the first thing that was wrong */
+	char what[700]; /* the first thing that was wrong */
 	uint64_t messages;
 	uint64_t crashes;
 	uint64_t steps;
-	uint64_t cuts_inside;  /* epochs cut on behalf of a shard inside its function */
+	uint64_t cuts_inside; /* epochs cut on behalf of a shard inside its function */
 };
 
 /* Runs one seed to its end and checks everything. */
 void world_run(const struct world_options *options, struct world_result *ret_result);
-
 
 #endif

@@ -115,8 +115,10 @@ static bool programs_find(struct bench *bench) {
 		memcpy(bench->baselines, real, strlen(real) + 1);
 	free(real);
 	if (bench->baselines[0] == '\0')
-		fprintf(stderr, "sofun: no baselines at %s: ratios to them will be missing, and void. They are in a build tree, with "
-				"tests (cmake -S . -B B && cmake --build B && B/bin/sofun bench), not in an installation.\n", probe);
+		fprintf(stderr,
+			"sofun: no baselines at %s: ratios to them will be missing, and void. They are in a build tree, with "
+			"tests (cmake -S . -B B && cmake --build B && B/bin/sofun bench), not in an installation.\n",
+			probe);
 	return true;
 }
 
@@ -196,7 +198,8 @@ done:
 
 static const struct option bench_options[] = {
 	{"--only", "NAME", "one workload: counter, chain, ingest, call, steady, chain-calls, restart"},
-	{"--quick", NULL, "one short round of each: does it work; the figures mean little, and no target decides the exit code"},
+	{"--quick", NULL,
+		"one short round of each: does it work; the figures mean little, and no target decides the exit code"},
 	{"--directory", "DIR", "where the data lies while it runs (default: here); its file system is what is measured"},
 	{NULL, NULL, NULL},
 };
@@ -205,17 +208,18 @@ const struct command bench_command = {
 	.name = "bench",
 	.usage = "[--only NAME] [--quick] [--directory DIR]",
 	.summary = "how fast the host is on this machine",
-	.help = "Starts a sofund of its own in a fresh directory, drives it over its sockets, and prints rates, latencies, CPU,\n"
-			"disk bytes and memory; then a table of targets. Both sides of a ratio run in turns. A workload is repeated\n"
-			"while the machine is not quiet. The directory is removed afterwards.\n\n"
-			"  counter      messages inside the host, to 1, 1,000, 100,000 and 1,000,000 ids\n"
-			"  chain        three functions that pass a message on\n"
-			"  ingest       records of 100 bytes over the socket, in batches of 256, each durable\n"
-			"  call         1 and 64 connections, 1 and 16 calls in flight on each\n"
-			"  steady       100,000 calls a second\n"
-			"  chain-calls  a call through three functions; the third replies\n"
-			"  restart      SIGKILL with 1,000,000 instances: first reply, all written back\n\n"
-			"It exits with 1 if a target is missed or void (not with --quick).",
+	.help =
+		"Starts a sofund of its own in a fresh directory, drives it over its sockets, and prints rates, latencies, CPU,\n"
+		"disk bytes and memory; then a table of targets. Both sides of a ratio run in turns. A workload is repeated\n"
+		"while the machine is not quiet. The directory is removed afterwards.\n\n"
+		"  counter      messages inside the host, to 1, 1,000, 100,000 and 1,000,000 ids\n"
+		"  chain        three functions that pass a message on\n"
+		"  ingest       records of 100 bytes over the socket, in batches of 256, each durable\n"
+		"  call         1 and 64 connections, 1 and 16 calls in flight on each\n"
+		"  steady       100,000 calls a second\n"
+		"  chain-calls  a call through three functions; the third replies\n"
+		"  restart      SIGKILL with 1,000,000 instances: first reply, all written back\n\n"
+		"It exits with 1 if a target is missed or void (not with --quick).",
 	.options = bench_options,
 	.run = bench_run,
 };

@@ -23,9 +23,7 @@ enum {
 	SHAPES = 4,
 };
 
-static const struct {
-	uint32_t connections, in_flight;
-} shapes[SHAPES] = {{1, 1}, {1, 16}, {64, 1}, {64, 16}};
+static const struct { uint32_t connections, in_flight; } shapes[SHAPES] = {{1, 1}, {1, 16}, {64, 1}, {64, 16}};
 
 static void nil_calls_init(struct calls *calls) {
 	static const uint8_t nil = 0xc0;
@@ -112,10 +110,12 @@ static bool call_start(struct bench *bench, struct call_bench *call) {
 		return false;
 	for (size_t i = 0; i < SHAPES; i++) {
 		const uint32_t connections = shapes[i].connections, in_flight = shapes[i].in_flight;
-		call->calls[i] = bench_figures(bench, "calls", "call, %u connections, %u in flight each", connections, in_flight);
+		call->calls[i] =
+			bench_figures(bench, "calls", "call, %u connections, %u in flight each", connections, in_flight);
 		if (!call->with_baselines)
 			continue;
-		call->echoes[i] = bench_figures(bench, "calls", "echo server, %u connections, %u in flight each", connections, in_flight);
+		call->echoes[i] =
+			bench_figures(bench, "calls", "echo server, %u connections, %u in flight each", connections, in_flight);
 		call->echoes[i]->is_baseline = true;
 	}
 	if (!call->with_baselines)
@@ -152,12 +152,13 @@ static void call_judge(struct bench *bench, const struct call_bench *call) {
 		{"the same: host CPU a call", AT_MOST, 4, QUANTITY_US},
 		{"the same, to the echo server", AT_LEAST, 0.5, QUANTITY_TIMES},
 	};
-	target_add_ratio(bench, &rows[0], &calls[IDLE]->p50_us, call->synced_figures == NULL ? &none : &call->synced_figures->p50_us,
-		0, calls[IDLE]);
+	target_add_ratio(bench, &rows[0], &calls[IDLE]->p50_us,
+		call->synced_figures == NULL ? &none : &call->synced_figures->p50_us, 0, calls[IDLE]);
 	for (size_t i = ALONE, row = 1; i <= PILED; i++, row += 3) {
 		target_add(bench, &rows[row], &calls[i]->rate, calls[i]);
 		target_add(bench, &rows[row + 1], &calls[i]->host_cpu_us, calls[i]);
-		target_add_ratio(bench, &rows[row + 2], &calls[i]->rate, echoes[i] == NULL ? &none : &echoes[i]->rate, 0, calls[i]);
+		target_add_ratio(
+			bench, &rows[row + 2], &calls[i]->rate, echoes[i] == NULL ? &none : &echoes[i]->rate, 0, calls[i]);
 	}
 }
 
@@ -201,7 +202,8 @@ bool bench_steady(struct bench *bench) {
 	struct client_plan plan = plan_of(bench, &calls, STEADY_CONNECTIONS, STEADY_IN_FLIGHT);
 	plan.rate = STEADY_RATE;
 	plan.duration_ms = bench->quick ? ROUND_MS_QUICK : STEADY_MS;
-	struct figures *figures = bench_figures(bench, "calls", "call at %d/s, %d connections", STEADY_RATE, STEADY_CONNECTIONS);
+	struct figures *figures =
+		bench_figures(bench, "calls", "call at %d/s, %d connections", STEADY_RATE, STEADY_CONNECTIONS);
 	if (!plan_run(bench, "steady", &plan, figures))
 		return false;
 	target_add(bench, &rate, &figures->rate, figures);

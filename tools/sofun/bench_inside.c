@@ -14,17 +14,17 @@
 #include "wire/pack.h"
 
 enum {
-	MESSAGES = 3000000,          /* of a round: about a second */
+	MESSAGES = 3000000, /* of a round: about a second */
 	MESSAGES_QUICK = 200000,
-	WARM_TIMES = 5,              /* so many messages an id before the first round: all but 0.7 % of the ids exist then */
+	WARM_TIMES = 5, /* so many messages an id before the first round: all but 0.7 % of the ids exist then */
 	WARM_MESSAGES_LEAST = 200000,
 	TREE_MESSAGES = 4000000,
 	UNSYNCED_MESSAGES = 300000,
 	SYNCED_MESSAGES = 1500,
 	QUICK_DIVISOR = 20,
-	PROBE_PAUSE_MS = 5,          /* 200 calls a second beside millions of messages */
+	PROBE_PAUSE_MS = 5, /* 200 calls a second beside millions of messages */
 	PROBE_MS_MAX = 60000,
-	CHAIN_HOPS = 3,              /* plugins/bench */
+	CHAIN_HOPS = 3, /* plugins/bench */
 	PROBLEM_BYTES = 256,
 };
 
@@ -32,7 +32,7 @@ enum {
 #define VOID_SHARE (2.0 / 3)
 
 struct baseline_plan {
-	const char *name;    /* for people */
+	const char *name; /* for people */
 	const char *program;
 	const char *mode;
 	bool on_disk;
@@ -122,8 +122,8 @@ static bool work_check(struct bench_host *host, uint64_t handled_before, uint64_
 		return false;
 	if (handled - handled_before >= messages && dead == 0)
 		return true;
-	fail_here(&host->run, "the host handled %llu of %llu messages, and %llu died", (unsigned long long)(handled - handled_before),
-		(unsigned long long)messages, (unsigned long long)dead);
+	fail_here(&host->run, "the host handled %llu of %llu messages, and %llu died",
+		(unsigned long long)(handled - handled_before), (unsigned long long)messages, (unsigned long long)dead);
 	return false;
 }
 
@@ -137,8 +137,8 @@ static bool round_run(struct bench_host *host, const char *target, uint64_t left
 	const double messages = (double)(left * calls);
 	program_settle(host->program.pid);
 	host_account_begin(host, &account);
-	const bool good = host_status(host, "handled", &handled) && load_run(host, target, left, ids, seed, latency, &seconds) &&
-		work_check(host, handled, left * calls);
+	const bool good = host_status(host, "handled", &handled) &&
+		load_run(host, target, left, ids, seed, latency, &seconds) && work_check(host, handled, left * calls);
 	if (good) {
 		program_settle(host->program.pid); /* what is written back behind the round is its cost too */
 		samples_add(&figures->rate, messages / seconds);
@@ -178,7 +178,8 @@ static bool baselines_start(struct bench *bench, struct counter *counter) {
 		const struct baseline_plan *plan = &baseline_plans[i];
 		char ids[32], directory[PATH_BYTES + NAME_BYTES];
 		snprintf(ids, sizeof ids, "%llu", (unsigned long long)counter->ids);
-		snprintf(directory, sizeof directory, "%s/leveldb-%s-%s-%zu", bench->directory, plan->mode, ids, bench->figure_count);
+		snprintf(directory, sizeof directory, "%s/leveldb-%s-%s-%zu", bench->directory, plan->mode, ids,
+			bench->figure_count);
 		const char *with_disk[] = {directory, ids, plan->mode, NULL};
 		if (!baseline_start(bench, &counter->baselines[i], plan->program, plan->on_disk ? with_disk : with_disk + 1))
 			return false;
@@ -200,15 +201,16 @@ static bool baselines_round(struct bench *bench, struct counter *counter) {
 
 static bool counter_measure(struct bench *bench, struct counter *counter, bool with_baselines) {
 	char name[NAME_BYTES];
-	snprintf(name, sizeof name, "counter-%llu-%u-%zu", (unsigned long long)counter->ids, counter->shards, bench->figure_count);
-	counter->figures = bench_figures(bench, "messages", "counter, %llu ids, %u shard%s", (unsigned long long)counter->ids,
-		counter->shards, counter->shards == 1 ? "" : "s");
+	snprintf(name, sizeof name, "counter-%llu-%u-%zu", (unsigned long long)counter->ids, counter->shards,
+		bench->figure_count);
+	counter->figures = bench_figures(bench, "messages", "counter, %llu ids, %u shard%s",
+		(unsigned long long)counter->ids, counter->shards, counter->shards == 1 ? "" : "s");
 	bench_say(bench, "%s", counter->figures->name);
 	bool good = host_start(&counter->host, bench, name, counter->shards) &&
 		warm(bench, &counter->host, "counter", counter->ids) && (!with_baselines || baselines_start(bench, counter));
 	for (uint32_t round = 0; good && round < bench->rounds; round++) {
-		good = round_run(&counter->host, "counter", round_messages(bench), 1, counter->ids, (round + 1) * (uint64_t)MESSAGES,
-			counter->figures);
+		good = round_run(&counter->host, "counter", round_messages(bench), 1, counter->ids,
+			(round + 1) * (uint64_t)MESSAGES, counter->figures);
 		good = good && (!with_baselines || baselines_round(bench, counter));
 	}
 	host_stop(&counter->host, SIGTERM);
@@ -288,7 +290,8 @@ bool bench_chain(struct bench *bench) {
 	struct figures *counter = bench_figures(bench, "messages", "counter beside the chain, 1000 ids, 1 shard");
 	struct figures *chain = bench_figures(bench, "messages", "chain of three, 1000 ids, 1 shard");
 	bench_say(bench, "%s", chain->name);
-	bool good = host_start(&host, bench, name, 1) && warm(bench, &host, "counter", IDS) && warm(bench, &host, "chain", IDS);
+	bool good =
+		host_start(&host, bench, name, 1) && warm(bench, &host, "counter", IDS) && warm(bench, &host, "chain", IDS);
 	const uint64_t messages = round_messages(bench);
 	for (uint32_t round = 0; good && round < bench->rounds; round++) {
 		const uint64_t seed = (round + 1) * (uint64_t)MESSAGES;

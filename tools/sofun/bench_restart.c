@@ -14,7 +14,7 @@ enum {
 	INSTANCES = 1000000,
 	INSTANCES_QUICK = 20000,
 	WARM_TIMES = 5,
-	STEP = 20000,             /* messages between two looks at the journal */
+	STEP = 20000, /* messages between two looks at the journal */
 	STEPS_MAX = 1000,
 	WRITTEN_BACK_MS_MAX = 60000,
 	LOOK_MS = 5,
@@ -26,7 +26,8 @@ enum {
 #define JOURNAL_BYTES_QUICK (UINT64_C(1) << 20)
 
 /* Makes instances, then journal without a checkpoint. */
-static bool fill(struct bench *bench, struct bench_host *host, uint64_t instances, uint64_t wanted, uint64_t *ret_journal) {
+static bool fill(
+	struct bench *bench, struct bench_host *host, uint64_t instances, uint64_t wanted, uint64_t *ret_journal) {
 	if (!host_drive(host, "counter", instances * WARM_TIMES, instances, 1) || !host_barrier(host))
 		return false;
 	program_settle(host->program.pid);
@@ -102,8 +103,8 @@ static bool restart_round(struct bench *bench, struct restart *restart, uint32_t
 	const double first_ms = ((double)clock_ns() - start_ns) / 1e6;
 	double all_ms = 0;
 	if (good && again != count + 1) {
-		fail_here(bench->run, "a counter stood at %llu before the kill and at %llu after one more", (unsigned long long)count,
-			(unsigned long long)again);
+		fail_here(bench->run, "a counter stood at %llu before the kill and at %llu after one more",
+			(unsigned long long)count, (unsigned long long)again);
 		good = false;
 	}
 	good = good && written_back_wait(&host, restart->journal, start_ns, &all_ms);

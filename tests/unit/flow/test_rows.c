@@ -31,7 +31,8 @@ START_TEST(message_golden) {
 	struct buf buf = {0};
 	message_put(buf_reserve(&buf, size), &parts);
 	buf.size = size;
-	buf_is(&buf, "38000000ddccbbaa0700000000000000030002000201010604000000000000000201000000000000040300000000000061626374"
+	buf_is(&buf,
+		"38000000ddccbbaa0700000000000000030002000201010604000000000000000201000000000000040300000000000061626374"
 		"93010203");
 	uint64_t count = 0;
 	ck_assert(message_run_valid(bytes_buf(&buf), &count));
@@ -87,7 +88,11 @@ START_TEST(instance_golden) {
 	instance_value_put(&row, 0, bytes_of("\x05", 1));
 	instance_large_put(&row, 3, 5000);
 	instance_value_put(&row, 63, bytes_of("\xc3", 1));
-	buf_is(&row, "0200ac02" "000105" "078827" "7e01c3");
+	buf_is(&row,
+		"0200ac02"
+		"000105"
+		"078827"
+		"7e01c3");
 	struct bytes rest = bytes_buf(&row);
 	struct instance_header read;
 	struct instance_value value;
@@ -128,8 +133,20 @@ START_TEST(dead_letter_golden) {
 	};
 	struct buf row = {0};
 	dead_letter_write(&row, &letter);
-	buf_is(&row, "9c" "a3612f62" "c40169" "c0" "c400" "af66756e6374696f6e5f6661696c6564" "a26e6f" "05" "a170" "a5312e302e30" "a0"
-		"ccc8" "07");
+	buf_is(&row,
+		"9c"
+		"a3612f62"
+		"c40169"
+		"c0"
+		"c400"
+		"af66756e6374696f6e5f6661696c6564"
+		"a26e6f"
+		"05"
+		"a170"
+		"a5312e302e30"
+		"a0"
+		"ccc8"
+		"07");
 	struct dead_letter read;
 	ck_assert(dead_letter_read(bytes_buf(&row), &read));
 	ck_assert(bytes_equal(read.reason, letter.reason) && read.from.size == 0 && read.attempts == 5);

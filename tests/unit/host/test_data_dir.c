@@ -108,9 +108,8 @@ START_TEST(the_budget_is_spent_once) {
 	static const uint64_t sizes[] = {MIB(16), MIB(100), MIB(512), MIB(4096), MIB(1 << 20)};
 	for (size_t i = 0; i < sizeof sizes / sizeof sizes[0]; i++) {
 		struct budget budget = budget_split(sizes[i]);
-		ck_assert_uint_eq(
-			2 * budget.checkpoint_bytes + budget.kv_cache_bytes + budget.write_buffer_bytes + budget.engine_bytes +
-			budget.base_bytes,
+		ck_assert_uint_eq(2 * budget.checkpoint_bytes + budget.kv_cache_bytes + budget.write_buffer_bytes +
+				budget.engine_bytes + budget.base_bytes,
 			sizes[i]);
 		ck_assert_uint_le(budget.checkpoint_bytes, CHECKPOINT_BYTES);
 		ck_assert_uint_ge(budget.engine_bytes, (sizes[i] - budget.base_bytes) / 2);

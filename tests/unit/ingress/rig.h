@@ -27,13 +27,13 @@ void rig_finish(struct rig *rig);
 void rig_turn(struct rig *rig);
 
 /* Turns until the condition holds; fails the test after 10 s. */
-#define rig_until(rig, condition)                                                                                      \
-	do {                                                                                                               \
-		uint64_t rig_until_end = rig_now_ms() + 10000;                                                                 \
-		while (!(condition)) {                                                                                         \
-			ck_assert_msg(rig_now_ms() < rig_until_end, "waited in vain for %s", #condition);                          \
-			rig_turn(rig);                                                                                             \
-		}                                                                                                              \
+#define rig_until(rig, condition) \
+	do { \
+		uint64_t rig_until_end = rig_now_ms() + 10000; \
+		while (!(condition)) { \
+			ck_assert_msg(rig_now_ms() < rig_until_end, "waited in vain for %s", #condition); \
+			rig_turn(rig); \
+		} \
 	} while (0)
 uint64_t rig_now_ms(void);
 

@@ -36,6 +36,7 @@ static struct abi_facts facts;
 static struct error error;
 
 static void good(void) {
+	manifest_finish(&manifest);
 	values[0] = (sofun_value){.name = "count", .kind = SOFUN_INT};
 	values[1] = (sofun_value){.name = "name", .kind = SOFUN_STR};
 	function = (sofun_function){sizeof function, 3, "a/b", values, 2, 0, invoke};

@@ -151,7 +151,8 @@ END_TEST
 
 START_TEST(runs_begin_where_they_are_told) {
 	fill(20, 1000);
-	const char *from[] = {"", "I", "I1", "I1500", "Isame-start-of-more-than-12-2", "Isame-start-of-more-than-12-9999", "J"};
+	const char *from[] = {
+		"", "I", "I1", "I1500", "Isame-start-of-more-than-12-2", "Isame-start-of-more-than-12-9999", "J"};
 	for (size_t i = 0; i < sizeof from / sizeof from[0]; i++) {
 		struct table_runs *runs = runs_of(1, bytes_text(from[i]));
 		ck_assert_uint_eq(runs_check(runs, 1), known_from(1, bytes_text(from[i])));

@@ -41,10 +41,10 @@ static void refused(struct bytes text, enum error_code code) {
 
 #define BYTES(text) bytes_of(text, sizeof(text) - 1)
 /* A value and its JSON, equal in both directions. */
-#define PAIR(bytes, text)                                                                                              \
-	do {                                                                                                               \
-		text_is(BYTES(bytes), text);                                                                                   \
-		value_is(text, BYTES(bytes));                                                                                  \
+#define PAIR(bytes, text) \
+	do { \
+		text_is(BYTES(bytes), text); \
+		value_is(text, BYTES(bytes)); \
 	} while (0)
 
 START_TEST(test_json_scalars) {

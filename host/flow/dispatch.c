@@ -124,16 +124,31 @@ static bool live_for(const struct binding *binding, const struct message_head *h
 	return binding->function != NULL && head->birth_epoch < binding->fence_epoch;
 }
 
+/* An instance may have been made while its type had no live version, or an earlier one with fewer values. */
+static struct instance *instance_fit(struct shard *shard, const struct binding *binding, struct instance *instance) {
+	if (instance->value_count >= binding->value_count)
+		return instance;
+	struct instance *wide = cache_widen(&shard->cache, instance, binding->value_count);
+	if (wide->wait != NULL)
+		wide->wait->instance = wide;
+	for (size_t i = 0; (wide->flags & INSTANCE_DIRTY) != 0 && i < shard->dirty_count; i++) {
+		if (shard->dirty[i] == instance)
+			shard->dirty[i] = wide;
+	}
+	return wide;
+}
+
 static struct instance *instance_of(struct shard *shard, const struct binding *binding, const struct message *message) {
 	struct error error;
 	struct flow *flow = shard->flow;
 	struct instance *instance = cache_get(&shard->cache, flow->store, message->head->hash, binding->number, message->id,
 		binding->value_count, binding->function->schema, store_applied(flow->store), &error);
-	if (instance == NULL)
+	if (instance == NULL) {
 		flow_fail(flow, &error);
-	else
-		instance->flags |= INSTANCE_USED;
-	return instance;
+		return NULL;
+	}
+	instance->flags |= INSTANCE_USED;
+	return instance_fit(shard, binding, instance);
 }
 
 static bool message_live(
@@ -198,7 +213,8 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 	const struct binding *binding = &shard->view->bindings[message.head->type];
 	const struct config *config = shard->flow->config;
 	bool last = wait->attempts > 0 && shard->epoch_time_ms - wait->first_failed_ms >= config->retry_block_ms_max;
-	enum outcome outcome = attempt(shard, binding, wait->instance, &message, wait->attempts, last);
+	struct instance *instance = instance_fit(shard, binding, wait->instance);
+	enum outcome outcome = attempt(shard, binding, instance, &message, wait->attempts, last);
 	if (outcome == OUTCOME_STORE)
 		return false;
 	if (outcome == OUTCOME_AGAIN)

@@ -296,3 +296,23 @@ struct instance *cache_get(struct cache *cache, struct store *store, uint32_t ha
 	cache->memory += instance_memory(instance);
 	return instance;
 }
+
+struct instance *cache_widen(struct cache *cache, struct instance *instance, uint32_t value_count) {
+	check(value_count > instance->value_count && value_count <= VALUES_MAX);
+	struct instance *wide = instance_create(instance->hash, instance->type, instance_id_bytes(instance), value_count, instance->schema);
+	wide->dirty_epoch = instance->dirty_epoch;
+	wide->flags = instance->flags;
+	wide->large = instance->large;
+	wide->wait = instance->wait;
+	memcpy(wide->slots, instance->slots, instance->value_count * sizeof *instance->slots);
+	size_t mask = cache->slot_count - 1;
+	size_t i = slot_home(cache, instance->hash);
+	while (cache->slots[i].instance != instance) {
+		check(cache->slots[i].instance != NULL);
+		i = (i + 1) & mask;
+	}
+	cache->slots[i].instance = wide;
+	cache->memory += instance_memory(wide) - instance_memory(instance);
+	free(instance); /* its values on the heap are wide's now */
+	return wide;
+}

@@ -104,6 +104,10 @@ static inline void cache_prefetch(const struct cache *cache, uint32_t hash) {
 struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
 	uint32_t value_count, uint32_t schema, uint64_t applied, struct error *error);
 
+/* A version declares more values than the one that was live when the instance was made: the same one with room for them.
+ * The old pointer is gone; the caller replaces it where it is kept. */
+struct instance *cache_widen(struct cache *cache, struct instance *instance, uint32_t value_count);
+
 /* After a set: the instance's memory changed by `delta`. */
 static inline void cache_account(struct cache *cache, size_t before, size_t after) {
 	cache->memory += after - before;

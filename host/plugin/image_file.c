@@ -216,6 +216,8 @@ bool image_files_clean(struct disk *disk, const char *directory, bool (*spare)(v
 bool image_directory_prepare(struct disk *disk, const char *directory, struct error *error) {
 	struct statvfs volume;
 	int result = disk->mkdir(disk, directory);
+	if (result == 0)
+		result = disk_sync_parent(disk, directory);
 	if (result == 0 && statvfs(directory, &volume) != 0)
 		result = -errno;
 	if (result < 0)

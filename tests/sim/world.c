@@ -46,6 +46,8 @@ struct world {
 	bool running[SHARDS_MAX];
 	bool shards_asleep[SHARDS_MAX];
 	bool committer_asleep;
+	bool asked_early;
+	bool parked; /* the first view has no live version */
 	bool barrier_asked;
 	bool barrier_done;
 	uint64_t crash_countdown; /* in world steps */
@@ -81,8 +83,13 @@ static void wrong_error(struct world *world, const char *what, const struct erro
 
 /* ---- the host's life ---- */
 
-static struct view *world_view(struct world *world) {
+/* live false: the plugin is not there yet, its messages wait. */
+static struct view *world_view(struct world *world, bool live) {
 	struct binding bindings[2] = {{0}};
+	if (!live) {
+		bindings[1] = (struct binding){.number = 1, .name = "sim/node"};
+		return view_create(1, bindings, 2, NULL, 0);
+	}
 	bindings[1] = (struct binding){
 		.number = 1,
 		.name = "sim/node",
@@ -99,7 +106,7 @@ static struct view *world_view(struct world *world) {
 		.host = host_api_table(),
 		.image = &world->image,
 	};
-	return view_create(1, bindings, 2, &route, 1);
+	return view_create(2, bindings, 2, &route, 1);
 }
 
 /* True while nothing has crashed on purpose: only then an error is a defect. */
@@ -144,7 +151,8 @@ static bool host_start(struct world *world) {
 	for (uint32_t i = 0; i < world->config.shards; i++)
 		world->engine->flow.shards[i]->cache.memory_max = 4096 << world_below(world, 6);
 	world->engine->flow.queue_bytes = 2048 << world_below(world, 8);
-	engine_start(world->engine, world_view(world));
+	world->parked = world_below(world, 4) == 0;
+	engine_start(world->engine, world_view(world, !world->parked));
 	for (int i = 0; i < PROGRAM_PRODUCERS; i++) {
 		world->clients[i].next = 0;
 		world->clients[i].in_flight = 0;
@@ -153,6 +161,7 @@ static bool host_start(struct world *world) {
 	memset(world->shards_asleep, 0, sizeof world->shards_asleep);
 	memset(world->running, 0, sizeof world->running);
 	world->committer_asleep = false;
+	world->asked_early = false;
 	world->barrier_asked = false;
 	if (atomic_load(&world->engine->flow.failed) && alive(world))
 		wrong_error(world, "the engine failed at its start", &world->engine->flow.failure);
@@ -203,6 +212,10 @@ static void ingest_answered(struct world *world, const struct engine_answer *ans
 	struct producer_client *client = &world->clients[rest % PROGRAM_PRODUCERS];
 	bool position = rest / PROGRAM_PRODUCERS % 2 == 1;
 	client->in_flight--;
+	if (answer->code == ERROR_UNKNOWN_INGRESS && world->asked_early) {
+		client->next = 0; /* asked before the plugin was there */
+		return;
+	}
 	if (answer->code != ERROR_NONE) {
 		wrong(world, "an ingest was answered with an error", answer->code, ERROR_NONE);
 		return;
@@ -250,6 +263,9 @@ static void records_send(struct world *world, uint32_t producer) {
 static void client_step(struct world *world) {
 	uint32_t producer = (uint32_t)world_below(world, PROGRAM_PRODUCERS);
 	struct producer_client *client = &world->clients[producer];
+	if (world->parked && world_below(world, 4) != 0)
+		return; /* no router yet: now and then somebody tries all the same */
+	world->asked_early |= world->parked;
 	if (client->in_flight >= IN_FLIGHT_MAX || (client->next == 0 && client->in_flight > 0))
 		return;
 	char name[16];
@@ -356,6 +372,10 @@ static void world_step(struct world *world) {
 		clock_run(world);
 	} else {
 		engine_take_answers(world->engine, world_answered, world);
+	}
+	if (world->parked && world_below(world, 40) == 0) {
+		engine_publish(world->engine, world_view(world, true));
+		world->parked = false;
 	}
 	if (all_sent(world) && !world->barrier_asked) {
 		world->barrier_asked = true;

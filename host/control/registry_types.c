@@ -199,8 +199,12 @@ struct view *registry_view(struct registry *registry) {
 	struct binding *bindings = check_alloc(binding_count, sizeof(*bindings));
 	for (size_t i = 1; i < registry->type_count; i++)
 		if (registry->types[i] != NULL)
-			bindings[i] =
-				(struct binding){.number = (uint16_t)i, .name = registry->types[i]->name, .fence_epoch = UINT64_MAX};
+			bindings[i] = (struct binding){
+				.number = (uint16_t)i,
+				.name = registry->types[i]->name,
+				.fence_epoch = UINT64_MAX,
+				.value_count = registry->types[i]->value_count,
+			};
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
 		if (plugin_serves(plugin))
 			route_max += plugin->image->manifest.router_count;

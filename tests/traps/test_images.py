@@ -85,6 +85,7 @@ def test_a_newer_version_after_an_unload(test):
 	expect("value 0: total str" in error["found"] and "calls int" in error["expected"], error)
 	expect_equal(load(host, fixture(test, "plain_newer"))["version"], "1.1.0", "version")
 	expect_equal(call(host, "trap/plain"), 2, "its state")
+	expect_equal(host.values("trap/plain", "a"), {"calls": 2, "note": "noted"}, "with the new value")
 	unload(host, "plain")
 	error = load_refused(host, fixture(test, "plain"))
 	expect("value 1: none" in error["found"], f"a value that is stored may not vanish: {error}")
@@ -180,6 +181,7 @@ def test_a_short_absence_is_none(test):
 
 
 def test_a_renamed_file_is_the_same_plugin(test):
+	plain_build(test)
 	host = Host(test, plugins=("counter",)).start()
 	(host.plugins_dir() / "counter.so").rename(host.plugins_dir() / "zaehler.so")
 	wait_until(lambda: host.plugin("counter")["file"] == "zaehler.so", 20, "the new name is shown")
@@ -191,6 +193,7 @@ def test_a_renamed_file_is_the_same_plugin(test):
 
 def test_a_folder_that_goes_away_unloads_nothing(test):
 	"""Moved aside, exchanged for an empty one, put back: as when a file system is unmounted."""
+	plain_build(test)
 	host = Host(test, plugins=("counter", "play")).start()
 	folder, aside = host.plugins_dir(), host.data / "aside"
 	folder.rename(aside)
@@ -233,6 +236,7 @@ def test_what_is_no_regular_file_does_not_hold_the_stage(test):
 
 def test_an_unloaded_plugin_is_dropped_anew(test):
 	"""Its file went with it; the same bytes, with their old times, are a new drop."""
+	plain_build(test)
 	host = Host(test, plugins=()).start()
 	source = fixture(test, "plain")
 	for round in range(3):
@@ -341,6 +345,7 @@ def test_a_drain_waits_for_what_was_accepted(test):
 
 
 def test_a_file_dropped_while_its_plugin_drains_is_taken_afterwards(test):
+	plain_build(test)
 	host = Host(test, plugins=("play",), shards=2, settings={"retry.backoff_ms": 5000, "retry.backoff_ms_max": 5000}).start()
 	with host.rpc() as rpc:
 		rpc.send("test/play", "a", {"fail_times": 1, "add": 5})
@@ -353,6 +358,7 @@ def test_a_file_dropped_while_its_plugin_drains_is_taken_afterwards(test):
 
 
 def test_a_drain_goes_on_after_a_kill(test):
+	plain_build(test)
 	host = Host(test, plugins=("play",), shards=2, settings={"retry.backoff_ms": 6000, "retry.backoff_ms_max": 6000}).start()
 	with host.rpc() as rpc:
 		rpc.send("test/play", "a", {"fail_times": 1, "add": 5})

@@ -299,7 +299,8 @@ struct instance *cache_get(struct cache *cache, struct store *store, uint32_t ha
 
 struct instance *cache_widen(struct cache *cache, struct instance *instance, uint32_t value_count) {
 	check(value_count > instance->value_count && value_count <= VALUES_MAX);
-	struct instance *wide = instance_create(instance->hash, instance->type, instance_id_bytes(instance), value_count, instance->schema);
+	struct instance *wide =
+		instance_create(instance->hash, instance->type, instance_id_bytes(instance), value_count, instance->schema);
 	wide->dirty_epoch = instance->dirty_epoch;
 	wide->flags = instance->flags;
 	wide->large = instance->large;

@@ -116,6 +116,7 @@ def test_trap_05_a_file_cut_off_at_the_start_does_not_hold_the_host(test):
 
 def test_trap_06_zero_tails(test):
 	"""Full length, but the end was not written yet: every size is right, and the loader would die of it."""
+	plain_build(test)
 	host = Host(test, plugins=("counter",)).start()
 	whole = fixture(test, "plain").read_bytes()
 	spoiled = [whole[:len(whole) * number // 26].ljust(len(whole), b"\0") for number in range(1, 26)]
@@ -339,6 +340,7 @@ def test_inspect_runs_nothing(test):
 	expect_equal(done.returncode, 0, f"exit ({done.stderr})")
 	expect('"name":"constructor_aborts"' in done.stdout.replace(" ", ""), done.stdout)
 	expect('"trap/constructor_aborts"' in done.stdout, done.stdout)
+	plain_build(test)
 	host = Host(test, plugins=("counter",)).start()
 	expect("loaded" in load_refused(host, fixture(test, "constructor_aborts"))["message"], "refused by the host")
 	expect_equal(call(host, "demo/counter", payload=1), 1, "the host lives")

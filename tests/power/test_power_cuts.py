@@ -3,6 +3,7 @@
 Under `sync` the campaigns of crash/ must hold as they do for kills; under `none` and `interval` what comes back is a
 consistent earlier epoch (INVARIANTS 12)."""
 
+import random
 import sys
 import time
 from pathlib import Path
@@ -19,6 +20,7 @@ from lib.program import Program, Shape, difference, emitted_numbers
 from lib.rpc import Closed, RpcError
 
 RETRY = {"retry.backoff_ms": 3, "retry.factor": 2}
+STUFF_BYTES = 8192
 # So little memory that a checkpoint comes every 2 MiB of journal.
 SMALL = {"limits.memory_bytes": "16MiB"}
 
@@ -70,6 +72,44 @@ def test_checkpoints_and_power_cuts(test):
 	shape = Shape(instances=1000, nodes=40, pad=1500, emit=0.5)
 	host = campaign(test, test.by_scale(24000, 100000), test.by_scale(12, 60), [2, 4, 1], shape, SMALL, idle_counts=True)
 	expect(host.checkpoints >= host.cuts // 2, f"{host.checkpoints} checkpoints before {host.cuts} cuts")
+
+
+def stuff(number):
+	"""Bytes that no compression makes small: what LevelDB has to write takes its time."""
+	return random.Random(number).randbytes(STUFF_BYTES)
+
+
+def keep_until_a_checkpoint(host, first):
+	"""Fills boxes from that number on until the host has made a checkpoint, and cuts the power; the numbers it answered."""
+	checkpoints = host.metrics()["sofun_checkpoints_total"]
+	asked, answered = {}, []
+	with host.rpc() as rpc:
+		while host.metrics()["sofun_checkpoints_total"] == checkpoints:
+			for _ in range(64):
+				asked[rpc.request("send", {"to": "hoard/box", "id": f"b{first}", "payload": stuff(first)})] = first
+				first += 1
+			while len(asked) > 256:
+				number, error, _ = rpc.next_answer()
+				expect(error is None, f"answer {error}")
+				answered.append(asked.pop(number))
+		host.cut()
+	return answered
+
+
+def test_large_state_and_power_cuts(test):
+	"""The cut comes just when a checkpoint is done and the journal trimmed, with more state than LevelDB holds in one buffer: rule
+	1's naive form loses the buffer before the last one here."""
+	host = PoweredHost(test, plugins=("hoard",), shards=2, settings={"limits.memory_bytes": "128MiB"}).start()
+	first = 0
+	for _ in range(test.by_scale(4, 30)):
+		answered = keep_until_a_checkpoint(host, first)
+		first += len(answered) + 1000
+		host.start()
+		with host.rpc() as rpc:
+			asked = [(number, rpc.request("call", {"to": "hoard/box", "id": f"b{number}", "payload": None})) for number in answered]
+			lost = [number for number, request in asked if rpc.answer(request)["payload"] != stuff(number)]
+		expect(not lost, f"{len(lost)} of {len(answered)} boxes that were answered are not as they were kept: {lost[:5]}")
+	host.report()
 
 
 def test_an_answered_call_survives_a_power_cut(test):

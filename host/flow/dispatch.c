@@ -48,10 +48,27 @@ static int invoke(struct shard *shard, const struct binding *binding, struct ins
 		call.caller.id = (sofun_bytes){message->caller_id.data, message->caller_id.size};
 	}
 	invocation_begin(invocation, view, binding, instance, shard->epoch_time_ms);
+	shard->calls++;
+	uint64_t start_us = shard->measured_turns > 0 ? monotonic_us() : 0;
 	hold_give(shard);
 	int result = binding->function->invoke(&invocation->context, binding->plugin_data, &call);
 	hold_take(shard);
+	if (start_us > 0)
+		dispatch_slow(shard, monotonic_us() - start_us);
 	return result;
+}
+
+void dispatch_slow(struct shard *shard, uint64_t took_us) {
+	enum { WARN_INTERVAL_US = 1000000 };
+	const struct invocation *invocation = shard->invocation;
+	uint64_t now_us = monotonic_us();
+	if (took_us < shard->flow->config->invocation_warn_ms * 1000 || invocation->binding == NULL ||
+		(shard->warned_us != 0 && now_us - shard->warned_us < WARN_INTERVAL_US))
+		return;
+	shard->warned_us = now_us;
+	log_event(LOG_WARN, "slow", "function=%s id=\"%.*s\" ms=%llu limit_ms=%llu shard=%u", invocation->binding->name,
+		(int)invocation->instance->id_size, (const char *)instance_id(invocation->instance),
+		(unsigned long long)took_us / 1000, (unsigned long long)shard->flow->config->invocation_warn_ms, shard->index);
 }
 
 static const struct message_route *route_of(const struct message *message) {
@@ -103,7 +120,8 @@ static enum outcome attempt(struct shard *shard, const struct binding *binding, 
 	int result = invoke(shard, binding, instance, message, attempts);
 	shard_touch(shard); /* the epoch may have been cut while the function ran */
 	if (invocation->store_error.code != ERROR_NONE) {
-		flow_fail(shard->flow, &invocation->store_error);
+		shard_store_error(shard, &invocation->store_error);
+		invocation->store_error.code = ERROR_NONE;
 		return OUTCOME_STORE;
 	}
 	if (result == 0) {
@@ -144,7 +162,7 @@ static struct instance *instance_of(struct shard *shard, const struct binding *b
 	struct instance *instance = cache_get(&shard->cache, flow->store, message->head->hash, binding->number, message->id,
 		binding->value_count, binding->function->schema, store_applied(flow->store), &error);
 	if (instance == NULL) {
-		flow_fail(flow, &error);
+		shard_store_error(shard, &error);
 		return NULL;
 	}
 	instance->flags |= INSTANCE_USED;
@@ -190,7 +208,7 @@ bool dispatch_parked(struct shard *shard, struct queue *park) {
 	bool failed = false;
 	const uint8_t *at = queue_peek(park, shard->flow->store, &failed, &error);
 	if (failed) {
-		flow_fail(shard->flow, &error);
+		shard_store_error(shard, &error);
 		return false;
 	}
 	struct message message;
@@ -204,7 +222,7 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 	bool failed = false;
 	const uint8_t *at = queue_peek(&wait->queue, shard->flow->store, &failed, &error);
 	if (failed) {
-		flow_fail(shard->flow, &error);
+		shard_store_error(shard, &error);
 		return false;
 	}
 	struct message message;

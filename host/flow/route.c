@@ -253,7 +253,7 @@ bool route_ingest(struct shard *shard, const struct input *input, int *budget) {
 	shard_touch(shard);
 	struct producer *producer = producer_get(shard, ingress, name, &error);
 	if (producer == NULL) {
-		flow_fail(shard->flow, &error);
+		shard_store_error(shard, &error);
 		return false;
 	}
 	if (shard->record_index == 0 && !batch_admit(shard, input, ingress, producer))

@@ -1,5 +1,6 @@
 #include "flow/shard.h"
 
+#include <errno.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -50,6 +51,14 @@ void shard_destroy(struct shard *shard) {
 	buf_finish(&shard->seal.outputs);
 	buf_finish(&shard->seal.places);
 	free(shard);
+}
+
+void shard_store_error(struct shard *shard, const struct error *error) {
+	if (error->system != ENOSPC) {
+		flow_fail(shard->flow, error);
+		return;
+	}
+	shard->starved = true;
 }
 
 /* ---- the open epoch ---- */
@@ -116,7 +125,7 @@ static const uint8_t *channel_peek(struct shard *shard, struct queue *channel, u
 	bool failed = false;
 	const uint8_t *at = queue_peek(channel, shard->flow->store, &failed, &error);
 	if (failed)
-		flow_fail(shard->flow, &error);
+		shard_store_error(shard, &error);
 	if (at == NULL || source == shard->index)
 		return at;
 	if (channel->head.number >= queue_limit(channel, shard->epoch)) {
@@ -162,7 +171,8 @@ static bool input_message(struct shard *shard, const struct input *input) {
 	if (head->type >= shard->view->binding_count)
 		return false;
 	shard_touch(shard);
-	effects_born(shard, head, input->colour);
+	if (head->birth_epoch == 0) /* else it was taken before, and the store could not be read */
+		effects_born(shard, head, input->colour);
 	bool called = (head->flags & MESSAGE_ROUTE) != 0;
 	if (!dispatch_message(shard, at))
 		return false;
@@ -306,8 +316,22 @@ static void restored_check(struct shard *shard) {
 		park_wake(&shard->flow->shards[i]->park);
 }
 
+/* A clock read around each invocation would cost more than many functions: a slow turn asks for it. */
+static void turn_measure(struct shard *shard, uint64_t took_us, uint64_t calls) {
+	enum { MEASURED_TURNS = 256 };
+	if (shard->measured_turns > 0)
+		shard->measured_turns--;
+	if (took_us < shard->flow->config->invocation_warn_ms * 1000)
+		return;
+	if (calls == 1)
+		dispatch_slow(shard, took_us);
+	shard->measured_turns = MEASURED_TURNS;
+}
+
 bool shard_step(struct shard *shard) {
 	bool worked = false;
+	uint64_t start_us = monotonic_us();
+	uint64_t calls = shard->calls;
 	shard->behind_mark = false;
 	for (size_t i = 0; i < sizeof SHARD_STEPS / sizeof *SHARD_STEPS; i++) {
 		int budget = STEP_MESSAGES; /* each its own, so that none starves another */
@@ -315,6 +339,7 @@ bool shard_step(struct shard *shard) {
 			shard->flow->interleave(shard->flow->interleave_arg);
 		worked |= SHARD_STEPS[i].step(shard, &budget);
 	}
+	turn_measure(shard, monotonic_us() - start_us, shard->calls - calls);
 	others_wake(shard);
 	if (shard->restored != NULL)
 		restored_check(shard);
@@ -324,6 +349,11 @@ bool shard_step(struct shard *shard) {
 }
 
 uint64_t shard_idle_us(struct shard *shard) {
+	enum { STARVED_US = 100000 };
+	if (shard->starved) {
+		shard->starved = false;
+		return STARVED_US;
+	}
 	uint64_t due_ms = retry_due_ms(shard);
 	if (due_ms == UINT64_MAX || shard->flow->clock.test)
 		return UINT64_MAX;

@@ -98,6 +98,11 @@ struct shard {
 	struct invocation *invocation;
 	struct buf scratch;
 
+	/* limits.invocation_warn_ms: a turn that took that long makes the next ones measure each invocation */
+	uint64_t calls;
+	uint32_t measured_turns; /* still to come */
+	uint64_t warned_us;      /* when it was last said */
+
 	/* the open epoch */
 	uint64_t epoch;
 	uint64_t epoch_time_ms;
@@ -111,6 +116,7 @@ struct shard {
 	int64_t *owed; /* by type number */
 	size_t owed_count;
 	_Atomic uint64_t wants; /* the epoch that should be cut now; [committer] reads */
+	bool starved;           /* a read found no space; nothing was consumed */
 	bool behind_mark;       /* a message at the head of a channel belongs to a later epoch */
 	_Atomic bool stalled;   /* the shard sleeps until its epoch is closed: whoever closes it wakes it */
 	uint64_t *restored;     /* by source: channel numbers below it are of an older layout; NULL: none are left */
@@ -132,6 +138,9 @@ bool shard_step(struct shard *shard);
 
 /* When the shard wants to be stepped again without being woken, in microseconds from now; UINT64_MAX: never. */
 uint64_t shard_idle_us(struct shard *shard);
+
+/* The store could not be read. No space may pass: the shard tries again after a while (rule 16). Anything else is final. */
+void shard_store_error(struct shard *shard, const struct error *error);
 
 struct queue *shard_channel(struct flow *flow, uint32_t from, uint32_t to);
 
@@ -156,6 +165,9 @@ bool dispatch_message(struct shard *shard, const uint8_t *at);
 /* The head of a wait, or of a park: the same, but it does not queue behind itself. */
 bool dispatch_waiting(struct shard *shard, struct wait *wait);
 bool dispatch_parked(struct shard *shard, struct queue *park);
+
+/* Says in the log, once a second at most, that the last invocation took so long. */
+void dispatch_slow(struct shard *shard, uint64_t took_us);
 
 /* Enters a router for one record. Its text is in the invocation. */
 int dispatch_route(struct shard *shard, const struct route *route, const sofun_record *record);

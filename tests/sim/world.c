@@ -126,7 +126,7 @@ static bool host_start(struct world *world) {
 		.disk = fault_disk_seam(world->disk),
 		.factory = sim_kv_factory(world->kv),
 		.dir = "data",
-		.checkpoint_bytes = 8192 << world_below(world, 4),
+		.checkpoint_bytes = (uint64_t)8192 << world_below(world, 4),
 		.segment_bytes = SIM_SEGMENT_BYTES,
 		.journal_bytes_max = 4 * SIM_SEGMENT_BYTES,
 		.new_id = id,
@@ -149,8 +149,8 @@ static bool host_start(struct world *world) {
 	world->engine->flow.interleave_arg = world;
 	/* little memory, so that instances are evicted and queues paged out */
 	for (uint32_t i = 0; i < world->config.shards; i++)
-		world->engine->flow.shards[i]->cache.memory_max = 4096 << world_below(world, 6);
-	world->engine->flow.queue_bytes = 2048 << world_below(world, 8);
+		world->engine->flow.shards[i]->cache.memory_max = (size_t)4096 << world_below(world, 6);
+	world->engine->flow.queue_bytes = (size_t)2048 << world_below(world, 8);
 	world->parked = world_below(world, 4) == 0;
 	engine_start(world->engine, world_view(world, !world->parked));
 	for (int i = 0; i < PROGRAM_PRODUCERS; i++) {

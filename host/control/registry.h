@@ -70,7 +70,7 @@ struct registry_plugin {
 	const char *version;
 	const char *state; /* "live", "draining", "stuck", "retired"; "refused" and "quarantined": known, but not loaded */
 	uint32_t share_percent;
-	const char *file; /* name within the plugins directory; "" if it is not there */
+	const char *file; /* the name under which it came into the plugins directory */
 	const char *hash; /* 64 hex digits of SHA-256 */
 	size_t function_count;
 	const char *const *functions;

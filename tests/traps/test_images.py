@@ -166,6 +166,22 @@ def test_a_death_without_a_note_is_tried_once_more(test):
 	expect_equal(call(host, "demo/counter", payload=1), 1, "the other plugin")
 
 
+def test_a_kill_while_it_is_staged_convicts_nobody(test):
+	"""At any instant between the drop and the life, by SIGKILL or SIGTERM: the next start takes it up again."""
+	plain_build(test)
+	host = Host(test, plugins=("counter",)).start()
+	for round in range(test.by_scale(15, 300)):
+		host.drop("plain", fixture(test, "plain"))
+		time.sleep(test.random.uniform(0.08, 0.25))  # the instant under test
+		(host.kill if round % 2 else host.stop)()
+		host.start()
+		host.wait_live("plain")
+		expect_equal(host.status()["refused"], [], f"refused after round {round}")
+		expect_equal(sorted(path.name.split("-")[0] for path in (host.data / "images").iterdir()), ["counter", "plain"], "copies")
+		expect_equal(call(host, "trap/plain"), round + 1, "its state")
+		unload(host, "plain")
+
+
 # ---- the directory is an inbox ----
 
 def test_a_short_absence_is_none(test):

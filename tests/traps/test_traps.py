@@ -148,6 +148,7 @@ def test_trap_07_what_stays_is_counted_and_named(test):
 		expect_equal(answer["state"], "stuck", f"{name} after its unload")
 		images = images_add_up(host.status())
 		expect_equal((images["loaded"], images["stuck"]), (1 + count, count), f"images after {name}")
+		expect_equal(len(mapped(host)), images["loaded"], f"what is really mapped after {name}")
 		expect(host.plugin(name)["waiting_for"][0]["reason"], "the reason is shown")
 	load(host, fixture(test, "nodelete"))  # a new image beside the one that stays
 	expect_equal(call(host, "trap/nodelete", "b"), 1, "the new one answers")
@@ -331,6 +332,7 @@ def test_images_add_up_at_every_moment(test):
 	watcher.join()
 	expect(not wrong, f"{wrong}")
 	expect_equal(host.status()["images"], {"loaded": 1, "unloaded": test.by_scale(20, 300), "stuck": 0}, "at the end")
+	expect_equal(len(mapped(host)), 1, "what is really mapped")
 
 
 def test_inspect_runs_nothing(test):

@@ -1,0 +1,204 @@
+/* Rows 'T' and 'V' byte by byte (plugin/FORMAT.md, control/registry_rows.c). */
+#include <check.h>
+#include <stdlib.h>
+
+#include "control/registry_inside.h"
+#include "state/key.h"
+
+#define BYTES(text) bytes_of(text, sizeof(text) - 1)
+
+static struct registry registry;
+
+static void clear(void) {
+	for (size_t i = 0; i < registry.verdict_count; i++)
+		verdict_destroy(registry.verdicts[i]);
+	for (size_t i = 0; i < registry.type_count; i++)
+		type_destroy(registry.types[i]);
+	free(registry.verdicts);
+	free(registry.types);
+	registry = (struct registry){0};
+}
+
+static void hash_fill(uint8_t hash[HASH_BYTES]) {
+	for (int i = 0; i < HASH_BYTES; i++)
+		hash[i] = (uint8_t)i;
+}
+
+static void is_bytes(const struct buf *row, struct bytes expected) {
+	ck_assert_uint_eq(row->size, expected.size);
+	for (size_t i = 0; i < expected.size; i++)
+		ck_assert_msg(
+			row->data[i] == expected.data[i], "byte %zu is %02x, not %02x", i, row->data[i], expected.data[i]);
+}
+
+static const struct bytes live_row = {(const uint8_t *)"\x9c"
+													   "\xa4"
+													   "live"
+													   "\xa7"
+													   "counter"
+													   "\xa5"
+													   "1.0.0"
+													   "\xaa"
+													   "counter.so"
+													   "\xb0"
+													   "counter-1.0.0-2-"
+													   "\x02"
+													   "\x00"
+													   "\x00"
+													   "\x00"
+													   "\x00"
+													   "\xcd\x03\xe8"
+													   "\xc0",
+	57};
+
+START_TEST(test_a_live_verdict) {
+	uint8_t hash[HASH_BYTES];
+	struct buf row = {0};
+	struct error error;
+	hash_fill(hash);
+	struct key key = key_verdict(hash);
+	struct verdict *verdict = verdict_add(&registry, hash);
+	verdict->state = VERDICT_LIVE;
+	strcpy(verdict->name, "counter");
+	strcpy(verdict->version, "1.0.0");
+	verdict_set_text(&verdict->file, "counter.so");
+	verdict_set_text(&verdict->image, "counter-1.0.0-2-");
+	verdict->generation = 2;
+	verdict->time_ms = 1000;
+	verdict_write(&row, verdict);
+	is_bytes(&row, live_row);
+	clear();
+	ck_assert(verdict_read(&registry, key_bytes(&key), bytes_buf(&row), &error));
+	verdict = verdict_find(&registry, hash);
+	ck_assert_ptr_nonnull(verdict);
+	ck_assert_int_eq(verdict->state, VERDICT_LIVE);
+	ck_assert_str_eq(verdict->image, "counter-1.0.0-2-");
+	ck_assert_uint_eq(verdict->time_ms, 1000);
+	ck_assert_uint_eq(registry.generation, 2);
+	ck_assert_ptr_null(verdict->refusal);
+	buf_finish(&row);
+	clear();
+}
+END_TEST
+
+START_TEST(test_a_refusal_and_a_drain) {
+	uint8_t hash[HASH_BYTES];
+	struct buf row = {0};
+	struct error error;
+	hash_fill(hash);
+	struct key key = key_verdict(hash);
+	struct verdict *verdict = verdict_add(&registry, hash);
+	error_set(&error, ERROR_REFUSED, "no");
+	error_found(&error, "f");
+	error_expected(&error, "e");
+	error_hint(&error, "h");
+	verdict_refuse(verdict, VERDICT_REFUSED, &error);
+	verdict->fence = 300;
+	verdict->attempts = 1;
+	verdict->held_inode = 70000;
+	verdict->held_ctime_ns = UINT64_MAX;
+	verdict_write(&row, verdict);
+	is_bytes(&row,
+		BYTES("\x9c"
+			  "\xa7"
+			  "refused"
+			  "\xa0"
+			  "\xa0"
+			  "\xa0"
+			  "\xa0"
+			  "\x00"
+			  "\xcd\x01\x2c"
+			  "\x01"
+			  "\xce\x00\x01\x11\x70"
+			  "\xcf\xff\xff\xff\xff\xff\xff\xff\xff"
+			  "\x00"
+			  "\x94"
+			  "\xa2"
+			  "no"
+			  "\xa1"
+			  "f"
+			  "\xa1"
+			  "e"
+			  "\xa1"
+			  "h"));
+	clear();
+	ck_assert(verdict_read(&registry, key_bytes(&key), bytes_buf(&row), &error));
+	verdict = verdict_find(&registry, hash);
+	ck_assert_str_eq(verdict->refusal->message, "no");
+	ck_assert_str_eq(verdict->refusal->hint, "h");
+	ck_assert_int_eq(verdict->refusal->code, ERROR_REFUSED);
+	ck_assert_uint_eq(verdict->held_ctime_ns, UINT64_MAX);
+	buf_finish(&row);
+	clear();
+}
+END_TEST
+
+START_TEST(test_a_function_type) {
+	static const struct bytes golden = {(const uint8_t *)"\x94"
+														 "\xac"
+														 "demo/counter"
+														 "\xa7"
+														 "counter"
+														 "\x03"
+														 "\x92"
+														 "\x92"
+														 "\xa5"
+														 "count"
+														 "\x01"
+														 "\x92"
+														 "\xa4"
+														 "name"
+														 "\x03",
+		39};
+	struct key key = key_type(258);
+	struct error error;
+	struct buf row = {0};
+	ck_assert(bytes_equal(key_bytes(&key), BYTES("T\x01\x02")));
+	ck_assert(type_read(&registry, key_bytes(&key), golden, &error));
+	struct function_type *type = type_find(&registry, bytes_text("demo/counter"));
+	ck_assert_ptr_nonnull(type);
+	ck_assert_uint_eq(type->number, 258);
+	ck_assert_str_eq(type->plugin, "counter");
+	ck_assert_uint_eq(type->schema, 3);
+	ck_assert_uint_eq(type->value_count, 2);
+	ck_assert_str_eq(type->values[1], "name");
+	type_write(&row, type);
+	is_bytes(&row, golden);
+	buf_finish(&row);
+	clear();
+}
+END_TEST
+
+START_TEST(test_rows_that_are_cut_or_wrong_are_refused) {
+	uint8_t hash[HASH_BYTES];
+	struct error error;
+	hash_fill(hash);
+	struct key key = key_verdict(hash);
+	for (size_t size = 0; size < live_row.size; size++) {
+		ck_assert(!verdict_read(&registry, key_bytes(&key), bytes_of(live_row.data, size), &error));
+		ck_assert_int_eq(error.code, ERROR_STORE_FAILED);
+		ck_assert(error.hint[0] != '\0');
+		clear();
+	}
+	ck_assert(!verdict_read(&registry, BYTES("Vshort"), live_row, &error));
+	ck_assert(!type_read(&registry, BYTES("T\0\0"), live_row, &error));
+	ck_assert(!type_read(&registry, BYTES("T\xff\xff"), live_row, &error));
+	ck_assert(!type_read(&registry, BYTES("T\0\1"), live_row, &error));
+	clear();
+}
+END_TEST
+
+int main(void) {
+	Suite *suite = suite_create("registry_rows");
+	TCase *tests = tcase_create("rows");
+	tcase_add_test(tests, test_a_live_verdict);
+	tcase_add_test(tests, test_a_refusal_and_a_drain);
+	tcase_add_test(tests, test_a_function_type);
+	tcase_add_test(tests, test_rows_that_are_cut_or_wrong_are_refused);
+	suite_add_tcase(suite, tests);
+	SRunner *runner = srunner_create(suite);
+	srunner_run_all(runner, CK_NORMAL);
+	int failed = srunner_ntests_failed(runner);
+	srunner_free(runner);
+	return failed == 0 ? 0 : 1;
+}

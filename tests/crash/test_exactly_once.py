@@ -14,6 +14,7 @@ from lib.harness import expect, expect_equal
 from lib.host import Host
 from lib.program import Program, Shape
 from lib.rpc import Closed, Rpc, RpcError
+from lib.shards import Places
 
 # Short enough that twenty kills do not wait for backoffs; long enough that a kill finds messages in them.
 RETRY = {"retry.backoff_ms": 3, "retry.factor": 2}
@@ -31,8 +32,14 @@ def campaign(test, messages, kills, shards, shape, settings=None):
 
 
 def test_kills_while_shards_change(test):
-	"""1, 2 and 4 shards, a new number at each restart."""
-	campaign(test, test.by_scale(100000, 400000), test.by_scale(24, 100), [4, 2, 4, 1, 2, 4], Shape(retry=0.01))
+	"""1, 2 and 4 shards, a new number at each restart; at least half of the sends go to another shard."""
+	shards = [4, 2, 4, 1, 4, 2, 4]
+	run = campaign(test, test.by_scale(100000, 400000), test.by_scale(24, 100), shards, Shape(retry=0.01))
+	places = Places(run.host.data)
+	shares = {count: places.crossing(run.program.edges, count) for count in set(shards)}
+	share = sum(shares[count] for count in shards) / len(shards)
+	test.note(f"sends to another shard: {share:.0%} over all lives; " + ", ".join(f"{shares[n]:.0%} on {n}" for n in sorted(shares)))
+	expect(share >= 0.5, f"only {share:.0%} of the sends go to another shard")
 
 
 def test_kills_on_one_shard(test):

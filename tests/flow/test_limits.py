@@ -2,6 +2,8 @@
 """Memory stays within limits.memory_bytes whatever waits and however much state there is; and all of it is counted in the end,
 SIGKILL included."""
 
+import select
+import socket
 import sys
 import threading
 import time
@@ -13,8 +15,12 @@ from lib import harness
 from lib.harness import expect, expect_equal, wait_until
 from lib.host import Host
 from lib.http import Http
+from lib.rpc import request_bytes
 
 LIMIT = 96 << 20
+
+
+REPLY_BYTES = 8000
 
 
 class Watch(threading.Thread):
@@ -117,6 +123,56 @@ def test_state_of_four_times_the_memory(test):
 				expect(rpc.call("hoard/box", f"b{number}", None) == stuff(number), f"box {number} is as it was kept")
 		expect_equal(len(host.ids("hoard/box")), boxes, "boxes")
 	watched(test, host, "looking", look)
+
+
+def test_a_caller_that_does_not_read_is_not_read(test):
+	"""160 MB of answers are asked for and not taken: the host stops reading that connection, keeps its memory, serves the others,
+	and answers all of it once the caller reads."""
+	test.need_plain_build("resident memory is measured")
+	host = Host(test, plugins=("counter", "hoard"), shards=2, settings={"limits.memory_bytes": f"{LIMIT >> 20}MiB"}).start()
+	calls = test.by_scale(20000, 100000)
+	with host.rpc() as greedy, host.rpc() as other:
+		greedy.call("hoard/box", "a", "x" * REPLY_BYTES)
+		frames = b"".join(request_bytes(number, "call", {"to": "hoard/box", "id": "a", "payload": None, "timeout_ms": 600000})
+			for number in range(calls))
+
+		def ask():
+			sent = send_until_stopped(greedy.socket, frames)
+			expect(sent < len(frames), "the host stops reading")
+			expect_equal([other.call("demo/counter", "c", 1) for _ in range(100)], list(range(1, 101)), "answers to another")
+			return sent
+		sent = watched(test, host, "not read", ask)
+		test.note(f"{sent} of {len(frames)} bytes of requests went before the host stopped reading")
+		answered = watched(test, host, "read again", lambda: exchange(greedy, frames[sent:], calls))
+	expect_equal(answered, set(range(calls)), "calls answered")
+
+
+def send_until_stopped(connection, data):
+	sent = 0
+	connection.settimeout(1.0)
+	try:
+		while sent < len(data):
+			sent += connection.send(data[sent:sent + 65536])
+	except socket.timeout:
+		pass
+	return sent
+
+
+def exchange(client, data, calls):
+	"""Writes the rest and reads all the answers at once; the numbers that were answered with the whole value."""
+	client.socket.setblocking(False)
+	answered, sent, end = set(), 0, time.monotonic() + 120
+	while len(answered) < calls:
+		expect(time.monotonic() < end, f"{calls - len(answered)} answers are missing")
+		readable, writable, _ = select.select([client.socket], [client.socket] if sent < len(data) else [], [], 1.0)
+		if writable:
+			sent += client.socket.send(data[sent:sent + 65536])
+		if readable:
+			client.unpacker.feed(client.socket.recv(1 << 18))
+		for _, number, error, result in client.unpacker:
+			expect(error is None and len(result["payload"]) == REPLY_BYTES, f"answer {number}: {error}")
+			answered.add(number)
+	return answered
 
 
 if __name__ == "__main__":

@@ -34,6 +34,7 @@ class Program:
 		self.shape = shape or Shape()
 		self.packed = []   # records, each one MessagePack object
 		self.effects = []  # of each record: (Counter of counts, [numbers emitted], messages)
+		self.edges = []    # (sender, target) of every send between instances
 		self.messages = 0
 		self.emitted = 0
 		self.ids = [f"i{number:04d}" for number in range(self.shape.instances)]
@@ -59,7 +60,7 @@ class Program:
 		if random.random() < shape.retry:
 			message["fail_times"] = random.randint(1, shape.fail_times_max)
 		used = 1
-		sends = self._sends(depth, budget - 1, counts, emits) if depth > 0 else []
+		sends = self._sends(target, depth, budget - 1, counts, emits) if depth > 0 else []
 		if sends:
 			message["send"] = [send for send, _ in sends]
 			used += sum(size for _, size in sends)
@@ -70,7 +71,7 @@ class Program:
 		emits.append(self.emitted)
 		return [self.emitted, "x" * self.shape.pad] if self.shape.pad else self.emitted
 
-	def _sends(self, depth, budget, counts, emits):
+	def _sends(self, sender, depth, budget, counts, emits):
 		sends, target = [], None
 		for _ in range(self.random.randint(1, self.shape.fan)):
 			if budget <= 0:
@@ -79,6 +80,7 @@ class Program:
 				target = self.random.choice(self.ids)
 			message, used = self._node(target, depth - 1, self.random.randint(1, budget), counts, emits)
 			sends.append(({"id": target, "msg": message}, used))
+			self.edges.append((sender, target))
 			budget -= used
 		return sends
 

@@ -8,8 +8,9 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 
 build_packages=(gcc libc6-dev cmake make pkg-config libevent-dev libleveldb-dev libmsgpack-dev libjansson-dev libyaml-dev
 	libelf-dev libssl-dev check python3)
-# The tests speak to the host in Python, compile headers as C++, mount small disks and look at links and symbols.
-test_packages=(python3-msgpack g++ binutils mount e2fsprogs procps)
+# The tests speak to the host in Python and with curl, read its databases, compile headers as C++, mount small disks and look
+# at links and symbols.
+test_packages=(python3-msgpack python3-plyvel curl g++ binutils util-linux mount e2fsprogs procps)
 
 say() {
 	printf '%s\n' "$*"

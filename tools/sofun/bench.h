@@ -27,10 +27,10 @@ struct figures {
 	struct samples rate; /* a second */
 	struct samples p50_us, p99_us;
 	struct samples host_cpu_us, client_cpu_us;
-	struct samples disk_bytes;
-	uint64_t memory_peak_bytes; /* 0: not measured */
-	bool noisy;                 /* the machine was not quiet, however often it was repeated */
-	uint32_t attempts;
+	struct samples disk_bytes;    /* that the device wrote meanwhile, for whomever */
+	struct samples counted_bytes; /* that the kernel counted for the process: see machine_disk_bytes */
+	uint64_t memory_peak_bytes;   /* 0: not measured */
+	bool noisy;                   /* the machine was not quiet, however often it was repeated */
 };
 
 enum verdict { VERDICT_MET, VERDICT_NOT_MET, VERDICT_VOID, VERDICT_ORIENTATION };
@@ -59,7 +59,9 @@ struct bench {
 	double sync_p50_us;
 	char file_system[NAME_BYTES];
 	bool is_tmpfs;
-	bool failed; /* told already */
+	char device[NAME_BYTES]; /* its figures in /sys; "": it has none */
+	uint32_t attempts;       /* of a workload while the machine is not quiet */
+	bool failed;             /* told already */
 
 	struct figures figures[FIGURES_MAX];
 	size_t figure_count;

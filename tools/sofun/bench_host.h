@@ -33,10 +33,12 @@ bool host_status(struct bench_host *host, const char *name, uint64_t *ret_number
 /* A number of /metrics. False: told. */
 bool host_metric(struct bench_host *host, const char *name, uint64_t *ret_number);
 
-/* Before and after a round: adds what `operations` of them cost. client_cpu_us: what this process used. */
+/* Before and after a round: adds what `operations` of them cost. The disk's share is read
+ * after the processors', so that its sync is nobody's. */
 struct host_account {
 	struct usage usage;
 	double own_cpu_us;
+	double disk_bytes;
 };
 void host_account_begin(struct bench_host *host, struct host_account *account);
 void host_account_end(

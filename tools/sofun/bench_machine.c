@@ -7,6 +7,8 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
 #include <sys/vfs.h>
 #include <unistd.h>
 
@@ -21,6 +23,7 @@ enum {
 	SYNC_BYTES = 4096,
 	SYNC_FILE_BYTES = 1 << 20, /* written in advance and overwritten, as a journal's segments are */
 	CPUS_MAX = 64,
+	SECTOR_BYTES = 512, /* the kernel's unit, whatever the device's is */
 };
 
 #define QUIET_SHARE 0.9 /* of the best speed, on the slowest core */
@@ -116,6 +119,31 @@ static bool file_system_look(struct bench *bench) {
 	return true;
 }
 
+static void device_look(struct bench *bench) {
+	struct stat info;
+	char path[sizeof bench->device];
+	if (stat(bench->directory, &info) != 0)
+		return;
+	snprintf(path, sizeof path, "/sys/dev/block/%u:%u/stat", major(info.st_dev), minor(info.st_dev));
+	if (access(path, R_OK) == 0)
+		memcpy(bench->device, path, sizeof path);
+}
+
+double machine_disk_bytes(const struct bench *bench) {
+	unsigned long long sectors;
+	FILE *file = bench->device[0] == '\0' ? NULL : fopen(bench->device, "re");
+	if (file == NULL)
+		return -1;
+	const int directory = open(bench->directory, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	bool good = directory >= 0 && syncfs(directory) == 0;
+	/* reads, merged, sectors, ms; writes, merged, sectors */
+	good = fscanf(file, "%*u %*u %*u %*u %*u %*u %llu", &sectors) == 1 && good;
+	if (directory >= 0)
+		close(directory);
+	fclose(file);
+	return good ? (double)sectors * SECTOR_BYTES : -1;
+}
+
 static bool sync_measure(struct bench *bench, int file) {
 	static uint8_t bytes[SYNC_FILE_BYTES];
 	struct histogram *histogram = check_alloc(1, sizeof *histogram);
@@ -146,5 +174,6 @@ bool machine_look(struct bench *bench) {
 	const long cpus = sysconf(_SC_NPROCESSORS_ONLN);
 	bench->cpus = cpus < 1 ? 1 : cpus > CPUS_MAX ? CPUS_MAX : (uint32_t)cpus;
 	spin_look(bench);
+	device_look(bench);
 	return file_system_look(bench) && sync_look(bench);
 }

@@ -13,6 +13,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "bench_machine.h"
 #include "fail.h"
 
 enum {
@@ -122,6 +123,7 @@ bool baseline_round(struct bench *bench, struct program *program, uint64_t messa
 	char line[LINE_BYTES];
 	double seconds, p50_us, p99_us;
 	struct usage before, after;
+	const double disk_bytes = machine_disk_bytes(bench);
 	const bool counted = usage_read(program->pid, &before);
 	fprintf(program->input, "%llu\n", (unsigned long long)messages);
 	if (fflush(program->input) != 0 || !line_read(program, line, sizeof line, ANSWER_MS_MAX) ||
@@ -134,9 +136,11 @@ bool baseline_round(struct bench *bench, struct program *program, uint64_t messa
 	}
 	if (counted && usage_read(program->pid, &after)) {
 		samples_add(&figures->host_cpu_us, (after.cpu_us - before.cpu_us) / (double)messages);
-		samples_add(&figures->disk_bytes, (after.disk_bytes - before.disk_bytes) / (double)messages);
+		samples_add(&figures->counted_bytes, (after.counted_bytes - before.counted_bytes) / (double)messages);
 		figures->memory_peak_bytes = after.peak_bytes;
 	}
+	if (disk_bytes >= 0)
+		samples_add(&figures->disk_bytes, (machine_disk_bytes(bench) - disk_bytes) / (double)messages);
 	return true;
 }
 
@@ -180,7 +184,7 @@ bool usage_read(pid_t pid, struct usage *ret_usage) {
 		!number_after(text, "\nwrite_bytes:", &written) || !process_file(pid, "status", text, sizeof text) ||
 		!number_after(text, "\nVmHWM:", &peak_kib))
 		return false;
-	ret_usage->disk_bytes = (double)written;
+	ret_usage->counted_bytes = (double)written;
 	ret_usage->peak_bytes = (uint64_t)peak_kib << 10;
 	return true;
 }

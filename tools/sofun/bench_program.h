@@ -36,9 +36,9 @@ bool baseline_round(struct bench *bench, struct program *program, uint64_t messa
 /* ---- the kernel's figures ---- */
 
 struct usage {
-	double cpu_us;       /* user and system, all threads; the kernel counts in steps of 10 ms */
-	double disk_bytes;   /* that it caused to be written */
-	uint64_t peak_bytes; /* VmHWM */
+	double cpu_us;        /* user and system, all threads; the kernel counts in steps of 10 ms */
+	double counted_bytes; /* that the kernel says it caused to be written */
+	uint64_t peak_bytes;  /* VmHWM */
 };
 
 /* False: /proc does not say. */

@@ -197,11 +197,12 @@ static json_t *samples_json(const struct samples *samples) {
 }
 
 static json_t *figures_json(const struct figures *figures) {
-	return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", figures->name, "unit",
+	return json_pack("{s:s, s:s, s:b, s:b, s:o, s:o, s:o, s:o, s:o, s:o, s:o, s:o}", "name", figures->name, "unit",
 		figures->unit, "baseline", figures->is_baseline, "noisy", figures->noisy, "rate", samples_json(&figures->rate),
 		"p50_us", samples_json(&figures->p50_us), "p99_us", samples_json(&figures->p99_us), "host_cpu_us",
 		samples_json(&figures->host_cpu_us), "client_cpu_us", samples_json(&figures->client_cpu_us), "disk_bytes",
-		samples_json(&figures->disk_bytes), "memory_peak_bytes",
+		samples_json(&figures->disk_bytes), "counted_write_bytes", samples_json(&figures->counted_bytes),
+		"memory_peak_bytes",
 		figures->memory_peak_bytes == 0 ? json_null() : json_integer((json_int_t)figures->memory_peak_bytes));
 }
 
@@ -233,7 +234,8 @@ void report_print(const struct bench *bench) {
 	}
 	printf("\ndurability sync, file system %s, fdatasync p50 %.0f us, %u cores, %u rounds%s\n", bench->file_system,
 		bench->sync_p50_us, bench->cpus, bench->rounds, bench->quick ? " (quick: figures mean little)" : "");
-	puts("rates are medians (least to most); CPU and disk bytes are per operation\n");
+	puts(
+		"rates are medians (least to most); CPU and disk bytes are per operation; disk bytes are the device's, others' included\n");
 	figures_print(bench);
 	putchar('\n');
 	targets_print(bench);

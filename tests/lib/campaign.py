@@ -105,9 +105,11 @@ class Campaign:
 		with messages in flight counts, unless idle_counts."""
 		self.producer.start()
 		end = time.monotonic() + deadline_s
-		total = len(self.program.packed)
 		life = 0
-		while self._counted(idle_counts) < kills and self.producer.is_alive():
+		while self._counted(idle_counts) < kills:
+			self.producer.check()
+			self._provide()
+			total = len(self.program.packed)
 			expect(time.monotonic() < end, f"only {self._counted(idle_counts)} kills that count in {deadline_s} s")
 			# A share of what is left, so that kills without anything in flight do not use up the program.
 			share = (0.5 + self.test.random.random()) / (kills - self._counted(idle_counts) + 2)
@@ -116,6 +118,12 @@ class Campaign:
 			self._kill_and_restart(shards[life % len(shards)])
 		self.producer.finish(max(1.0, end - time.monotonic()))
 		return self
+
+	def _provide(self):
+		"""A program that is nearly used up by kills that did not count grows: the stream must not end before the kills do."""
+		reserve = 4 * self.producer.batch * self.producer.window
+		while len(self.program.packed) - self.producer.durable < 2 * reserve:
+			self.program.grow(self.program.messages // 10)
 
 	def _counted(self, idle_counts):
 		return self.kills if idle_counts else len(self.in_flight)

@@ -38,8 +38,13 @@ class Program:
 		self.messages = 0
 		self.emitted = 0
 		self.ids = [f"i{number:04d}" for number in range(self.shape.instances)]
-		while self.messages < messages:
-			self._add_record(messages - self.messages)
+		self.grow(messages)
+
+	def grow(self, messages):
+		"""Adds records with that many messages."""
+		goal = self.messages + messages
+		while self.messages < goal:
+			self._add_record(goal - self.messages)
 
 	def _add_record(self, left):
 		counts, emits = Counter(), []

@@ -16,6 +16,10 @@ from pathlib import Path
 
 REPOSITORY = Path(__file__).resolve().parents[2]
 
+# Where each sanitizer looks for its options, and what the caller (ctest) has set already.
+SANITIZER_OPTIONS = {"address": "ASAN_OPTIONS", "undefined": "UBSAN_OPTIONS", "thread": "TSAN_OPTIONS"}
+SANITIZER_OPTIONS_GIVEN = {name: os.environ.get(name, "") for name in SANITIZER_OPTIONS.values()}
+
 
 class Skip(Exception):
 	"""Raised by a test that cannot run here; the text says why."""
@@ -70,6 +74,7 @@ class Test:
 		self.hosts = []
 		# Short, for socket paths end at 107 bytes; on a disk, for /dev/shm knows no sync.
 		self.dir = Path(tempfile.mkdtemp(prefix="sofun-", dir=arguments.temp))
+		self._reports_begin()
 
 	def full(self):
 		return self.scale == "full"
@@ -84,6 +89,15 @@ class Test:
 		"""What the build looks for ("address", "thread", ...); "" in a plain build."""
 		found = re.search(r"^SOFUN_SANITIZER:\w+=(.*)$", (self.build / "CMakeCache.txt").read_text(), re.MULTILINE)
 		return found[1] if found else ""
+
+	def _reports_begin(self):
+		"""A sanitizer writes what it finds into files here: so a process counts, too, whose end no test looks at."""
+		name = SANITIZER_OPTIONS.get(self.sanitizer())
+		if name:
+			os.environ[name] = f"{SANITIZER_OPTIONS_GIVEN[name]}:log_path={self.dir}/report".lstrip(":")
+
+	def reports(self):
+		return [path.read_text(errors="replace") for path in sorted(self.dir.glob("report.*"))]
 
 	def need_plain_build(self, why):
 		if self.sanitizer():
@@ -100,8 +114,14 @@ class Test:
 	def plugin(self, name):
 		return self.find(f"{name}.so")
 
+	def end(self):
+		"""Ends what still runs, and looks at what the sanitizer has found in all of it."""
+		for host in self.hosts:
+			host.end(orderly=self.sanitizer() == "address")  # leaks are looked for at an orderly stop
+		expect(not self.reports(), "the sanitizer has found something")
+
 	def finish(self, keep):
-		for host in list(self.hosts):
+		for host in self.hosts:
 			host.end()
 		if not keep:
 			for folder, _, _ in os.walk(self.dir):
@@ -115,6 +135,7 @@ def _run_one(arguments, name, function):
 	keep = arguments.keep
 	try:
 		function(test)
+		test.end()
 	except Skip as reason:
 		print(f"skip {name}: {reason}", flush=True)
 		return "skip"
@@ -122,6 +143,8 @@ def _run_one(arguments, name, function):
 		traceback.print_exc()
 		for host in test.hosts:
 			print(host.last_words(), file=sys.stderr, flush=True)
+		for report in test.reports():
+			print(report, file=sys.stderr, flush=True)
 		print(f"FAIL {name}  (seed {arguments.seed}, scale {arguments.scale})", flush=True)
 		if keep:
 			print(f"  kept: {test.dir}", flush=True)

@@ -144,8 +144,15 @@ class Host:
 		self.settings.update(settings or {})
 		return self.start()
 
-	def end(self):
+	def end(self, orderly=False):
+		"""Whatever state it is in; orderly: by SIGTERM, if it still can."""
 		if self.process is not None:
+			if orderly and self.process.poll() is None:
+				self.process.terminate()
+				try:
+					self.process.wait(30)
+				except subprocess.TimeoutExpired:
+					self.test.note(f"{self.data.name} did not stop within 30 s of SIGTERM")
 			if self.process.poll() is None:
 				self.process.kill()
 			self.process.wait()

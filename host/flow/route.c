@@ -140,13 +140,11 @@ void producers_finish(struct shard *shard) {
 
 /* ---- one record ---- */
 
-/* A line or JSON record comes as its text; a msgpack one as it stands. */
-static struct bytes record_data(enum record_format format, struct bytes object) {
+/* A line or JSON record comes as its text; a msgpack one as it stands. False: no line. */
+static bool record_data(enum record_format format, struct bytes object, struct bytes *ret_data) {
 	struct cursor cursor = cursor_of(object);
-	struct bytes text;
-	if (format != FORMAT_MSGPACK && cursor_read_text_or_bin(&cursor, &text))
-		return text;
-	return object;
+	*ret_data = object;
+	return format == FORMAT_MSGPACK || cursor_read_text_or_bin(&cursor, ret_data) || format != FORMAT_LINE;
 }
 
 static void record_dead(struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object,
@@ -180,7 +178,11 @@ static const struct route *routers_enter(
 		const struct route *route = &view->routes[i];
 		if (!bytes_equal(bytes_text(route->ingress), ingress))
 			continue;
-		struct bytes data = record_data(route->format, object);
+		struct bytes data;
+		if (!record_data(route->format, object, &data)) {
+			buf_printf(&shard->invocation->failure, "a line is a str or bin");
+			return route;
+		}
 		record->data = (sofun_bytes){data.data, data.size};
 		if (dispatch_route(shard, route, record) != 0)
 			return route;

@@ -103,6 +103,15 @@ def test_a_record_that_its_router_refuses_is_a_dead_letter(test):
 	expect_equal([letter["code"] for letter in dead], ["router_failed"] * 2, "dead letters")
 
 
+def test_a_record_that_is_no_line_is_a_dead_letter(test):
+	host = Host(test, plugins=("counter",)).start()
+	with host.rpc() as rpc:
+		expect_equal(rpc.ingest("counter", "p", 1, ["good", 5, {"a": 1}, None, b"good"]), 5, "the position advances")
+	host.barrier()
+	expect_equal(counts(host), 2, "records counted")
+	expect_equal([letter["code"] for letter in host.dead()], ["router_failed"] * 3, "dead letters")
+
+
 def test_messages_of_a_record_arrive_in_order(test):
 	host = Host(test).start()
 	with host.rpc() as rpc:

@@ -204,7 +204,8 @@ def test_load_and_unload(test):
 	junk.write_bytes(b"no plugin at all\n" * 300)
 	error = command.error(REFUSED, "load", str(junk))
 	expect(all(error.get(key) for key in ("code", "message", "found", "expected", "hint")), f"a whole refusal: {error}")
-	command.error(NOT_FOUND, "load", str(test.dir / "absent.so"))
+	expect_equal(command.error(NOT_FOUND, "load", str(test.dir / "absent.so"))["code"], "not_found", "no such file")
+	expect_equal(command.error(NOT_FOUND, "ingest", "counter", str(test.dir / "absent"))["code"], "not_found", "the same")
 	command.run("unload", "counter")
 	gone = ("retired", "stuck") if test.sanitizer() else ("retired",)  # a sanitizer keeps what it has seen
 	wait_until(lambda: (host.plugin("counter") or {"state": "retired"})["state"] in gone, 20, "counter is gone")

@@ -99,6 +99,14 @@ int fail_here(const struct invocation *run, const char *format, ...) {
 	return result;
 }
 
+int fail_missing(const struct invocation *run, const char *format, ...) {
+	va_list args;
+	va_start(args, format);
+	int result = fail_as(run, "not_found", "check the path", format, args);
+	va_end(args);
+	return result;
+}
+
 int fail_error(const struct invocation *run, const struct error *error) {
 	json_t *object = json_pack("{s:s, s:s}", "code", error_code_name(error->code), "message", error->message);
 	if (error->found[0] != '\0')

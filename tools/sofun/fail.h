@@ -23,6 +23,9 @@ int fail_timeout(const struct invocation *run, const char *format, ...) __attrib
 /* Something on this side, e.g. a file that cannot be read. */
 int fail_here(const struct invocation *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
 
+/* A file that is not there. */
+int fail_missing(const struct invocation *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
 /* An error of the library that the command shares with the host. */
 int fail_error(const struct invocation *run, const struct error *error);
 

@@ -93,7 +93,7 @@ static int records_run(struct feed *feed) {
 	if (result != EXIT_OK)
 		return result;
 	if (!source_open(&source, argument(feed->run, 1), objects))
-		return fail_here(feed->run, "%s", source.problem);
+		return (source.missing ? fail_missing : fail_here)(feed->run, "%s", source.problem);
 	feed->source = &source;
 	progress_init(&feed->progress, !feed->run->json);
 	result = feed_open(feed);

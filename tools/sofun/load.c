@@ -13,9 +13,9 @@
 static int load_run(const struct invocation *run) {
 	char *path = realpath(argument(run, 0), NULL);
 	if (path == NULL) {
-		int missing = errno;
-		int result = fail_here(run, "cannot read %s: %s", argument(run, 0), strerror(missing));
-		return missing == ENOENT ? EXIT_NOT_FOUND : result;
+		int problem = errno;
+		return (problem == ENOENT ? fail_missing : fail_here)(
+			run, "cannot read %s: %s", argument(run, 0), strerror(problem));
 	}
 	json_t *body = json_pack("{s:s}", "path", path), *plugin;
 	free(path);

@@ -46,8 +46,8 @@ static void help_print(void) {
 }
 
 static void command_help_print(const struct command *command) {
-	printf("sofun %s: %s\n\nusage: sofun %s %s\n\n%s\n", command->name, command->summary, command->name, command->usage,
-		command->help);
+	printf("sofun %s: %s\n\nusage: sofun %s%s%s\n\n%s\n", command->name, command->summary, command->name,
+		*command->usage == '\0' ? "" : " ", command->usage, command->help);
 	if (command->options != NULL) {
 		puts("\noptions:");
 		options_print(command->options);

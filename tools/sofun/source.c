@@ -19,6 +19,7 @@ bool source_open(struct source *source, const char *path, bool objects) {
 	*source = (struct source){.file = standard ? STDIN_FILENO : open(path, O_RDONLY | O_CLOEXEC), .objects = objects};
 	struct stat about;
 	if (source->file < 0 || fstat(source->file, &about) != 0) {
+		source->missing = errno == ENOENT;
 		snprintf(source->problem, sizeof source->problem, "cannot read %s: %s", path, strerror(errno));
 		return false;
 	}

@@ -23,6 +23,7 @@ struct source {
 	struct buf buffer;
 	size_t start;   /* of what has not been taken */
 	size_t scanned; /* behind start: no line's end stands here */
+	bool missing;   /* the problem is that there is no such file */
 	char problem[256];
 };
 

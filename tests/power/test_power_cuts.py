@@ -29,6 +29,7 @@ class PoweredHost(Host):
 	"""A host whose data directory loses at each cut some of what was not synced."""
 
 	def __init__(self, test, **more):
+		test.need_plain_build("its library must come first in the process, and so must the shim")
 		super().__init__(test, **more)
 		self.environment.update(cut.environment(test.find("powercut.so"), self.data))
 		self.cuts = 0

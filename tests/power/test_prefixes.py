@@ -61,7 +61,7 @@ def every_prefix(test, shards, messages, settings):
 		copy.kill()
 		store.drop(copy)
 	expect_equal(seen[-1], len(program.packed), "position of the whole journal")
-	expect(len(set(seen)) > 5, f"different positions: {sorted(set(seen))}")
+	expect(len(set(seen)) > 2, f"different positions: {sorted(set(seen))}")
 	test.note(f"{len(seen)} prefixes of {used // store.BLOCK_BYTES} blocks, {len(set(seen))} different positions; "
 		f"{after_restart} came back with messages in flight")
 	expect(after_restart > 0, "some prefix ends with messages in flight")

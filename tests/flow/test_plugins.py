@@ -201,7 +201,6 @@ def test_unload_finishes_what_was_accepted(test):
 
 
 def test_loading_and_unloading_under_traffic_loses_nothing(test):
-	test.need_plain_build("it keeps every image mapped")
 	host = Host(test, plugins=("counter", "play"), shards=2).start()
 	rounds = test.by_scale(10, 100)
 	with host.rpc() as rpc:
@@ -217,9 +216,11 @@ def test_loading_and_unloading_under_traffic_loses_nothing(test):
 				rpc.answer(number)
 	host.barrier()
 	expect_equal(sum(values["count"] for values in host.dump("demo/counter").values()), sent, "counted")
+	unloads = (rounds + 1) // 2
+	stuck = unloads if test.sanitizer() in ("address", "thread") else 0  # these keep every image mapped
 	images = host.status()["images"]
-	expect_equal((images["loaded"], images["stuck"]), (2, 0), "images: loaded = live + draining + stuck")
-	expect_equal(images["unloaded"], (rounds + 1) // 2, "images unloaded, one a round")
+	expect_equal((images["loaded"], images["stuck"]), (2 + stuck, stuck), "images: loaded = live + draining + stuck")
+	expect_equal(images["unloaded"], unloads - stuck, "images unloaded, one a round")
 
 
 def test_unknown_methods_and_types_name_their_code(test):

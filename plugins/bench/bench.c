@@ -41,7 +41,7 @@ static uint64_t mix(uint64_t x) {
 /* The index as 16 hexadecimal digits, so that a person can name an instance. */
 static void id_write(uint64_t index, uint8_t *id) {
 	for (int i = ID_BYTES - 1; i >= 0; i--) {
-		id[i] = (uint8_t)"0123456789abcdef"[index & 15];
+		id[i] = (uint8_t) "0123456789abcdef"[index & 15];
 		index >>= 4;
 	}
 }

@@ -74,6 +74,16 @@ START_TEST(a_chain_is_three_calls) {
 }
 END_TEST
 
+START_TEST(a_record_counts_for_its_first_bytes) {
+	size_t counts[10] = {0};
+	ck_assert_int_eq(fake_route(fake, "bench", bytes_text("0000000000000007 and whatever follows")), 0);
+	ck_assert_uint_eq(fake_effect_count(fake), 1);
+	sends_count(counts);
+	ck_assert_uint_eq(counts[7], 1);
+	ck_assert_int_ne(fake_route(fake, "bench", bytes_text("000000000000007")), 0);
+}
+END_TEST
+
 START_TEST(nothing_left_sends_nothing) {
 	ck_assert_int_eq(order(0, 10, 7, 64, "counter"), 0);
 	ck_assert_uint_eq(fake_effect_count(fake), 0);
@@ -102,6 +112,7 @@ int main(void) {
 	tcase_add_test(tests, the_driver_sends_all_that_is_left);
 	tcase_add_test(tests, the_same_seed_sends_the_same);
 	tcase_add_test(tests, a_chain_is_three_calls);
+	tcase_add_test(tests, a_record_counts_for_its_first_bytes);
 	tcase_add_test(tests, nothing_left_sends_nothing);
 	tcase_add_test(tests, bad_orders_fail_with_a_text);
 	suite_add_tcase(suite, tests);

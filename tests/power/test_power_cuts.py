@@ -133,6 +133,26 @@ def test_an_answered_call_survives_a_power_cut(test):
 	host.report()
 
 
+def test_cuts_right_behind_a_start(test):
+	"""Opening a database moves names about (LevelDB writes a new MANIFEST, renames CURRENT and removes what it no longer needs):
+	a cut behind that finds a database all the same."""
+	host = PoweredHost(test, plugins=("counter",), shards=2, settings=SMALL).start()
+	told = {}
+	for round in range(test.by_scale(25, 300)):
+		with host.rpc() as rpc:
+			for id in (f"c{test.random.randrange(50)}" for _ in range(20)):
+				told[id] = rpc.call("demo/counter", id, 1)
+		if round % 3 == 0:
+			host.stop()  # an orderly stop makes a checkpoint: there is something to open
+			host.start()
+		time.sleep(test.random.choice((0, 0.002, 0.05)))  # the instant of the cut, relative to the start
+		host.cut()
+		host.start()
+	counts = {id: values["count"] for id, values in host.dump("demo/counter").items()}
+	expect_equal(counts, told, "counts")
+	host.report()
+
+
 def test_weak_durability_comes_back_at_an_earlier_epoch(test):
 	"""Not exact after a power cut, but consistent: the first records of the producer, all of their effects, nothing of a later
 	one. The producer asks where the host is and goes on from there."""

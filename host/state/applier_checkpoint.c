@@ -324,9 +324,9 @@ bool checkpoint_step(struct store *store) {
 		good = trim_step(store, checkpoint, &error);
 		break;
 	}
-	if (good)
-		atomic_store(&store->database_full, false);
-	else
+	if (!good)
 		step_failed(store, checkpoint, &error);
+	else if (checkpoint->phase == CHECKPOINT_IDLE) /* not at the first step that fits: the next may not */
+		atomic_store(&store->database_full, false);
 	return good;
 }

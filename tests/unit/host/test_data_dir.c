@@ -115,7 +115,7 @@ START_TEST(the_budget_is_spent_once) {
 		ck_assert_uint_ge(budget.engine_bytes, (sizes[i] - budget.base_bytes) / 2);
 		ck_assert_uint_eq(budget.journal_bytes_max, 2 * budget.checkpoint_bytes);
 	}
-	ck_assert_uint_eq(budget_split(MIB(512 + 16)).checkpoint_bytes, CHECKPOINT_BYTES);
+	ck_assert_uint_eq(budget_split(MIB(512 + 24)).checkpoint_bytes, CHECKPOINT_BYTES);
 }
 END_TEST
 

@@ -52,9 +52,9 @@ static bool failure_read(sofun_bytes payload, struct failure *ret_failure) {
 			return false;
 		const bool is_count = sofun_bytes_are(key, "count");
 		const bool is_time = sofun_bytes_are(key, "time");
-		if (is_count  ? !sofun_read_int(&reader, &ret_failure->count)
-			: is_time ? !sofun_read_str(&reader, &ret_failure->time)
-					  : !sofun_bytes_are(key, "user") || !sofun_read_str_or_bin(&reader, &ret_failure->user))
+		if (is_count      ? !sofun_read_int(&reader, &ret_failure->count)
+				: is_time ? !sofun_read_str(&reader, &ret_failure->time)
+						  : !sofun_bytes_are(key, "user") || !sofun_read_str_or_bin(&reader, &ret_failure->user))
 			return false;
 	}
 	return ret_failure->count >= 1 && ret_failure->time.data != NULL && ret_failure->user.data != NULL;

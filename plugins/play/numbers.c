@@ -79,8 +79,8 @@ int numbers_store(sofun_context *context, uint32_t value, const struct numbers *
 	if (status == SOFUN_OK)
 		status = sofun_set_raw(context, value, msgpack);
 	if (status != SOFUN_OK)
-		return sofun_fail(context, "the numbers of %u peers could not be kept: %s", numbers->count,
-			sofun_status_text(status));
+		return sofun_fail(
+			context, "the numbers of %u peers could not be kept: %s", numbers->count, sofun_status_text(status));
 	return 0;
 }
 

@@ -50,8 +50,8 @@ static bool fail_asked(sofun_context *context, const sofun_message *message, con
 	if (program->has_fail)
 		(void)sofun_fail_text(context, program->fail);
 	else
-		(void)sofun_fail(context, "attempt %u of %llu that fail as told", message->attempt,
-			(unsigned long long)program->fail_times);
+		(void)sofun_fail(
+			context, "attempt %u of %llu that fail as told", message->attempt, (unsigned long long)program->fail_times);
 	return true;
 }
 
@@ -61,8 +61,8 @@ static int add(sofun_context *context, const struct program *program, int64_t *r
 	if (status != SOFUN_OK)
 		return sofun_fail(context, "count could not be read: %s", sofun_status_text(status));
 	if (__builtin_add_overflow(count, program->add, ret_count))
-		return sofun_fail(context, "overflow: %lld + %lld is beyond 64 bits", (long long)count,
-			(long long)program->add);
+		return sofun_fail(
+			context, "overflow: %lld + %lld is beyond 64 bits", (long long)count, (long long)program->add);
 	status = program->has_add ? sofun_set_int(context, play_count, *ret_count) : SOFUN_OK;
 	return status == SOFUN_OK ? 0 : sofun_fail(context, "count could not be kept: %s", sofun_status_text(status));
 }

@@ -23,7 +23,7 @@ struct program {
 	enum program_crash crash;
 	bool has_add;
 	int64_t add;
-	bool needs_timer; /* cancel, after_ms or token occurs */
+	bool needs_timer;   /* cancel, after_ms or token occurs */
 	sofun_reader sends; /* at the first of them; program_send_next takes one */
 	uint32_t send_count;
 	bool has_emit;

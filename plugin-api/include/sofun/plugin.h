@@ -22,9 +22,9 @@ typedef struct sofun_plugin {
 	uint16_t abi_major;
 	uint16_t abi_minor;
 	uint32_t size;
-	uint32_t flags; /* 0 */
-	const char *name;    /* [a-z][a-z0-9_-]*, at most 63 bytes */
-	const char *version; /* MAJOR.MINOR.PATCH */
+	uint32_t flags;                         /* 0 */
+	const char *name;                       /* [a-z][a-z0-9_-]*, at most 63 bytes */
+	const char *version;                    /* MAJOR.MINOR.PATCH */
 	const sofun_function *const *functions; /* NULL-terminated; NULL: none */
 	const sofun_router *const *routers;     /* NULL-terminated; NULL: none */
 	const char *const *egresses;            /* names that the functions may emit to; NULL-terminated; NULL: none */

@@ -122,7 +122,7 @@ def test_ingest(test):
 	command.run("wait", "--timeout", "30")
 	expect_equal(command.json("call", "demo/counter", "id-1", "0"), 102, "each counted once")
 	expect_equal(command.error(NOT_FOUND, "ingest", "nobody", str(lines))["code"], "unknown_ingress", "code")
-	command.error(FAILED, "ingest", "counter", str(test.dir / "absent"))
+	command.error(NOT_FOUND, "ingest", "counter", str(test.dir / "absent"))
 
 
 def test_ingest_of_msgpack_objects(test):

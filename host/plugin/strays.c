@@ -104,12 +104,32 @@ static enum place task_place(int tid, uintptr_t *ret_stack, uintptr_t *ret_code)
 	return PLACE_KNOWN;
 }
 
+/* Where the mapping that holds the address ends; 0 if none does. */
+static uintptr_t mapping_end(uintptr_t address) {
+	FILE *maps = fopen("/proc/self/maps", "re");
+	check(maps != NULL);
+	char *line = NULL;
+	size_t room = 0;
+	uintptr_t found = 0;
+	while (found == 0 && getline(&line, &room, maps) > 0) {
+		char *next;
+		uintptr_t begin = strtoul(line, &next, 16);
+		uintptr_t end = strtoul(next + 1, NULL, 16); /* behind the dash */
+		if (address >= begin && address < end)
+			found = end;
+	}
+	free(line);
+	fclose(maps);
+	return found;
+}
+
 /* The words above the stack pointer, read through the kernel: a stack that goes away meanwhile ends the reading, not
- * the host. */
+ * the host. Not beyond its mapping: there may lie the image itself, which is full of its own addresses. */
 static bool stack_leads_into(uintptr_t stack, const struct library *library) {
 	uintptr_t words[STACK_PIECE_BYTES / sizeof(uintptr_t)];
 	uintptr_t at = stack & ~(uintptr_t)(sizeof(uintptr_t) - 1);
-	for (size_t done = 0; done < STACK_BYTES_MAX; done += sizeof(words)) {
+	uintptr_t end = mapping_end(at);
+	for (size_t done = 0; done < STACK_BYTES_MAX && at < end; done += sizeof(words)) {
 		/* up to the next page's begin, so that the last page of a stack is read although the next is not there */
 		size_t room = STACK_PIECE_BYTES - at % STACK_PIECE_BYTES;
 		struct iovec to = {words, room};

@@ -4,6 +4,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <stdlib.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -236,6 +237,29 @@ START_TEST(test_threads_of_others_do_not_keep_it) {
 }
 END_TEST
 
+/* The loader may place the image right above the stack of a new thread, and the image holds its own addresses. */
+START_TEST(test_what_lies_above_a_stack_is_not_its_own) {
+	enum { STACK_BYTES = 1 << 16, PAGE_BYTES = 4096 };
+	struct error error;
+	const char *reason = NULL;
+	bool stuck;
+	pthread_t other;
+	pthread_attr_t attributes;
+	struct image *image = fixture_image("plain", folder, 1);
+	ck_assert(image_open(image, &host, &stuck, &error));
+	uint8_t *stack = mmap(NULL, STACK_BYTES + PAGE_BYTES, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0);
+	ck_assert_ptr_ne(stack, MAP_FAILED);
+	memcpy(stack + STACK_BYTES, &image->descriptor, sizeof image->descriptor);
+	ck_assert_int_eq(mprotect(stack + STACK_BYTES, PAGE_BYTES, PROT_READ), 0);
+	pthread_attr_init(&attributes);
+	ck_assert_int_eq(pthread_attr_setstack(&attributes, stack, STACK_BYTES), 0);
+	ck_assert_int_eq(pthread_create(&other, &attributes, sleeper, NULL), 0);
+	ck_assert_int_eq(image_close(image, false, &reason), !library_kept_always());
+	image_destroy(image);
+	pthread_attr_destroy(&attributes);
+}
+END_TEST
+
 /* Rule 32: the next start knows who ended the host. */
 START_TEST(test_a_death_in_init_leaves_a_note) {
 	char signal[ATTEMPT_TEXT_BYTES];
@@ -284,6 +308,7 @@ int main(void) {
 	tcase_add_test(tests, test_kept_on_purpose);
 	tcase_add_test(tests, test_a_thread_left_behind_keeps_the_image);
 	tcase_add_test(tests, test_threads_of_others_do_not_keep_it);
+	tcase_add_test(tests, test_what_lies_above_a_stack_is_not_its_own);
 	tcase_add_test(tests, test_a_death_in_init_leaves_a_note);
 	tcase_add_test(tests, test_a_death_elsewhere_leaves_none);
 	suite_add_tcase(suite, tests);

@@ -26,9 +26,10 @@ enum {
 	VERDICTS_MAX = 4096,
 	/* Refused `load`s from outside of the directory that are shown. */
 	LOADS_SHOWN_MAX = 64,
-	/* A first run that ended the host without leaving a note is tried once more: a host is killed from outside at any
-	 * instant, and that convicts nobody. */
-	ATTEMPTS_MAX = 2,
+	/* A first run that ended the host without leaving a note is tried again: a host is killed from outside at any instant,
+	 * and that convicts nobody (rule 34). So many in a row, each within the milliseconds of a first run, are no chance:
+	 * then the plugin ends the host by itself, as by _exit, which nobody can tell from a SIGKILL without a supervisor. */
+	ATTEMPTS_MAX = 32,
 	/* A drain may take this long; then what still waits parks. */
 	DRAIN_MS_MAX = 30000,
 	/* After that, a call that does not end makes its image stuck, and whoever asked is told. */

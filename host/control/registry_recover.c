@@ -78,7 +78,8 @@ static void verdict_sentence(struct registry *registry, struct verdict *verdict)
 		snprintf(found, sizeof(found), "%s in its code", signal);
 		verdict_convict(verdict, found);
 	} else if (verdict->state == VERDICT_ATTEMPTING && verdict->attempts >= ATTEMPTS_MAX) {
-		verdict_convict(verdict, "left in the state attempting twice");
+		snprintf(found, sizeof(found), "left in the state attempting %u times", (unsigned)ATTEMPTS_MAX);
+		verdict_convict(verdict, found);
 	}
 }
 

@@ -92,6 +92,7 @@ static void counts_set(json_t *status, const struct engine_status *engine) {
 	number_set(status, "handled", engine->handled);
 	number_set(status, "in_flight", engine->in_flight);
 	number_set(status, "retried", engine->retried);
+	number_set(status, "retrying", engine->retrying);
 	number_set(status, "dead", engine->dead);
 	number_set(status, "memory_bytes", engine->memory_bytes);
 	number_set(status, "shards", engine->shards);
@@ -102,6 +103,20 @@ static json_t *images_json(const struct registry *registry) {
 	registry_images(registry, &images);
 	return json_pack("{s:I, s:I, s:I}", "loaded", (json_int_t)images.loaded, "unloaded", (json_int_t)images.unloaded,
 		"stuck", (json_int_t)images.stuck);
+}
+
+static void parked_add(void *arg, const char *type, uint64_t messages) {
+	json_array_append_new(arg,
+		json_pack("{s:s, s:I, s:s}", "type", type, "messages", (json_int_t)messages, "reason",
+			"no live version of this type: load its plugin"));
+}
+
+/* What waits for something that a person must bring. */
+static json_t *waiting_json(struct engine *engine) {
+	json_t *waiting = json_array();
+	check_memory(waiting);
+	engine_parked_each(engine, parked_add, waiting);
+	return waiting;
 }
 
 void handle_status(struct exchange *exchange) {
@@ -118,6 +133,7 @@ void handle_status(struct exchange *exchange) {
 	number_set(status, "time_ms", engine_time_ms(control->engine)); /* as of now: that of the last epoch may be old */
 	counts_set(status, &engine);
 	json_object_set_new(status, "images", images_json(control->registry));
+	json_object_set_new(status, "waiting", waiting_json(control->engine));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));
 	json_object_set_new(status, "refused", refused_json(control->registry));
 	exchange_json(exchange, 200, status);

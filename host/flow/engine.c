@@ -267,6 +267,7 @@ void engine_status(struct engine *engine, struct engine_status *ret_status) {
 		.handled = counts.handled,
 		.in_flight = counts.born - counts.handled,
 		.retried = counts.retried,
+		.retrying = counts.retrying,
 		.dead = counts.dead,
 		.records = counts.records,
 		.replies_stale = counts.replies_stale,
@@ -285,9 +286,14 @@ void engine_status(struct engine *engine, struct engine_status *ret_status) {
 	}
 }
 
-uint64_t engine_parked(struct engine *engine, uint16_t type) {
-	check(type < TYPES_MAX);
-	return atomic_load_explicit(&engine->flow.parked[type], memory_order_relaxed);
+void engine_parked_each(
+	struct engine *engine, void (*each)(void *arg, const char *type, uint64_t messages), void *arg) {
+	const struct view *view = engine->view;
+	for (size_t type = 1; type < view->binding_count; type++) {
+		uint64_t messages = atomic_load_explicit(&engine->flow.parked[type], memory_order_relaxed);
+		if (messages > 0 && view->bindings[type].name != NULL)
+			each(arg, view->bindings[type].name, messages);
+	}
 }
 
 uint64_t engine_time_ms(struct engine *engine) {

@@ -114,6 +114,7 @@ struct engine_status {
 	uint64_t handled;
 	uint64_t in_flight;
 	uint64_t retried;
+	uint64_t retrying; /* addresses that wait in backoff now */
 	uint64_t dead;
 	uint64_t records;       /* ingested */
 	uint64_t replies_stale; /* reply routes of an earlier process, dropped */
@@ -125,8 +126,8 @@ struct engine_status {
 };
 void engine_status(struct engine *engine, struct engine_status *ret_status);
 
-/* Messages that wait because their type has no live version. [any thread] */
-uint64_t engine_parked(struct engine *engine, uint16_t type);
+/* Calls each() for every type of which messages wait because it has no live version. */
+void engine_parked_each(struct engine *engine, void (*each)(void *arg, const char *type, uint64_t messages), void *arg);
 
 /* The time of the flow in milliseconds since 1970. [any thread] */
 uint64_t engine_time_ms(struct engine *engine);

@@ -111,10 +111,25 @@ def test_waiting_messages_survive_a_kill(test):
 	for shards in (4, 1):
 		host.kill()
 		host.restart(shards=shards)
-		expect_equal(host.status()["in_flight"], 500, "messages that wait")
+		status = host.status()
+		expect_equal(status["in_flight"], 500, "messages that wait")
+		expect_equal([(row["type"], row["messages"]) for row in status["waiting"]], [("demo/counter", 500)], "by name")
 	host.http.post("/v1/plugins", {"path": str(test.plugin("counter"))})
 	host.barrier()
 	expect_equal(sum(host.values("demo/counter", f"w{n}")["count"] for n in range(10)), 500, "all were handled, once")
+	expect_equal(host.status()["waiting"], [], "nothing waits any more")
+
+
+def test_addresses_in_backoff_are_counted(test):
+	host = Host(test, plugins=("play",), shards=2, flags=["--test-clock", "1000"]).start()
+	with host.rpc() as rpc:
+		for n in range(7):
+			rpc.send("test/play", f"b{n}", {"add": 1, "fail_times": 1})
+		wait_until(lambda: host.status()["retrying"] == 7, 20, "seven addresses in backoff")
+		host.http.post("/v1/clock", {"advance_ms": 1000})
+		host.barrier()
+	expect_equal(host.status()["retrying"], 0, "all were tried again")
+	expect_equal(host.status()["in_flight"], 0, "nothing waits")
 
 
 def test_a_removed_file_unloads(test):

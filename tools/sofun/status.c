@@ -31,6 +31,15 @@ static void host_print(const json_t *status) {
 		number(images, "stuck"));
 }
 
+static void waiting_print(const json_t *waiting) {
+	size_t index;
+	const json_t *row;
+	json_array_foreach(waiting, index, row) {
+		printf("%s%lld messages wait for %s: %s\n", index == 0 ? "\n" : "", number(row, "messages"), text(row, "type"),
+			text(row, "reason"));
+	}
+}
+
 static int status_run(const struct invocation *run) {
 	json_t *status;
 	int result = http_json(run, "GET", "/v1/status", NULL, &status);
@@ -42,6 +51,9 @@ static int status_run(const struct invocation *run) {
 		host_print(status);
 		putchar('\n');
 		plugins_print(json_object_get(status, "plugins"), json_object_get(status, "refused"));
+		waiting_print(json_object_get(status, "waiting"));
+		if (number(status, "retrying") > 0)
+			printf("\n%lld addresses wait for the next attempt of a message that failed\n", number(status, "retrying"));
 		if (number(status, "dead") > 0)
 			puts("\nThere are dead letters; see them: sofun dead");
 	}

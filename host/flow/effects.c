@@ -160,6 +160,7 @@ static void reply_apply(struct shard *shard, const struct message_route *route) 
 		.type = bytes_buf(&invocation->reply_type),
 	};
 	output_put(&shard->outputs, &answer);
+	shard->epoch_bytes += sizeof(struct output) + answer.payload.size; /* held until the epoch is durable */
 }
 
 void effects_apply(struct shard *shard, const struct cause *cause) {

@@ -3,10 +3,10 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/http.h"
 #include "commands.h"
 #include "fail.h"
-#include "http.h"
-#include "output.h"
+#include "show/output.h"
 
 enum { PAGE = 100 };
 

@@ -5,7 +5,7 @@
 
 #include "commands.h"
 #include "fail.h"
-#include "output.h"
+#include "show/output.h"
 
 static int inspect_run(const struct invocation *run) {
 	struct inspection inspection;

@@ -4,11 +4,11 @@
 #include <stdlib.h>
 #include <string.h>
 
+#include "client/http.h"
 #include "commands.h"
 #include "fail.h"
-#include "http.h"
-#include "output.h"
-#include "plugin_print.h"
+#include "show/output.h"
+#include "show/plugin_print.h"
 
 static int load_run(const struct invocation *run) {
 	char *path = realpath(argument(run, 0), NULL);

@@ -4,10 +4,10 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "client/rpc.h"
 #include "commands.h"
 #include "fail.h"
-#include "output.h"
-#include "rpc.h"
+#include "show/output.h"
 #include "wire/cursor.h"
 #include "wire/json.h"
 #include "wire/pack.h"

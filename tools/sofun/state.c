@@ -2,10 +2,10 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "client/http.h"
 #include "commands.h"
 #include "fail.h"
-#include "http.h"
-#include "output.h"
+#include "show/output.h"
 #include "wire/json.h"
 
 enum { LIMIT_MAX = 1000000 };

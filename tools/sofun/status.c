@@ -1,10 +1,10 @@
 /* status: what the host runs and how it fares. */
 #include <stdio.h>
 
+#include "client/http.h"
 #include "commands.h"
-#include "http.h"
-#include "output.h"
-#include "plugin_print.h"
+#include "show/output.h"
+#include "show/plugin_print.h"
 
 static const char *text(const json_t *status, const char *key) {
 	const char *value = json_string_value(json_object_get(status, key));

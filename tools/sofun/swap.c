@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/http.h"
 #include "commands.h"
 #include "fail.h"
-#include "http.h"
-#include "output.h"
-#include "plugin_print.h"
+#include "show/output.h"
+#include "show/plugin_print.h"
 
 enum { DEADLINE_MS_MAX = 86400000 };
 

@@ -2,11 +2,11 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "client/http.h"
+#include "client/socket.h"
 #include "commands.h"
 #include "fail.h"
-#include "http.h"
-#include "output.h"
-#include "socket.h"
+#include "show/output.h"
 
 enum {
 	PAGE = 1000,

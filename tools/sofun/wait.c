@@ -1,11 +1,11 @@
 /* wait: until the host is up, and all that it accepted before is handled and durable. */
 #include <stdio.h>
 
+#include "client/http.h"
+#include "client/socket.h"
 #include "commands.h"
 #include "fail.h"
-#include "http.h"
-#include "output.h"
-#include "socket.h"
+#include "show/output.h"
 
 enum {
 	TIMEOUT_MS = 30000,

@@ -1,8 +1,8 @@
-#include "plugin_print.h"
+#include "show/plugin_print.h"
 
 #include <stdio.h>
 
-#include "output.h"
+#include "show/output.h"
 
 static void functions_text(const json_t *plugin, struct buf *text) {
 	size_t i;

@@ -1,4 +1,4 @@
-#include "output.h"
+#include "show/output.h"
 
 #include <ctype.h>
 #include <stdio.h>

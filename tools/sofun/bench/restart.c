@@ -3,12 +3,12 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "bench_client.h"
-#include "bench_host.h"
-#include "bench_report.h"
+#include "bench/client.h"
+#include "bench/host.h"
+#include "bench/report.h"
+#include "client/rpc.h"
 #include "fail.h"
 #include "limits.h"
-#include "rpc.h"
 #include "wire/pack.h"
 
 enum {

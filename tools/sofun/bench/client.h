@@ -4,8 +4,8 @@
 #define SOFUN_BENCH_CLIENT_H
 
 #include "base/bytes.h"
-#include "bench.h"
-#include "bench_samples.h"
+#include "bench/bench.h"
+#include "bench/samples.h"
 
 /* Appends one whole request frame with that msgid to out. `connection` counts from 0, `number` counts the requests of one
  * connection. */

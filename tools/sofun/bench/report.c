@@ -1,10 +1,10 @@
-#include "bench_report.h"
+#include "bench/report.h"
 
 #include <stdio.h>
 #include <string.h>
 
 #include "base/check.h"
-#include "output.h"
+#include "show/output.h"
 
 /* ---- targets ---- */
 

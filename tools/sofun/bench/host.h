@@ -3,7 +3,7 @@
 #ifndef SOFUN_BENCH_HOST_H
 #define SOFUN_BENCH_HOST_H
 
-#include "bench_program.h"
+#include "bench/program.h"
 
 struct bench_host {
 	struct bench *bench;

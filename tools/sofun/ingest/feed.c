@@ -1,10 +1,10 @@
-#include "feed.h"
+#include "ingest/feed.h"
 
 #include <poll.h>
 #include <stdio.h>
 
+#include "client/socket.h"
 #include "fail.h"
-#include "socket.h"
 #include "wire/cursor.h"
 #include "wire/json.h"
 #include "wire/pack.h"

@@ -1,5 +1,5 @@
 /* bench: how fast the host is on this machine, against baselines without any code of ours. */
-#include "bench.h"
+#include "bench/bench.h"
 
 #include <errno.h>
 #include <ftw.h>
@@ -13,8 +13,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "bench_machine.h"
-#include "bench_report.h"
+#include "bench/machine.h"
+#include "bench/report.h"
 #include "commands.h"
 #include "fail.h"
 

@@ -5,10 +5,10 @@
 
 #include <stdint.h>
 
+#include "client/rpc.h"
 #include "command.h"
-#include "progress.h"
-#include "rpc.h"
-#include "source.h"
+#include "ingest/source.h"
+#include "show/progress.h"
 
 enum {
 	WINDOW_BATCHES = 64,         /* on their way at once: keeps a host busy over one commit */

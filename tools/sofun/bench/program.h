@@ -6,7 +6,7 @@
 #include <stdio.h>
 #include <sys/types.h>
 
-#include "bench.h"
+#include "bench/bench.h"
 
 enum { PROGRAM_ARGUMENTS_MAX = 16 };
 

@@ -1,4 +1,4 @@
-#include "bench_samples.h"
+#include "bench/samples.h"
 
 #include <stdlib.h>
 #include <string.h>

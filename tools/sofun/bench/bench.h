@@ -1,12 +1,12 @@
 /* What the files of `sofun bench` share: one run of it, and what it found. One thread, but for the ends of rounds
- * (bench_inside.c). */
+ * (inside.c). */
 #ifndef SOFUN_BENCH_H
 #define SOFUN_BENCH_H
 
 #include <stdbool.h>
 #include <stdint.h>
 
-#include "bench_samples.h"
+#include "bench/samples.h"
 #include "command.h"
 
 enum {

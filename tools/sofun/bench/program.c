@@ -1,4 +1,4 @@
-#include "bench_program.h"
+#include "bench/program.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -13,7 +13,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "bench_machine.h"
+#include "bench/machine.h"
 #include "fail.h"
 
 enum {

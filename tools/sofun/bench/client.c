@@ -1,4 +1,4 @@
-#include "bench_client.h"
+#include "bench/client.h"
 
 #include <errno.h>
 #include <stdlib.h>
@@ -9,10 +9,10 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "bench_program.h"
+#include "bench/program.h"
+#include "client/rpc.h"
+#include "client/socket.h"
 #include "fail.h"
-#include "rpc.h"
-#include "socket.h"
 #include "wire/cursor.h"
 
 enum {

@@ -1,4 +1,4 @@
-#include "rpc.h"
+#include "client/rpc.h"
 
 #include <errno.h>
 #include <poll.h>
@@ -7,8 +7,8 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "client/socket.h"
 #include "fail.h"
-#include "socket.h"
 #include "wire/cursor.h"
 #include "wire/json.h"
 #include "wire/pack.h"

@@ -1,4 +1,4 @@
-#include "socket.h"
+#include "client/socket.h"
 
 #include <errno.h>
 #include <poll.h>

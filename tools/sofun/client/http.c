@@ -1,4 +1,4 @@
-#include "http.h"
+#include "client/http.h"
 
 #include <ctype.h>
 #include <errno.h>
@@ -8,9 +8,9 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "client/http_reader.h"
+#include "client/socket.h"
 #include "fail.h"
-#include "http_reader.h"
-#include "socket.h"
 
 enum {
 	PROBLEM_BYTES = 256,

@@ -1,4 +1,4 @@
-#include "bench_host.h"
+#include "bench/host.h"
 
 #include <errno.h>
 #include <fcntl.h>
@@ -10,10 +10,10 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "bench_machine.h"
+#include "bench/machine.h"
+#include "client/http.h"
+#include "client/rpc.h"
 #include "fail.h"
-#include "http.h"
-#include "rpc.h"
 #include "wire/pack.h"
 
 enum {

@@ -2,7 +2,7 @@
 #ifndef SOFUN_BENCH_REPORT_H
 #define SOFUN_BENCH_REPORT_H
 
-#include "bench.h"
+#include "bench/bench.h"
 
 enum direction { AT_LEAST, AT_MOST };
 

@@ -1,6 +1,6 @@
 /* The frames of bench's client: written once as a template, then stamped with a msgid and an id. */
 #include "base/check.h"
-#include "bench_client.h"
+#include "bench/client.h"
 #include "wire/pack.h"
 
 enum {

@@ -3,12 +3,12 @@
 #include <sys/random.h>
 
 #include "base/check.h"
+#include "client/http.h"
+#include "client/socket.h"
 #include "commands.h"
 #include "fail.h"
-#include "feed.h"
-#include "http.h"
-#include "output.h"
-#include "socket.h"
+#include "ingest/feed.h"
+#include "show/output.h"
 
 enum {
 	BATCH_RECORDS = 256,

@@ -1,4 +1,4 @@
-#include "http_reader.h"
+#include "client/http_reader.h"
 
 #include <stdio.h>
 #include <stdlib.h>

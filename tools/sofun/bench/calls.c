@@ -4,9 +4,9 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "bench_client.h"
-#include "bench_host.h"
-#include "bench_report.h"
+#include "bench/client.h"
+#include "bench/host.h"
+#include "bench/report.h"
 #include "wire/pack.h"
 
 enum {

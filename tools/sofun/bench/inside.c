@@ -6,11 +6,11 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "bench_host.h"
-#include "bench_report.h"
+#include "bench/host.h"
+#include "bench/report.h"
+#include "client/rpc.h"
+#include "client/socket.h"
 #include "fail.h"
-#include "rpc.h"
-#include "socket.h"
 #include "wire/pack.h"
 
 enum {

@@ -1,10 +1,10 @@
-#include "progress.h"
+#include "show/progress.h"
 
 #include <stdio.h>
 #include <string.h>
 #include <unistd.h>
 
-#include "socket.h"
+#include "client/socket.h"
 
 enum {
 	BAR_CELLS = 30,

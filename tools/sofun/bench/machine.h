@@ -2,7 +2,7 @@
 #ifndef SOFUN_BENCH_MACHINE_H
 #define SOFUN_BENCH_MACHINE_H
 
-#include "bench.h"
+#include "bench/bench.h"
 
 /* Fills in cores, file system, the p50 of fdatasync and the speed of one core alone. False: told. */
 bool machine_look(struct bench *bench);

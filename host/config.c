@@ -54,9 +54,28 @@ struct flags {
 	size_t set_count;
 	const char *test_clock;
 	bool keep_images;
+	bool accept_clock;
 };
 
-static const char *const flag_names[] = {"--data", "--plugins", "--config", "--set", "--test-clock", "--keep-images"};
+/* Those that take a value come first. */
+enum {
+	FLAG_DATA,
+	FLAG_PLUGINS,
+	FLAG_CONFIG,
+	FLAG_SET,
+	FLAG_TEST_CLOCK,
+	FLAGS_VALUED,
+	FLAG_KEEP_IMAGES = FLAGS_VALUED,
+	FLAG_ACCEPT_CLOCK
+};
+
+static const char *const flag_names[] = {[FLAG_DATA] = "--data",
+	[FLAG_PLUGINS] = "--plugins",
+	[FLAG_CONFIG] = "--config",
+	[FLAG_SET] = "--set",
+	[FLAG_TEST_CLOCK] = "--test-clock",
+	[FLAG_KEEP_IMAGES] = "--keep-images",
+	[FLAG_ACCEPT_CLOCK] = "--accept-clock"};
 
 static bool flag_refuse(const char *flag, struct error *error) {
 	error_set(error, ERROR_BAD_REQUEST, "%s %.200s", flag[0] == '-' ? "unknown flag" : "unexpected argument", flag);
@@ -88,16 +107,16 @@ static bool flag_value(int argc, char *const argv[], int *index, const char *nam
 
 static void flag_store(struct flags *flags, size_t which, const char *value) {
 	switch (which) {
-	case 0:
+	case FLAG_DATA:
 		flags->data = value;
 		break;
-	case 1:
+	case FLAG_PLUGINS:
 		flags->plugins = value;
 		break;
-	case 2:
+	case FLAG_CONFIG:
 		flags->config = value;
 		break;
-	case 3:
+	case FLAG_SET:
 		flags->sets[flags->set_count++] = value;
 		break;
 	default:
@@ -107,13 +126,16 @@ static void flag_store(struct flags *flags, size_t which, const char *value) {
 }
 
 static bool flag_read(struct flags *flags, int argc, char *const argv[], int *index, struct error *error) {
-	enum { VALUED = 5 }; /* the first five of flag_names take a value */
 	const char *flag = argv[*index], *value = NULL;
-	if (strcmp(flag, flag_names[VALUED]) == 0) {
+	if (strcmp(flag, flag_names[FLAG_KEEP_IMAGES]) == 0) {
 		flags->keep_images = true;
 		return true;
 	}
-	for (size_t i = 0; i < VALUED; i++) {
+	if (strcmp(flag, flag_names[FLAG_ACCEPT_CLOCK]) == 0) {
+		flags->accept_clock = true;
+		return true;
+	}
+	for (size_t i = 0; i < FLAGS_VALUED; i++) {
 		if (!flag_value(argc, argv, index, flag_names[i], &value))
 			continue;
 		if (value != NULL && value[0] != '\0') {
@@ -191,6 +213,7 @@ static bool flags_apply(struct config *config, const struct flags *flags, struct
 	text_replace(&config->plugins, (const char *)plugins.data);
 	buf_finish(&plugins);
 	config->keep_images = flags->keep_images;
+	config->accept_clock = flags->accept_clock;
 	return (flags->test_clock == NULL || clock_apply(config, flags->test_clock, error)) &&
 		config_consistent(config, error);
 }
@@ -208,13 +231,14 @@ bool config_parse(struct config *config, int argc, char *const argv[], struct er
 void config_usage(struct buf *text) {
 	buf_printf(text,
 		"usage: sofund [--data DIR] [--plugins DIR] [--config FILE] [--set key=value]... [--test-clock MS] "
-		"[--keep-images]\n"
+		"[--keep-images] [--accept-clock]\n"
 		"  --data DIR         state, sockets and images; default ./sofun-data\n"
 		"  --plugins DIR      the inbox for plugin files; default <data>/plugins\n"
 		"  --config FILE      settings in YAML; default <data>/sofun.yaml if it is there\n"
 		"  --set key=value    one setting, the value in YAML's flow style; wins over the file\n"
 		"  --test-clock MS    time stands, and moves by POST /v1/clock only\n"
 		"  --keep-images      never unmap a plugin's image (for debuggers and sanitizers)\n"
+		"  --accept-clock     start although the store's time is more than an hour ahead of the system clock\n"
 		"settings:\n");
 	config_settings_print(text);
 }

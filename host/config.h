@@ -23,6 +23,7 @@ struct config {
 	bool test_clock;
 	uint64_t test_clock_ms;
 	bool keep_images;
+	bool accept_clock; /* a store whose time is far ahead of the system's is taken all the same */
 
 	char **listen_data; /* tcp:HOST:PORT; parsed, refused with "later" if used before TCP listeners exist */
 	size_t listen_data_count;
@@ -60,7 +61,7 @@ struct config {
 void config_init(struct config *config);
 
 /* Reads the command line, then the file, with precedence. ERROR_BAD_REQUEST names file, line and column. Knows --data,
- * --plugins, --config, --set, --test-clock and --keep-images (`--flag VALUE` or `--flag=VALUE`) and refuses everything
+ * --plugins, --config, --set, --test-clock, --keep-images and --accept-clock (`--flag VALUE` or `--flag=VALUE`) and refuses everything
  * else: main.c takes its own flags (--help, --version, --verify, --probe) out of argv first. */
 bool config_parse(struct config *config, int argc, char *const argv[], struct error *error);
 

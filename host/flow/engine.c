@@ -52,6 +52,8 @@ static void shards_create(struct flow *flow, uint64_t epoch) {
 struct engine *engine_create(
 	const struct config *config, struct store *store, const struct store_recovered *recovered, struct error *error) {
 	check(config->shards >= 1 && config->shards <= SHARDS_MAX);
+	if (!config->test_clock && !config->accept_clock && !flow_clock_check(recovered->time_ms, error))
+		return NULL;
 	struct engine *engine = check_alloc(1, sizeof *engine);
 	struct flow *flow = &engine->flow;
 	flow_init(flow, config, store, recovered);

@@ -9,6 +9,8 @@
 #include <stdbool.h>
 #include <stdint.h>
 
+#include "base/error.h"
+
 struct flow_clock {
 	bool test;
 	pthread_mutex_t mutex;
@@ -16,6 +18,10 @@ struct flow_clock {
 	uint64_t base_ms; /* under mutex: now_ms when the monotonic clock said base_mono_us */
 	uint64_t base_mono_us;
 };
+
+/* At a start: a last durable time that is so far ahead of the system's (CLOCK_AHEAD_MS_MAX) was written by a wrong clock, or
+ * the clock is wrong now; either way timers would wait for hours. ERROR_REFUSED with what to do. */
+bool flow_clock_check(uint64_t last_ms, struct error *error);
 
 /* Starts at the later of the system's time (or test_ms) and last_ms, the last durable time. */
 void flow_clock_init(struct flow_clock *clock, bool test, uint64_t test_ms, uint64_t last_ms);
@@ -33,7 +39,8 @@ uint64_t flow_clock_set(struct flow_clock *clock, uint64_t to_ms);
 /* Microseconds of the monotonic clock: for durations only. */
 uint64_t monotonic_us(void);
 
-/* The simulation's clock from here on, process-wide; 0: the machine's again. */
+/* A simulation's clocks from here on, process-wide; 0: the machine's again. */
 void monotonic_simulate(uint64_t now_us);
+void system_simulate(uint64_t now_ms);
 
 #endif

@@ -3,11 +3,12 @@
 
 import signal
 import sys
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import harness
+from lib import harness, store
 from lib.harness import expect, expect_equal, wait_until
 from lib.host import Host
 
@@ -78,6 +79,35 @@ def test_a_start_waits_for_the_lock_of_a_host_that_is_going(test):
 	other.wait_ready()
 	with other.rpc() as rpc:
 		expect_equal(rpc.call("demo/counter", "a", 1), 2, "the state")
+
+
+def test_a_store_whose_time_is_far_ahead_is_refused_without_accept_clock(test):
+	"""INVARIANTS 38. --test-clock plays the system clock that was wrong."""
+	now_ms = int(time.time() * 1000)
+	for ahead_ms, end in ((2 * 3600 * 1000, Host.kill), (2 * 3600 * 1000, Host.stop), (1800 * 1000, Host.kill)):
+		host = Host(test, plugins=("counter",), flags=["--test-clock", str(now_ms + ahead_ms)]).start()
+		with host.rpc() as rpc:
+			rpc.call("demo/counter", "a", 1)
+		end(host)
+		host.flags = []
+		if ahead_ms > 3600 * 1000:
+			store.refused(host, ("--accept-clock",))
+			host.flags = ["--accept-clock"]
+		host.start()
+		begin = time.monotonic()
+		first = called_at(host)
+		wait_until(lambda: called_at(host) > first, 10, "the time goes on")
+		time_ms, took_ms = called_at(host), (time.monotonic() - begin) * 1000
+		expect(now_ms + ahead_ms <= first, f"the time went back by {now_ms + ahead_ms - first} ms")
+		expect(time_ms - first <= took_ms / 2 + 2, f"half speed: {time_ms - first} ms in {took_ms:.0f} ms")
+		host.stop()
+
+
+def called_at(host):
+	"""The committed time of a call that is made now."""
+	with host.rpc() as rpc:
+		rpc.call("demo/counter", "a", 1)
+	return host.status()["time_ms"]
 
 
 def test_usage_errors_exit_2(test):

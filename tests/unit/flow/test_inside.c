@@ -107,6 +107,43 @@ START_TEST(the_clock_never_goes_back) {
 }
 END_TEST
 
+START_TEST(a_system_clock_that_goes_back_is_caught_up_at_half_speed) {
+	struct flow_clock clock = {0};
+	const uint64_t start = 1700000000000;
+	const uint64_t mono = 50000000;
+	system_simulate(start);
+	monotonic_simulate(mono);
+	flow_clock_init(&clock, false, 0, 0);
+	system_simulate(start - 10000); /* back by ten seconds: half of the next twenty pass */
+	ck_assert_uint_eq(flow_clock_update(&clock), start);
+	for (uint64_t passed = 1000; passed < 20000; passed += 1000) {
+		system_simulate(start - 10000 + passed);
+		monotonic_simulate(mono + passed * 1000);
+		ck_assert_uint_eq(flow_clock_update(&clock), start + passed / 2);
+	}
+	system_simulate(start + 11000);
+	monotonic_simulate(mono + 21000000);
+	ck_assert_uint_eq(flow_clock_update(&clock), start + 11000); /* caught up: as the system goes */
+	system_simulate(start + 86400000);
+	ck_assert_uint_eq(flow_clock_update(&clock), start + 86400000); /* forward is adopted at once */
+	system_simulate(0);
+	monotonic_simulate(0);
+}
+END_TEST
+
+START_TEST(a_time_far_ahead_of_the_system_is_refused) {
+	struct error error;
+	const uint64_t now = 1700000000000;
+	system_simulate(now);
+	ck_assert(flow_clock_check(0, &error));
+	ck_assert(flow_clock_check(now + 3600000, &error));
+	ck_assert(!flow_clock_check(now + 3600001, &error));
+	ck_assert_int_eq(error.code, ERROR_REFUSED);
+	ck_assert_ptr_nonnull(strstr(error.hint, "--accept-clock"));
+	system_simulate(0);
+}
+END_TEST
+
 START_TEST(the_test_clock_moves_only_when_told) {
 	struct flow_clock clock = {0};
 	flow_clock_init(&clock, true, 5000, 7000);
@@ -161,6 +198,8 @@ int main(void) {
 	tcase_add_test(tests, who_waits_at_the_stop_is_refused);
 	tcase_add_test(tests, a_view_knows_its_types_and_ingresses);
 	tcase_add_test(tests, the_clock_never_goes_back);
+	tcase_add_test(tests, a_system_clock_that_goes_back_is_caught_up_at_half_speed);
+	tcase_add_test(tests, a_time_far_ahead_of_the_system_is_refused);
 	tcase_add_test(tests, the_test_clock_moves_only_when_told);
 	tcase_add_test(tests, a_value_of_every_size);
 	suite_add_tcase(suite, tests);

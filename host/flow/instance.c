@@ -8,6 +8,7 @@
 
 enum {
 	CACHE_FIRST_SLOTS = 1024,
+	CACHE_LINE_BYTES = 64,
 	EVICT_LOOKS_MAX = 64, /* slots the hand passes for one insertion: bounded work, and more than one goes on average */
 };
 
@@ -177,6 +178,22 @@ struct instance *cache_find(struct cache *cache, uint32_t hash, uint16_t type, s
 			return instance;
 	}
 	return NULL;
+}
+
+void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t count) {
+	for (size_t i = 0; i < count; i++)
+		__builtin_prefetch(&cache->slots[slot_home(cache, hashes[i])]);
+	size_t mask = cache->slot_count - 1;
+	for (size_t i = 0; i < count; i++) {
+		size_t at = slot_home(cache, hashes[i]);
+		while (cache->slots[at].instance != NULL && cache->slots[at].hash != hashes[i])
+			at = (at + 1) & mask;
+		const char *instance = (const char *)cache->slots[at].instance;
+		if (instance != NULL) {
+			__builtin_prefetch(instance, 1);
+			__builtin_prefetch(instance + CACHE_LINE_BYTES, 1); /* most end in the next one */
+		}
+	}
 }
 
 static void slot_place(struct cache *cache, struct instance *instance) {

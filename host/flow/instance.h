@@ -95,9 +95,15 @@ void cache_finish(struct cache *cache);
 /* NULL if it is not in memory. */
 struct instance *cache_find(struct cache *cache, uint32_t hash, uint16_t type, struct bytes id);
 
-static inline void cache_prefetch(const struct cache *cache, uint32_t hash) {
-	__builtin_prefetch(&cache->slots[(size_t)(hash * 0x9e3779b1u) & (cache->slot_count - 1)]);
+/* True while all that is cached is near a core anyway. */
+static inline bool cache_near(const struct cache *cache) {
+	enum { CACHE_NEAR_BYTES = 256 << 10 };
+	return cache->memory < CACHE_NEAR_BYTES;
 }
+
+/* Asks for the slots, then for the instances of addresses that will be looked up soon, so that the waits for memory
+ * overlap. Changes nothing. */
+void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t count);
 
 /* Finds it or reads it from the store; a new one if it is nowhere. NULL: the store failed. Evicts others first if the
  * memory is spent; `applied` as of store_applied. */

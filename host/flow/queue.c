@@ -194,6 +194,18 @@ void queue_consume(struct queue *queue) {
 	queue->head.number++;
 }
 
+size_t queue_ahead(const struct queue *queue, const struct message_head **ret_heads, size_t max) {
+	const struct queue_chunk *chunk = queue->head.chunk;
+	uint32_t used = chunk->data == NULL ? 0 : chunk_used(chunk);
+	uint32_t offset = queue->head.offset;
+	size_t count = 0;
+	while (count < max && offset < used) {
+		ret_heads[count] = (const struct message_head *)(const void *)(chunk->data + offset);
+		offset += ret_heads[count++]->size;
+	}
+	return count;
+}
+
 bool queue_empty(const struct queue *queue) {
 	struct queue_cursor at = queue->head;
 	return !cursor_settle(&at);

@@ -113,6 +113,10 @@ const uint8_t *queue_peek(struct queue *queue, struct store *store, bool *ret_fa
 /* Goes past the message at the head. */
 void queue_consume(struct queue *queue);
 
+/* The messages at the head, as many as are visible in its chunk and in memory, at most `max`: to look at, for nothing is
+ * fetched. */
+size_t queue_ahead(const struct queue *queue, const struct message_head **ret_heads, size_t max);
+
 /* The number the head may not reach in `epoch`, if the writer has closed it; UINT64_MAX if it has not. */
 static inline uint64_t queue_limit(const struct queue *queue, uint64_t epoch) {
 	if (atomic_load_explicit(&queue->marked, memory_order_acquire) < epoch)

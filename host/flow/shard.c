@@ -139,8 +139,21 @@ static const uint8_t *channel_peek(struct shard *shard, struct queue *channel, u
 	return at;
 }
 
+/* With a million instances most messages wait for memory twice: for the slot and for the instance. */
+static void channel_prefetch(struct shard *shard, const struct queue *channel) {
+	const struct message_head *heads[STEP_MESSAGES];
+	uint32_t hashes[STEP_MESSAGES];
+	if (cache_near(&shard->cache))
+		return;
+	size_t count = queue_ahead(channel, heads, STEP_MESSAGES);
+	for (size_t i = 0; i < count; i++)
+		hashes[i] = heads[i]->hash;
+	cache_prefetch(&shard->cache, hashes, count);
+}
+
 static bool channel_step(struct shard *shard, uint32_t source, int *budget) {
 	struct queue *channel = shard_channel(shard->flow, source, shard->index);
+	channel_prefetch(shard, channel);
 	bool worked = false;
 	for (int left = STEP_MESSAGES; left > 0 && shard_epoch_open(shard); left--) {
 		const uint8_t *at = channel_peek(shard, channel, source);

@@ -9,8 +9,9 @@
 /* magic, abi_major, abi_minor, size: frozen for all time. */
 enum { PREFIX_BYTES = offsetof(sofun_plugin, flags) };
 
-/* What ABI 1.0 had: a struct may be longer than ours or shorter, but never shorter than this. */
+/* What the first ABI that had the struct had of it: one may be longer than ours or shorter, but never shorter than this. */
 enum {
+	SCHEMA_BYTES_MIN = sizeof(sofun_schema),
 	FUNCTION_BYTES_MIN = offsetof(sofun_function, invoke) + sizeof(void (*)(void)),
 	ROUTER_BYTES_MIN = offsetof(sofun_router, route) + sizeof(void (*)(void)),
 };
@@ -74,33 +75,113 @@ static bool abi_version(const sofun_plugin *plugin, const struct manifest *manif
 	return false;
 }
 
-static bool abi_values(const sofun_function *function, const struct manifest_function *manifest, sofun_value *values,
-	struct error *error) {
-	if (function->value_count != manifest->value_count || (function->value_count > 0 && function->values == NULL)) {
-		abi_differs(error, "values of", manifest->type, manifest->type);
-		error_found(error, "%u values of %s in the descriptor", function->value_count, manifest->type);
-		error_expected(error, "%u, as in the manifest", manifest->value_count);
+/* The values of one schema, as the descriptor and as the manifest has them. */
+struct abi_values {
+	const char *type;
+	const sofun_value *found;
+	uint32_t found_count;
+	const struct manifest_value *declared;
+	uint32_t declared_count;
+};
+
+/* Takes as many of the facts' values from *place as there are. */
+static bool abi_values(const struct abi_values *both, sofun_value **place, struct error *error) {
+	if (both->found_count != both->declared_count || (both->found_count > 0 && both->found == NULL)) {
+		abi_differs(error, "values of", both->type, both->type);
+		error_found(error, "%u values of %s in the descriptor", both->found_count, both->type);
+		error_expected(error, "%u, as in the manifest", both->declared_count);
 		return false;
 	}
-	for (uint32_t i = 0; i < manifest->value_count; i++) {
-		const struct manifest_value *value = &manifest->values[i];
-		if (!abi_text(error, "value", function->values[i].name, value->name))
+	for (uint32_t i = 0; i < both->declared_count; i++) {
+		const struct manifest_value *value = &both->declared[i];
+		if (!abi_text(error, "value", both->found[i].name, value->name))
 			return false;
-		if (function->values[i].kind != value->kind)
+		if (both->found[i].kind != value->kind)
 			return abi_differs(
-				error, value->name, manifest_kind_name(function->values[i].kind), manifest_kind_name(value->kind));
-		values[i] = function->values[i];
-		values[i].name = value->name;
+				error, value->name, manifest_kind_name(both->found[i].kind), manifest_kind_name(value->kind));
+		(*place)[i] = both->found[i];
+		(*place)[i].name = value->name;
 	}
+	*place += both->declared_count;
 	return true;
 }
 
-/* Where the facts' values of function `index` begin. */
-static sofun_value *abi_values_of(const struct abi_facts *facts, const struct manifest *manifest, size_t index) {
-	sofun_value *values = facts->values;
-	for (size_t i = 0; i < index; i++)
-		values += manifest->functions[i].value_count;
-	return values;
+/* Where the facts' parts of function `index` begin: values (its own, then those of its schemas), schemas, and the list
+ * of those, which a NULL ends. */
+struct abi_places {
+	sofun_value *values;
+	sofun_schema *schemas;
+	const sofun_schema **list;
+};
+
+static size_t abi_value_count(const struct manifest_function *function) {
+	size_t count = function->value_count;
+	for (uint32_t i = 0; i < function->schema_count; i++)
+		count += function->schemas[i].value_count;
+	return count;
+}
+
+static struct abi_places abi_places_of(const struct abi_facts *facts, const struct manifest *manifest, size_t index) {
+	struct abi_places places = {facts->values, facts->schemas, facts->schema_lists};
+	for (size_t i = 0; i < index; i++) {
+		const struct manifest_function *function = &manifest->functions[i];
+		places.values += abi_value_count(function);
+		places.schemas += function->schema_count;
+		places.list += function->schema_count + 1;
+	}
+	return places;
+}
+
+static bool abi_schema_differs(struct error *error, const char *type, const sofun_schema *found, uint32_t expected) {
+	abi_differs(error, "schema", type, "");
+	error_found(
+		error, "earlier schema %u (%s) of %s in the descriptor", found->schema, manifest_ways_name(found->ways), type);
+	error_expected(error, "earlier schema %u, as in the manifest", expected);
+	return false;
+}
+
+/* taken: the function's list so far, up to places->list. */
+static bool abi_schema(const sofun_schema *schema, const struct manifest_function *declared,
+	const sofun_schema *const *taken, struct abi_places *places, struct error *error) {
+	sofun_schema copy = {0};
+	if (schema->size < SCHEMA_BYTES_MIN)
+		return abi_refuse(error, "an earlier schema's struct is smaller than that of ABI 1.1");
+	abi_copy(&copy, sizeof(copy), schema, schema->size);
+	const struct manifest_schema *manifest = manifest_schema_find(declared, copy.schema);
+	for (; taken != places->list; taken++)
+		if ((*taken)->schema == copy.schema)
+			return abi_differs(error, "a second earlier schema of", declared->type, NULL);
+	if (manifest == NULL || manifest->ways != copy.ways)
+		return abi_schema_differs(error, declared->type, &copy, manifest == NULL ? 0 : manifest->schema);
+	const struct abi_values both = {
+		declared->type, copy.values, copy.value_count, manifest->values, manifest->value_count};
+	copy.values = places->values;
+	if (!abi_values(&both, &places->values, error))
+		return false;
+	*places->schemas = copy;
+	*places->list++ = places->schemas++;
+	return true;
+}
+
+/* migrate is there iff it has something to do. */
+static bool abi_schemas(sofun_function *function, const struct manifest_function *declared, struct abi_places *places,
+	struct error *error) {
+	const sofun_schema *const *schemas = function->schemas;
+	uint32_t count = 0;
+	const sofun_schema *const *taken = places->list;
+	function->schemas = declared->schema_count == 0 ? NULL : taken;
+	while (schemas != NULL && schemas[count] != NULL && count < declared->schema_count)
+		if (!abi_schema(schemas[count++], declared, taken, places, error))
+			return false;
+	*places->list++ = NULL;
+	if (count < declared->schema_count || (schemas != NULL && schemas[count] != NULL)) {
+		abi_differs(error, "earlier schemas of", declared->type, declared->type);
+		error_expected(error, "%u earlier schemas, as in the manifest", declared->schema_count);
+		return false;
+	}
+	if ((function->migrate != NULL) == (declared->schema_count > 0))
+		return true;
+	return abi_refuse(error, "a function has earlier schemas and no migrate, or migrate without an earlier schema");
 }
 
 static bool abi_function(
@@ -123,11 +204,13 @@ static bool abi_function(
 		error_expected(error, "schema %u, as in the manifest", declared->schema);
 		return false;
 	}
-	sofun_value *values = abi_values_of(facts, manifest, index);
-	if (!abi_values(&copy, declared, values, error))
+	struct abi_places places = abi_places_of(facts, manifest, index);
+	const struct abi_values both = {
+		declared->type, copy.values, copy.value_count, declared->values, declared->value_count};
+	copy.values = places.values;
+	if (!abi_values(&both, &places.values, error) || !abi_schemas(&copy, declared, &places, error))
 		return false;
 	copy.type = declared->type;
-	copy.values = values;
 	facts->functions[index] = copy;
 	return true;
 }
@@ -213,12 +296,17 @@ bool abi_read(
 	sofun_plugin plugin = {0};
 	abi_copy(&plugin, sizeof(plugin), descriptor, prefix.size);
 	size_t value_count = 0;
-	for (size_t i = 0; i < manifest->function_count; i++)
-		value_count += manifest->functions[i].value_count;
+	size_t schema_count = 0;
+	for (size_t i = 0; i < manifest->function_count; i++) {
+		value_count += abi_value_count(&manifest->functions[i]);
+		schema_count += manifest->functions[i].schema_count;
+	}
 	struct abi_facts facts = {.init = plugin.init, .fini = plugin.fini};
 	facts.functions = check_alloc(manifest->function_count + 1, sizeof(*facts.functions));
 	facts.routers = check_alloc(manifest->router_count + 1, sizeof(*facts.routers));
 	facts.values = check_alloc(value_count + 1, sizeof(*facts.values));
+	facts.schemas = check_alloc(schema_count + 1, sizeof(*facts.schemas));
+	facts.schema_lists = check_alloc(schema_count + manifest->function_count + 1, sizeof(*facts.schema_lists));
 	bool good = abi_version(&plugin, manifest, error) && abi_text(error, "name", plugin.name, manifest->name) &&
 		abi_text(error, "version", plugin.version, manifest->version) &&
 		abi_functions(&plugin, manifest, &facts, error) && abi_routers(&plugin, manifest, &facts, error) &&
@@ -234,5 +322,7 @@ void abi_finish(struct abi_facts *facts) {
 	free(facts->functions);
 	free(facts->routers);
 	free(facts->values);
+	free(facts->schemas);
+	free(facts->schema_lists);
 	*facts = (struct abi_facts){0};
 }

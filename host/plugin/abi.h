@@ -12,9 +12,11 @@
 struct abi_facts {
 	int (*init)(const sofun_host *host, void **ret_plugin_data, char *error, size_t error_size);
 	void (*fini)(void *plugin_data);
-	sofun_function *functions; /* as many as in the manifest, in its order */
-	sofun_router *routers;     /* the same */
-	sofun_value *values;       /* all functions' */
+	sofun_function *functions;         /* as many as in the manifest, in its order */
+	sofun_router *routers;             /* the same */
+	sofun_value *values;               /* all functions', and all their schemas' */
+	sofun_schema *schemas;             /* all functions' */
+	const sofun_schema **schema_lists; /* what the functions' `schemas` point at */
 };
 
 /* descriptor: what the symbol points at; may be NULL. ERROR_REFUSED names the field, both values and the remedy. */

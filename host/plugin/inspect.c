@@ -30,13 +30,25 @@ void inspection_finish(struct inspection *inspection) {
 	manifest_finish(&inspection->manifest);
 }
 
+static json_t *values_json(const struct manifest_value *values, uint32_t count) {
+	json_t *array = json_array();
+	for (uint32_t i = 0; i < count; i++)
+		json_array_append_new(
+			array, json_pack("{s:s, s:s}", "name", values[i].name, "kind", manifest_kind_name(values[i].kind)));
+	return array;
+}
+
+/* Of the earlier schemas: "up" is read, "down" is written (a rollback), "both". */
 static json_t *state_json(const struct manifest_function *function) {
-	json_t *values = json_array();
-	for (uint32_t i = 0; i < function->value_count; i++)
-		json_array_append_new(values,
-			json_pack(
-				"{s:s, s:s}", "name", function->values[i].name, "kind", manifest_kind_name(function->values[i].kind)));
-	return json_pack("{s:I, s:o}", "schema", (json_int_t)function->schema, "values", values);
+	json_t *earlier = json_array();
+	for (uint32_t i = 0; i < function->schema_count; i++) {
+		const struct manifest_schema *schema = &function->schemas[i];
+		json_array_append_new(earlier,
+			json_pack("{s:I, s:s, s:o}", "schema", (json_int_t)schema->schema, "migrates",
+				manifest_ways_name(schema->ways), "values", values_json(schema->values, schema->value_count)));
+	}
+	return json_pack("{s:I, s:o, s:o}", "schema", (json_int_t)function->schema, "values",
+		values_json(function->values, function->value_count), "earlier", earlier);
 }
 
 json_t *inspection_json(const struct inspection *inspection) {

@@ -14,7 +14,8 @@ enum {
 	MANIFEST_FUNCTIONS_MAX = 256, /* of one plugin; a host knows 4,096 types in all */
 	MANIFEST_ROUTERS_MAX = 64,    /* each record passes every router of its ingress */
 	MANIFEST_EGRESSES_MAX = 64,
-	MANIFEST_VALUES_MAX = 64, /* of one function (ABI.md) */
+	MANIFEST_VALUES_MAX = 64,  /* of one function (ABI.md) */
+	MANIFEST_SCHEMAS_MAX = 16, /* earlier ones of one function: who comes from further back goes by a version between */
 	MANIFEST_NAME_BYTES_MAX = 63,
 	MANIFEST_TYPE_BYTES_MAX = 127,
 	MANIFEST_VERSION_BYTES_MAX = 32, /* three times ten digits and two dots */
@@ -25,11 +26,21 @@ struct manifest_value {
 	uint32_t kind;                          /* SOFUN_RAW ... */
 };
 
+/* An earlier schema that the function's migrate knows. */
+struct manifest_schema {
+	uint32_t schema;
+	uint32_t ways; /* SOFUN_SCHEMA_UP, SOFUN_SCHEMA_DOWN */
+	uint32_t value_count;
+	struct manifest_value *values; /* by number */
+};
+
 struct manifest_function {
 	char type[MANIFEST_TYPE_BYTES_MAX + 1];
 	uint32_t schema;
 	uint32_t value_count;
 	struct manifest_value *values; /* by number */
+	uint32_t schema_count;
+	struct manifest_schema *schemas;
 };
 
 struct manifest_router {
@@ -60,6 +71,12 @@ void manifest_finish(struct manifest *manifest);
 
 /* NULL if there is none of that type. */
 const struct manifest_function *manifest_function_find(const struct manifest *manifest, const char *type);
+
+/* What the function's migrate knows of that earlier schema; NULL: nothing. */
+const struct manifest_schema *manifest_schema_find(const struct manifest_function *function, uint32_t schema);
+
+/* "up", "down", "both". */
+const char *manifest_ways_name(uint32_t ways);
 
 /* "int" and so on; "unknown" for a number that is none. */
 const char *manifest_kind_name(uint32_t kind);

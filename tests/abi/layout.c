@@ -1,4 +1,4 @@
-/* The layout of ABI 1.0, in numbers: x86-64 and every other LP64 machine. Compiled against the headers of today and
+/* The layout of ABI 1.x, in numbers: x86-64 and every other LP64 machine. Compiled against the headers of today and
  * against the frozen ones, as C and as C++; a line that does not hold is a plugin that no longer runs. New members go
  * behind these. */
 #include <sofun/plugin.h>
@@ -58,7 +58,6 @@ AT(sofun_message, caller, 40);
 AT(sofun_message, type, 72);
 AT(sofun_message, payload, 88);
 
-SIZE(sofun_function, 40);
 AT(sofun_function, size, 0);
 AT(sofun_function, schema, 4);
 AT(sofun_function, type, 8);
@@ -66,6 +65,31 @@ AT(sofun_function, values, 16);
 AT(sofun_function, value_count, 24);
 AT(sofun_function, flags, 28);
 AT(sofun_function, invoke, 32);
+#if SOFUN_ABI_MINOR == 0
+SIZE(sofun_function, 40);
+#else
+AT(sofun_function, schemas, 40);
+AT(sofun_function, migrate, 48);
+SIZE(sofun_function, 56);
+
+SIZE(sofun_schema, 24);
+AT(sofun_schema, size, 0);
+AT(sofun_schema, schema, 4);
+AT(sofun_schema, ways, 8);
+AT(sofun_schema, value_count, 12);
+AT(sofun_schema, values, 16);
+
+SIZE(sofun_migration, 48);
+AT(sofun_migration, size, 0);
+AT(sofun_migration, flags, 4);
+AT(sofun_migration, from, 8);
+AT(sofun_migration, to, 12);
+AT(sofun_migration, self, 16);
+
+IS(SOFUN_SCHEMA_UP, 1);
+IS(SOFUN_SCHEMA_DOWN, 2);
+IS(SOFUN_SCHEMA_BOTH, 3);
+#endif
 
 SIZE(sofun_record, 64);
 AT(sofun_record, size, 0);

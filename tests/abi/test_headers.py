@@ -12,9 +12,12 @@ import compile as build
 
 KINDS = ["raw", "int", "float", "str", "bool", "raw", "raw", "raw"]
 WORDS = sorted(
-    ["sofun-manifest 1", "abi 1.0", "plugin words 2.30.4", "function words/most.of-all_1 schema=7",
+    ["sofun-manifest 1", "abi 1.1", "plugin words 2.30.4", "function words/most.of-all_1 schema=7",
      "function words/one schema=1", "value words/one 0 only str", "function words/none schema=1",
      "function words/other schema=3", "value words/other 0 count int", "value words/other 1 name str",
+     "function words/moved schema=5", "value words/moved 0 text str", "value words/moved 1 flag bool",
+     "schema words/moved 1 up", "schema-value words/moved 1 0 number int", "schema words/moved 4 both",
+     "schema-value words/moved 4 0 number int", "schema-value words/moved 4 1 text str",
      "router words line", "router words msgpack", "egress first", "egress second.egress"]
     + [f"value words/most.of-all_1 {i} {'abcdefgh'[i // 8]}{i % 8} {KINDS[i % 8]}" for i in range(64)])
 
@@ -66,7 +69,7 @@ def main():
             for include in build.INCLUDE, build.FROZEN:
                 layout(compiler, include, folder)
             words(compiler, suffix, folder)
-            print(f"{' '.join(compiler)}: headers, layout of today and of 1.0, words")
+            print(f"{' '.join(compiler)}: headers, layout of 1.1 and of 1.0, words")
 
 
 if __name__ == "__main__":

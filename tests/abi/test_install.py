@@ -13,7 +13,7 @@ import tempfile
 
 import compile as build
 
-MANIFEST = sorted(["sofun-manifest 1", "abi 1.0", "plugin greeter 1.0.0", "function demo/greeter schema=1",
+MANIFEST = sorted(["sofun-manifest 1", "abi 1.1", "plugin greeter 1.0.0", "function demo/greeter schema=1",
                    "value demo/greeter 0 met int"])
 # What a library header may bring along: a template's static variable is GNU_UNIQUE unless the flags prevent it, and
 # what it marks visible leaves the plugin unless the version script prevents that.

@@ -13,6 +13,10 @@
 SOFUN_FUNCTION(most, "words/most.of-all_1", SCHEMA, EIGHT(a), EIGHT(b), EIGHT(c), EIGHT(d), EIGHT(e), EIGHT(f),
 	EIGHT(g), EIGHT(h));
 SOFUN_FUNCTION(one, "words/one", 1, SOFUN_VALUE(only, STR));
+SOFUN_SCHEMA(moved_1, "words/moved", 1, UP, SOFUN_VALUE(number, INT));
+SOFUN_SCHEMA(moved_4, "words/moved", 4, BOTH, SOFUN_VALUE(number, INT), SOFUN_VALUE(text, STR));
+SOFUN_MIGRATING_FUNCTION(
+	moved, "words/moved", 5, SOFUN_SCHEMAS(moved_1, moved_4), SOFUN_VALUE(text, STR), SOFUN_VALUE(flag, BOOL));
 SOFUN_STATELESS_FUNCTION(none, "words/none");
 SOFUN_ROUTER(text, "words", "line");
 SOFUN_ROUTER(packed, "words", "msgpack");
@@ -29,8 +33,8 @@ static void words_fini(void *plugin_data) {
 
 /* `other` stands in a second file. */
 SOFUN_PLUGIN_WITH("words", VERSION, words_init, words_fini, SOFUN_WITH_ROUTER(text), SOFUN_WITH_FUNCTION(most),
-	SOFUN_WITH_EGRESS("first"), SOFUN_WITH_FUNCTION(one), SOFUN_WITH_FUNCTION(none), SOFUN_WITH_ROUTER(packed),
-	SOFUN_WITH_FUNCTION(other), SOFUN_WITH_EGRESS("second.egress"));
+	SOFUN_WITH_EGRESS("first"), SOFUN_WITH_FUNCTION(one), SOFUN_WITH_FUNCTION(none), SOFUN_WITH_FUNCTION(moved),
+	SOFUN_WITH_ROUTER(packed), SOFUN_WITH_FUNCTION(other), SOFUN_WITH_EGRESS("second.egress"));
 
 static int most_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
 	(void)plugin_data;
@@ -53,6 +57,19 @@ static int one_invoke(sofun_context *context, void *plugin_data, const sofun_mes
 		sofun_emit(context, "first", message->payload) | sofun_reply_int(context, number);
 	sofun_log(context, SOFUN_LOG_INFO, "%d", status);
 	return status == SOFUN_OK ? 0 : sofun_fail(context, "%s", sofun_status_text(status));
+}
+
+static int moved_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	(void)message;
+	return sofun_set_bool(context, moved_flag, true);
+}
+
+static int moved_migrate(sofun_context *context, void *plugin_data, const sofun_migration *migration) {
+	(void)plugin_data;
+	if (migration->to == 4)
+		return sofun_carry(context, moved_text, moved_4_text) | sofun_set_int(context, moved_4_number, moved_1_number);
+	return migration->from == 4 ? sofun_carry(context, moved_4_text, moved_text) : 0;
 }
 
 static int none_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {

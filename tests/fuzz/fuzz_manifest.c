@@ -30,6 +30,25 @@ static void manifest_check(const struct manifest *manifest) {
 		check(manifest_function_find(manifest, function->type) == function);
 		for (uint32_t number = 0; number < function->value_count; number++)
 			name_check(function->values[number].name, MANIFEST_NAME_BYTES_MAX);
+		check(function->schema_count <= MANIFEST_SCHEMAS_MAX);
+		for (uint32_t k = 0; k < function->schema_count; k++) {
+			const struct manifest_schema *schema = &function->schemas[k];
+			check(
+				schema->schema >= 1 && schema->schema < function->schema && schema->value_count <= MANIFEST_VALUES_MAX);
+			check(manifest_schema_find(function, schema->schema) == schema);
+			for (uint32_t number = 0; number < schema->value_count; number++)
+				name_check(schema->values[number].name, MANIFEST_NAME_BYTES_MAX);
+		}
+	}
+}
+
+static void schemas_write(const struct manifest_function *function, struct buf *text) {
+	for (uint32_t i = function->schema_count; i > 0; i--) {
+		const struct manifest_schema *schema = &function->schemas[i - 1];
+		for (uint32_t number = 0; number < schema->value_count; number++)
+			buf_printf(text, "schema-value %s %u %u %s %s\n", function->type, schema->schema, number,
+				schema->values[number].name, manifest_kind_name(schema->values[number].kind));
+		buf_printf(text, "schema %s %u %s\n", function->type, schema->schema, manifest_ways_name(schema->ways));
 	}
 }
 
@@ -44,6 +63,7 @@ static void manifest_write(const struct manifest *manifest, struct buf *text) {
 		for (uint32_t number = 0; number < function->value_count; number++)
 			buf_printf(text, "value %s %u %s %s\n", function->type, number, function->values[number].name,
 				manifest_kind_name(function->values[number].kind));
+		schemas_write(function, text);
 		buf_printf(text, "function %s schema=%u\n", function->type, function->schema);
 	}
 	buf_printf(text, "plugin %s %s\nabi %u.%u\nsofun-manifest 1", manifest->name, manifest->version,

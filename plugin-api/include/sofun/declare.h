@@ -31,10 +31,37 @@
 	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
 	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
 	SOFUN_MANIFEST(name##_value_lines) = SOFUN_EACH(SOFUN_VALUE_LINE, type, __VA_ARGS__); \
-	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count)
+	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, NULL, NULL)
 
 /* A function type that keeps nothing. */
-#define SOFUN_STATELESS_FUNCTION(name, type) SOFUN_FUNCTION_STRUCT(name, type, 1, NULL, 0)
+#define SOFUN_STATELESS_FUNCTION(name, type) SOFUN_FUNCTION_STRUCT(name, type, 1, NULL, 0, NULL, NULL)
+
+/* A function type whose state had other schemas before. The earlier ones stand before it, each as its version declared
+ * it; they make constants NAME_VALUE too. Expects also `static int NAME_migrate(...)`. ways: UP (from it), DOWN (back
+ * to it), BOTH. Since 1.1.
+ *
+ *   SOFUN_SCHEMA(person_1, "demo/person", 1, BOTH,
+ *       SOFUN_VALUE(name, STR));
+ *   SOFUN_MIGRATING_FUNCTION(person, "demo/person", 2, SOFUN_SCHEMAS(person_1),
+ *       SOFUN_VALUE(given, STR),
+ *       SOFUN_VALUE(family, STR)); */
+#define SOFUN_MIGRATING_FUNCTION(name, type, schema, earlier, ...) \
+	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
+	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
+	SOFUN_MANIFEST(name##_value_lines) = SOFUN_EACH(SOFUN_VALUE_LINE, type, __VA_ARGS__); \
+	static const sofun_schema *const name##_schemas[] = {SOFUN_EACH(SOFUN_SCHEMA_ENTRY, , SOFUN_STRIP earlier) NULL}; \
+	static int name##_migrate(sofun_context *context, void *plugin_data, const sofun_migration *migration); \
+	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, name##_schemas, name##_migrate)
+
+#define SOFUN_SCHEMA(name, type, schema, ways, ...) \
+	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
+	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
+	SOFUN_MANIFEST(name##_schema_lines) = "schema " type " " SOFUN_TEXT(schema) " " SOFUN_WAYS_WORD_##ways "\n" \
+		SOFUN_EACH(SOFUN_SCHEMA_LINE, type " " SOFUN_TEXT(schema), __VA_ARGS__); \
+	static const sofun_schema name##_schema = {sizeof(sofun_schema), schema, SOFUN_SCHEMA_##ways, name##_value_count, \
+		name##_values}
+
+#define SOFUN_SCHEMAS(...) (__VA_ARGS__)
 
 #define SOFUN_VALUE(name, KIND) (name, #name, SOFUN_##KIND, SOFUN_KIND_WORD_##KIND)
 
@@ -92,17 +119,26 @@
 #define SOFUN_KIND_WORD_STR "str"
 #define SOFUN_KIND_WORD_BOOL "bool"
 
-#define SOFUN_FUNCTION_STRUCT(name, type, schema, values, value_count) \
+#define SOFUN_WAYS_WORD_UP "up"
+#define SOFUN_WAYS_WORD_DOWN "down"
+#define SOFUN_WAYS_WORD_BOTH "both"
+
+#define SOFUN_FUNCTION_STRUCT(name, type, schema, values, value_count, schemas, migrate) \
 	SOFUN_MANIFEST(name##_function_lines) = "function " type " schema=" SOFUN_TEXT(schema) "\n"; \
 	static int name##_invoke(sofun_context *context, void *plugin_data, const sofun_message *message); \
 	SOFUN_HIDDEN extern const sofun_function name##_function; \
-	const sofun_function name##_function = {sizeof(sofun_function), schema, type, values, value_count, 0, name##_invoke}
+	const sofun_function name##_function = {sizeof(sofun_function), schema, type, values, value_count, 0, \
+		name##_invoke, schemas, migrate}
 
 /* x is the tuple that SOFUN_VALUE made. */
 #define SOFUN_VALUE_NUMBER(function, I, x) SOFUN_VALUE_NUMBER_(function, SOFUN_FIRST x),
 #define SOFUN_VALUE_NUMBER_(function, value) SOFUN_CAT(function##_, value)
 #define SOFUN_VALUE_ENTRY(function, I, x) {SOFUN_SECOND x, SOFUN_THIRD x, 0, {0, 0}},
 #define SOFUN_VALUE_LINE(type, I, x) "value " type " " #I " " SOFUN_SECOND x " " SOFUN_FOURTH x "\n"
+
+#define SOFUN_SCHEMA_LINE(schema, I, x) "schema-value " schema " " #I " " SOFUN_SECOND x " " SOFUN_FOURTH x "\n"
+#define SOFUN_SCHEMA_ENTRY(C, I, x) &x##_schema,
+#define SOFUN_STRIP(...) __VA_ARGS__
 
 #define SOFUN_FIRST(a, b, c, d) a
 #define SOFUN_SECOND(a, b, c, d) b

@@ -28,6 +28,29 @@ typedef struct sofun_message {
 	sofun_bytes payload;  /* one MessagePack object, already checked to be well-formed */
 } sofun_message;
 
+/* An earlier schema of a function's state, as its version declared it: what migrate knows besides its own. Since 1.1. */
+enum {
+	SOFUN_SCHEMA_UP = 1,   /* migrate reads it and writes the function's own */
+	SOFUN_SCHEMA_DOWN = 2, /* migrate reads the function's own and writes it: the way back of a rollback */
+	SOFUN_SCHEMA_BOTH = 3
+};
+typedef struct sofun_schema {
+	uint32_t size;        /* of this struct */
+	uint32_t schema;      /* below the function's */
+	uint32_t ways;        /* SOFUN_SCHEMA_UP, SOFUN_SCHEMA_DOWN, or both */
+	uint32_t value_count; /* at most 64 */
+	const sofun_value *values;
+} sofun_schema;
+
+/* One instance on its way from one schema to another, as migrate sees it. Since 1.1. */
+typedef struct sofun_migration {
+	uint32_t size;  /* of this struct */
+	uint32_t flags; /* 0 */
+	uint32_t from;  /* the schema that state_get reads */
+	uint32_t to;    /* the schema that state_set writes */
+	sofun_address self;
+} sofun_migration;
+
 typedef struct sofun_function {
 	uint32_t size;    /* of this struct */
 	uint32_t schema;  /* version of the state's schema, from 1 */
@@ -39,6 +62,15 @@ typedef struct sofun_function {
 	 * is tried again by policy. Runs on the thread of the shard that owns the address; never twice at once for one
 	 * address. plugin_data is what init stored. */
 	int (*invoke)(sofun_context *context, void *plugin_data, const sofun_message *message);
+	/* Since 1.1: earlier schemas that migrate knows; NULL-terminated; NULL: none. */
+	const sofun_schema *const *schemas;
+	/* Since 1.1; NULL iff schemas is. Makes an instance's values of schema `to` from those of schema `from`: state_get
+	 * takes numbers of `from` and sees the old values, state_set and state_clear take numbers of `to`; what is not set is
+	 * unset. Besides them it may only log, fail and use builders. 0: the new values become durable together with the
+	 * effects of the first message that was handled on them. Not 0: the instance keeps its old values, and its address
+	 * waits, with the text of fail in `sofun status`, until another version is live. Thread and plugin_data as invoke's.
+	 * May run more than once for one instance, so it must be a function of the old values alone. */
+	int (*migrate)(sofun_context *context, void *plugin_data, const sofun_migration *migration);
 } sofun_function;
 
 #ifdef __cplusplus

@@ -4,7 +4,8 @@
  * Brackets name the thread and the state in which a function may be called:
  *   [any]       any thread, from init until fini returns
  *   [invoke]    the thread that runs the callback, inside a function's invoke
- *   [callback]  the same, inside invoke or route
+ *   [state]     the same, inside invoke or migrate; in migrate, get is of the old values and set of the new (function.h)
+ *   [callback]  the same, inside invoke or route; what asks for no effect also inside migrate
  */
 #ifndef SOFUN_HOST_H
 #define SOFUN_HOST_H
@@ -35,13 +36,13 @@ struct sofun_host {
 	void (*log)(const sofun_host *host, sofun_context *context, int level, sofun_bytes text);
 
 	/* The value's MessagePack as this invocation sees it; {NULL, 0} if unset. The view is valid until the next
-	 * state_set or state_clear of the same value, or until invoke returns. [invoke] */
+	 * state_set or state_clear of the same value, or until invoke returns. [state] */
 	int (*state_get)(sofun_context *context, uint32_t value, sofun_bytes *ret_msgpack);
 
-	/* Copies one MessagePack object into the value; takes effect if invoke returns 0. [invoke] */
+	/* Copies one MessagePack object into the value; takes effect if invoke returns 0. [state] */
 	int (*state_set)(sofun_context *context, uint32_t value, sofun_bytes msgpack);
 
-	/* Unsets the value. [invoke] */
+	/* Unsets the value. [state] */
 	int (*state_clear)(sofun_context *context, uint32_t value);
 
 	/* A message to any address, itself included. type is the payload's type name, {NULL, 0} for none; payload is one

@@ -12,7 +12,7 @@ extern "C" {
 
 #define SOFUN_MAGIC 0x4e464f53u /* "SOFN" read as little-endian */
 #define SOFUN_ABI_MAJOR 1
-#define SOFUN_ABI_MINOR 0
+#define SOFUN_ABI_MINOR 1
 #define SOFUN_DESCRIPTOR_SYMBOL "sofun_plugin_descriptor"
 
 /* magic, abi_major, abi_minor and size are frozen for all time. The host loads a plugin iff magic and major are its

@@ -1,6 +1,6 @@
-/* State values by their kind. All [invoke]: from inside a function's invoke only. They answer what the host answered
- * (0, or SOFUN_... of types.h); an error of the store should make invoke return non-zero, so that the host tries the
- * message again.
+/* State values by their kind. All [state]: from inside a function's invoke or migrate only. They answer what the host
+ * answered (0, or SOFUN_... of types.h); an error of the store should make the callback return non-zero, so that the
+ * host tries again.
  *
  * `value` is the constant that SOFUN_FUNCTION made: counter_count for the value `count` of the function `counter`. A
  * value that was never set reads as 0, 0.0, false or empty; sofun_get_raw tells unset ({NULL, 0}) from set.
@@ -104,6 +104,15 @@ static inline int sofun_set_str(sofun_context *context, uint32_t value, sofun_by
 
 static inline int sofun_clear(sofun_context *context, uint32_t value) {
 	return context->host->state_clear(context, value);
+}
+
+/* Inside migrate: the old value `from` becomes the new value `to`, as it is; unset stays unset. */
+static inline int sofun_carry(sofun_context *context, uint32_t from, uint32_t to) {
+	sofun_bytes msgpack;
+	const int status = sofun_get_raw(context, from, &msgpack);
+	if (status != SOFUN_OK || msgpack.size == 0)
+		return status;
+	return sofun_set_raw(context, to, msgpack);
 }
 
 #endif

@@ -99,6 +99,43 @@ START_TEST(test_holes_in_the_indexes) {
 }
 END_TEST
 
+START_TEST(test_earlier_schemas) {
+	static const char text[] =
+		"schema-value a/b 2 1 y int\nschema a/b 1 up\nschema-value a/b 1 0 x str\n" PLUGIN
+		"schema a/b 2 both\nschema-value a/b 2 0 x raw\nfunction a/b schema=3\nvalue a/b 0 z int\n"
+		"function a/c schema=2\nschema a/c 1 down\n";
+	struct manifest manifest;
+	struct error error;
+	ck_assert_msg(manifest_parse(bytes_text(text), &manifest, &error), "%s", error.found);
+	const struct manifest_function *function = manifest_function_find(&manifest, "a/b");
+	ck_assert_uint_eq(function->schema_count, 2);
+	const struct manifest_schema *first = manifest_schema_find(function, 1);
+	const struct manifest_schema *second = manifest_schema_find(function, 2);
+	ck_assert_uint_eq(first->ways, SOFUN_SCHEMA_UP);
+	ck_assert_uint_eq(first->value_count, 1);
+	ck_assert_str_eq(second->values[1].name, "y");
+	ck_assert_uint_eq(second->ways, SOFUN_SCHEMA_BOTH);
+	ck_assert_ptr_null(manifest_schema_find(function, 3));
+	ck_assert_str_eq(
+		manifest_ways_name(manifest_schema_find(manifest_function_find(&manifest, "a/c"), 1)->ways), "down");
+	manifest_finish(&manifest);
+	REFUSED(PLUGIN "schema a/b 1 up\n", "a/b");
+	REFUSED(PLUGIN "function a/b schema=2\nschema-value a/b 1 0 x int\n", "a/b");
+	REFUSED(PLUGIN "function a/b schema=2\nschema a/b 2 up\n", "a/b");
+	REFUSED(PLUGIN "function a/b schema=2\nschema a/b 3 up\n", "a/b");
+	REFUSED(PLUGIN "function a/b schema=2\nschema a/b 1 up\nschema a/b 1 down\n", "a/b");
+	REFUSED(PLUGIN "function a/b schema=2\nschema a/b 1 up\nschema-value a/b 1 1 x int\n", "a/b");
+	REFUSED(
+		PLUGIN "function a/b schema=2\nschema a/b 1 up\nschema-value a/b 1 0 x int\nschema-value a/b 1 0 y int\n", "y");
+	struct buf many = {0};
+	buf_printf(&many, PLUGIN "function a/b schema=99\n");
+	for (int i = 1; i <= MANIFEST_SCHEMAS_MAX + 1; i++)
+		buf_printf(&many, "schema a/b %d up\n", i);
+	refused((const char *)many.data, many.size, "a/b");
+	buf_finish(&many);
+}
+END_TEST
+
 START_TEST(test_words_that_are_not_in_the_grammar) {
 	static const char *const bad[] = {"abi 1", "abi 1.0.0", "abi 01.0", "abi 65536.0", "abi 1.-1", "plugin  a 1.0.0",
 		"plugin A 1.0.0", "plugin 1a 1.0.0", "plugin a 1.0", "plugin a 1.0.0.0", "plugin a 1.0.00", "plugin a 1.0.0 ",
@@ -113,7 +150,9 @@ START_TEST(test_words_that_are_not_in_the_grammar) {
 		"function a/b schema=", "function a/b", "function a/b/c schema=1", "function /b schema=1",
 		"function a/ schema=1", "function A/b schema=1", "function a/b schema=4294967296", "router x text", "router x",
 		"router X line", "router x line ", "egress", "egress E", "egress a b", "value a/b 0 x", "value a/b 0 x long",
-		"value a/b 00 x int", "value a/b 0 X int", "value a/b 0 x-y int", " egress e", "egress\te", "egress e\r"};
+		"value a/b 00 x int", "value a/b 0 X int", "value a/b 0 x-y int", " egress e", "egress\te", "egress e\r",
+		"schema a/b 0 up", "schema a/b 1 sideways", "schema a/b 1", "schema a 1 up", "schema-value a/b 1 x int",
+		"schema-value a/b 0 0 x int"};
 	for (size_t i = 0; i < sizeof lines / sizeof lines[0]; i++) {
 		char text[200];
 		snprintf(text, sizeof text, PLUGIN "function a/b schema=1\n%s\n", lines[i]);
@@ -177,6 +216,7 @@ int main(void) {
 	tcase_add_test(tests, test_what_is_missing);
 	tcase_add_test(tests, test_what_is_doubled);
 	tcase_add_test(tests, test_holes_in_the_indexes);
+	tcase_add_test(tests, test_earlier_schemas);
 	tcase_add_test(tests, test_words_that_are_not_in_the_grammar);
 	tcase_add_test(tests, test_names_up_to_their_bounds);
 	tcase_add_test(tests, test_more_than_there_may_be);

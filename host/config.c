@@ -178,6 +178,7 @@ static bool file_apply(struct config *config, const char *named, struct error *e
 	int result = disk_read_all(disk_machine(), (const char *)path.data, &content);
 	bool good = true;
 	if (result == 0) {
+		text_replace(&config->file, (const char *)path.data);
 		good = config_yaml_file(config, (const char *)path.data, bytes_buf(&content), error);
 	} else if (named != NULL || (result != -ENOENT && result != -ENOTDIR)) {
 		good = error_system(error, ERROR_BAD_REQUEST, -result, "cannot read %.300s", (const char *)path.data);
@@ -188,7 +189,7 @@ static bool file_apply(struct config *config, const char *named, struct error *e
 	return good;
 }
 
-static bool config_consistent(const struct config *config, struct error *error) {
+bool config_consistent(const struct config *config, struct error *error) {
 	if (config->message_bytes <= config->frame_bytes)
 		return true;
 	error_set(error, ERROR_BAD_REQUEST,
@@ -239,21 +240,18 @@ void config_usage(struct buf *text) {
 		"  --test-clock MS    time stands, and moves by POST /v1/clock only\n"
 		"  --keep-images      never unmap a plugin's image (for debuggers and sanitizers)\n"
 		"  --accept-clock     start although the store's time is more than an hour ahead of the system clock\n"
-		"settings:\n");
+		"settings, with their defaults (why they are so: sofund --settings yaml):\n");
 	config_settings_print(text);
 }
 
 void config_finish(struct config *config) {
 	free(config->data);
 	free(config->plugins);
-	for (size_t i = 0; i < config->listen_data_count; i++)
-		free(config->listen_data[i]);
-	for (size_t i = 0; i < config->listen_http_count; i++)
-		free(config->listen_http[i]);
+	free(config->file);
+	config_list_finish(&config->listen_data);
+	config_list_finish(&config->listen_http);
 	for (size_t i = 0; i < config->ingress_count; i++)
 		free(config->ingresses[i].name);
-	free(config->listen_data);
-	free(config->listen_http);
 	free(config->ingresses);
 	*config = (struct config){0};
 }

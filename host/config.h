@@ -1,4 +1,5 @@
-/* Every setting of sofund: flag > --set > file > default. No environment variables. */
+/* Every setting of sofund: flag > --set > file > default, and above them what POST /v1/config changed until the next start.
+ * No environment variables. */
 #ifndef HOST_CONFIG_H
 #define HOST_CONFIG_H
 
@@ -17,6 +18,18 @@ struct ingress_config {
 	enum record_format format;
 };
 
+struct config_list {
+	char **items;
+	size_t count;
+};
+
+/* Where a setting's value comes from. */
+enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_FLAG, CONFIG_REQUEST };
+
+enum { CONFIG_SETTINGS_MAX = 64 };
+
+/* Numbers are atomic: shards and committer read them while the loop thread changes what may change (config_live.h). Texts
+ * and lists never change, the policy is read by the loop thread only. */
 struct config {
 	char *data;    /* --data */
 	char *plugins; /* --plugins; default <data>/plugins */
@@ -25,36 +38,37 @@ struct config {
 	bool keep_images;
 	bool accept_clock; /* a store whose time is far ahead of the system's is taken all the same */
 
-	char **listen_data; /* tcp:HOST:PORT; parsed, refused with "later" if used before TCP listeners exist */
-	size_t listen_data_count;
-	char **listen_http;
-	size_t listen_http_count;
-	uint32_t shards;
+	struct config_list listen_data; /* tcp:HOST:PORT; refused with "later" if used before TCP listeners exist */
+	struct config_list listen_http;
+	_Atomic uint32_t shards;
 	enum durability durability;
 	uint64_t durability_interval_ms;
 	struct ingress_config *ingresses;
 	size_t ingress_count;
 
-	uint32_t retry_attempts;
-	uint64_t retry_backoff_ms;
-	uint64_t retry_factor;
-	uint64_t retry_backoff_ms_max;
-	uint64_t retry_block_ms_max; /* an address is blocked by retries this long at most (rule 28) */
-	uint64_t stage_patience_ms;
+	_Atomic uint32_t retry_attempts;
+	_Atomic uint64_t retry_backoff_ms;
+	_Atomic uint64_t retry_factor;
+	_Atomic uint64_t retry_backoff_ms_max;
+	_Atomic uint64_t retry_block_ms_max; /* an address is blocked by retries this long at most (rule 28) */
+	_Atomic uint64_t stage_patience_ms;
 	bool plugins_manual; /* plugins.policy=manual */
 
-	uint64_t message_bytes;
-	uint64_t value_bytes;
-	uint64_t frame_bytes;
-	uint32_t nesting;
-	uint64_t memory_bytes;
-	uint64_t invocation_warn_ms;
+	_Atomic uint64_t message_bytes;
+	_Atomic uint64_t value_bytes;
+	_Atomic uint64_t frame_bytes;
+	_Atomic uint32_t nesting;
+	_Atomic uint64_t memory_bytes;
+	_Atomic uint64_t invocation_warn_ms;
 
-	uint64_t egress_retention_bytes;
-	uint64_t egress_retention_s;
-	uint64_t producer_expiry_s;
-	uint64_t idempotency_expiry_s;
-	uint64_t call_timeout_ms;
+	_Atomic uint64_t egress_retention_bytes;
+	_Atomic uint64_t egress_retention_s;
+	_Atomic uint64_t producer_expiry_s;
+	_Atomic uint64_t idempotency_expiry_s;
+	_Atomic uint64_t call_timeout_ms;
+
+	char *file;                           /* the one that was read; NULL: there was none */
+	uint8_t sources[CONFIG_SETTINGS_MAX]; /* enum config_source, by place in the table */
 };
 
 /* Fills in the defaults. */
@@ -67,6 +81,26 @@ bool config_parse(struct config *config, int argc, char *const argv[], struct er
 
 /* Appends what --help prints of flags and settings. */
 void config_usage(struct buf *text);
+
+/* Appends the settings for another reader: "yaml", a sofun.yaml with every default, explained; "man", the page
+ * sofun.yaml(5); "json". False: no such form. */
+bool config_document(const char *form, struct buf *text);
+
+/* A setting as the outside is shown it; what it points to is valid as long as the configuration is not changed. */
+struct config_shown {
+	const char *key;
+	const char *unit;
+	const char *meaning;
+	const char *reason;
+	const char *source;  /* "default", "file", "flag" or "request" */
+	struct bytes value;  /* as it would stand in sofun.yaml: valid during the call */
+	struct bytes preset; /* the default, likewise */
+	bool live;           /* it may change while the host runs */
+	bool number;         /* value is a whole number, in `numeric` */
+	uint64_t numeric;
+	const struct config_list *list; /* NULL: one value */
+};
+void config_each(const struct config *config, void (*each)(void *arg, const struct config_shown *shown), void *arg);
 
 void config_finish(struct config *config);
 

@@ -14,6 +14,7 @@ enum {
 /* Where a value stands, for the one line of a refusal: "sofun.yaml:3:9" or "--set". */
 struct config_place {
 	const char *source;
+	enum config_source from;
 	unsigned long line;   /* from 1; 0: the source has no lines (--set) */
 	unsigned long column; /* from 1 */
 };
@@ -22,10 +23,31 @@ struct config_place {
 struct config_value {
 	bool list;
 	const char *const *items;
+	const struct config_place *places; /* of the items of a list */
 	size_t count;
 };
 
+enum setting_kind { SETTING_U32, SETTING_U64, SETTING_BYTES, SETTING_LISTEN, SETTING_DURABILITY, SETTING_POLICY };
+
+/* A line of the table in config_table.c. */
+struct setting {
+	const char *key;
+	enum setting_kind kind;
+	size_t offset; /* in struct config */
+	uint64_t min;
+	uint64_t max;
+	const char *meaning; /* a few words */
+	const char *unit;    /* "" where a value has none */
+	bool live;           /* may change while the host runs */
+	const char *reason;  /* of the default, or when to change it */
+};
+extern const struct setting config_settings[];
+extern const size_t config_setting_count;
+
 enum config_kind { CONFIG_UNKNOWN, CONFIG_SECTION, CONFIG_SETTING };
+
+/* config_settings.c. NULL: there is none of that key. */
+const struct setting *config_setting_find(const char *key);
 
 /* config_settings.c. What a dotted key names; a section is what has settings below it. */
 enum config_kind config_key_kind(const char *key);
@@ -40,10 +62,22 @@ bool config_key_refuse(const char *key, const struct config_place *place, struct
 /* config_settings.c. The nearest of count names, or NULL if none is near. */
 const char *config_name_nearest(const char *name, const char *const *names, size_t count);
 
-/* config_settings.c. One line a setting, for --help. */
+/* config.c. What the settings say together. */
+bool config_consistent(const struct config *config, struct error *error);
+
+/* config_print.c. One line a setting, for --help. */
 void config_settings_print(struct buf *text);
 
-/* config_yaml.c. Applies a whole file; prefix is "" */
+/* config_print.c. Appends the value as it would stand in sofun.yaml. */
+void config_value_print(const struct config *config, const struct setting *setting, struct buf *text);
+
+/* config_settings.c. */
+void config_list_finish(struct config_list *list);
+
+/* config_settings.c. Takes over a value that may change while the host runs, with its source. */
+void config_value_copy(struct config *to, const struct config *from, const struct setting *setting);
+
+/* config_yaml.c. Applies a whole file. */
 bool config_yaml_file(struct config *config, const char *source, struct bytes text, struct error *error);
 
 /* config_yaml.c. Applies `key=value`, the value in YAML's flow style. */
@@ -52,5 +86,8 @@ bool config_yaml_set(struct config *config, const char *assignment, struct error
 /* "source:line:column: " or "source: " in front of a formatted text. */
 bool config_refuse(const struct config_place *place, struct error *error, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
+
+/* config_yaml.c. Applies a mapping that a request brought; what it refuses has no place in lines. */
+bool config_yaml_request(struct config *config, struct bytes text, struct error *error);
 
 #endif

@@ -1,4 +1,4 @@
-/* The table of settings: key, kind, bounds, where it goes. A new setting is one line here, one field in config.h. */
+/* From a key and its text to the field: what a setting may be, and what is said when it is not. */
 #include <ctype.h>
 #include <errno.h>
 #include <stdarg.h>
@@ -11,50 +11,7 @@
 #include "config_inside.h"
 #include "limits.h"
 
-enum setting_kind { SETTING_U32, SETTING_U64, SETTING_BYTES, SETTING_LISTEN, SETTING_DURABILITY, SETTING_POLICY };
-
-struct setting {
-	const char *key;
-	enum setting_kind kind;
-	size_t offset;
-	uint64_t min;
-	uint64_t max;
-	const char *meaning; /* for --help */
-};
-
-#define FIELD(name) offsetof(struct config, name)
-#define DAY_S ((uint64_t)86400)
-#define YEAR_S (366 * DAY_S)
-#define TIB(n) ((uint64_t)(n) << 40)
-
-static const struct setting settings[] = {
-	{"listen.data", SETTING_LISTEN, FIELD(listen_data), 0, 0, "RPC listeners besides <data>/data.sock"},
-	{"listen.http", SETTING_LISTEN, FIELD(listen_http), 0, 0, "HTTP listeners for functions and metrics"},
-	{"shards", SETTING_U32, FIELD(shards), 1, SHARDS_MAX, "threads that own instances; default: the CPUs"},
-	{"durability", SETTING_DURABILITY, FIELD(durability), 0, 0, "sync, interval=MS or none"},
-	{"retry.attempts", SETTING_U32, FIELD(retry_attempts), 1, 1000, "the first included"},
-	{"retry.backoff_ms", SETTING_U64, FIELD(retry_backoff_ms), 0, DAY_S * 1000, "before the second attempt"},
-	{"retry.factor", SETTING_U64, FIELD(retry_factor), 1, 100, "of the backoff, from attempt to attempt"},
-	{"retry.backoff_ms_max", SETTING_U64, FIELD(retry_backoff_ms_max), 0, DAY_S * 1000, "the longest backoff"},
-	{"retry.block_ms_max", SETTING_U64, FIELD(retry_block_ms_max), 0, DAY_S * 1000,
-		"retries block an address no longer"},
-	{"stage.patience_ms", SETTING_U64, FIELD(stage_patience_ms), 0, DAY_S * 1000, "for a plugin file that still grows"},
-	{"plugins.policy", SETTING_POLICY, FIELD(plugins_manual), 0, 0,
-		"auto or manual: does a newer version go live by itself"},
-	{"limits.message_bytes", SETTING_BYTES, FIELD(message_bytes), 64, INVOCATION_BYTES_MAX, "of one message"},
-	{"limits.value_bytes", SETTING_BYTES, FIELD(value_bytes), 64, INVOCATION_BYTES_MAX, "of one state value"},
-	{"limits.frame_bytes", SETTING_BYTES, FIELD(frame_bytes), KIB(1), MIB(256), "of one RPC frame"},
-	{"limits.nesting", SETTING_U32, FIELD(nesting), 1, 1024, "maps and arrays within one payload"},
-	{"limits.memory_bytes", SETTING_BYTES, FIELD(memory_bytes), MIB(16), TIB(1), "of mailboxes, caches and tables"},
-	{"limits.invocation_warn_ms", SETTING_U64, FIELD(invocation_warn_ms), 1, DAY_S * 1000, "a longer call is logged"},
-	{"egress.retention_bytes", SETTING_BYTES, FIELD(egress_retention_bytes), MIB(1), TIB(1024), "of one egress"},
-	{"egress.retention_s", SETTING_U64, FIELD(egress_retention_s), 1, 100 * YEAR_S, "of an egress record"},
-	{"producer.expiry_s", SETTING_U64, FIELD(producer_expiry_s), 1, 100 * YEAR_S, "of an idle producer's position"},
-	{"idempotency.expiry_s", SETTING_U64, FIELD(idempotency_expiry_s), 1, 100 * YEAR_S, "of a stored answer"},
-	{"call.timeout_ms", SETTING_U64, FIELD(call_timeout_ms), 1, DAY_S * 1000, "when a call names none"},
-};
-
-enum { SETTING_COUNT = sizeof settings / sizeof settings[0] };
+#define DAY_MS ((uint64_t)86400000)
 
 static const char ingress_prefix[] = "ingresses.";
 static const char ingress_suffix[] = ".format";
@@ -70,10 +27,10 @@ bool config_refuse(const struct config_place *place, struct error *error, const 
 	return error_set(error, ERROR_BAD_REQUEST, "%.200s:%lu:%lu: %s", place->source, place->line, place->column, text);
 }
 
-static const struct setting *setting_find(const char *key) {
-	for (size_t i = 0; i < SETTING_COUNT; i++)
-		if (strcmp(settings[i].key, key) == 0)
-			return &settings[i];
+const struct setting *config_setting_find(const char *key) {
+	for (size_t i = 0; i < config_setting_count; i++)
+		if (strcmp(config_settings[i].key, key) == 0)
+			return &config_settings[i];
 	return NULL;
 }
 
@@ -90,12 +47,12 @@ static bool ingress_name(const char *key, struct bytes *ret_name) {
 enum config_kind config_key_kind(const char *key) {
 	struct bytes name;
 	size_t size = strlen(key);
-	if (setting_find(key) != NULL || ingress_name(key, &name))
+	if (config_setting_find(key) != NULL || ingress_name(key, &name))
 		return CONFIG_SETTING;
 	if (size == 0 || strcmp(key, "ingresses") == 0 || strncmp(key, ingress_prefix, sizeof ingress_prefix - 1) == 0)
 		return CONFIG_SECTION;
-	for (size_t i = 0; i < SETTING_COUNT; i++)
-		if (strncmp(settings[i].key, key, size) == 0 && settings[i].key[size] == '.')
+	for (size_t i = 0; i < config_setting_count; i++)
+		if (strncmp(config_settings[i].key, key, size) == 0 && config_settings[i].key[size] == '.')
 			return CONFIG_SECTION;
 	return CONFIG_UNKNOWN;
 }
@@ -139,14 +96,14 @@ const char *config_name_nearest(const char *name, const char *const *names, size
 
 /* A key that lacks its section ("memory_bytes"), or the nearest spelling. */
 static const char *key_nearest(const char *key) {
-	const char *names[SETTING_COUNT];
-	for (size_t i = 0; i < SETTING_COUNT; i++) {
-		const char *dot = strchr(settings[i].key, '.');
+	const char *names[CONFIG_SETTINGS_MAX];
+	for (size_t i = 0; i < config_setting_count; i++) {
+		const char *dot = strchr(config_settings[i].key, '.');
 		if (dot != NULL && strcmp(dot + 1, key) == 0)
-			return settings[i].key;
-		names[i] = settings[i].key;
+			return config_settings[i].key;
+		names[i] = config_settings[i].key;
 	}
-	return config_name_nearest(key, names, SETTING_COUNT);
+	return config_name_nearest(key, names, config_setting_count);
 }
 
 bool config_key_refuse(const char *key, const struct config_place *place, struct error *error) {
@@ -173,7 +130,7 @@ static bool value_refuse(const struct refusal *refusal, const char *found, const
 	config_refuse(refusal->place, refusal->error, "wrong value for %.200s", refusal->key);
 	error_found(refusal->error, "%.200s", found);
 	error_expected(refusal->error, "%s", expected);
-	error_hint(refusal->error, "correct it and start again");
+	error_hint(refusal->error, "sofund --help says what it may be");
 	return false;
 }
 
@@ -218,9 +175,9 @@ static bool number_set(
 	if (!good || number < setting->min || number > setting->max)
 		return number_refuse(refusal, setting, text);
 	if (setting->kind == SETTING_U32)
-		*(uint32_t *)((char *)config + setting->offset) = (uint32_t)number;
+		*(_Atomic uint32_t *)(void *)((char *)config + setting->offset) = (uint32_t)number;
 	else
-		*(uint64_t *)((char *)config + setting->offset) = number;
+		*(_Atomic uint64_t *)(void *)((char *)config + setting->offset) = number;
 	return true;
 }
 
@@ -233,7 +190,7 @@ static bool durability_set(struct config *config, const char *text, const struct
 	else if (strcmp(text, "none") == 0)
 		config->durability = DURABILITY_NONE;
 	else if (strncmp(text, prefix, sizeof prefix - 1) == 0 && digits_read(&rest, &number) && *rest == '\0' &&
-		number >= 1 && number <= DAY_S * 1000)
+		number >= 1 && number <= DAY_MS)
 		config->durability = DURABILITY_INTERVAL;
 	else
 		return value_refuse(refusal, text, "sync, none, or interval=MS (1 to 86400000)");
@@ -257,23 +214,26 @@ static bool listen_is_good(const char *text) {
 	return digits_read(&colon, &port) && *colon == '\0' && port >= 1 && port <= UINT16_MAX;
 }
 
-static void listen_free(char **list, size_t count) {
-	for (size_t i = 0; i < count; i++)
-		free(list[i]);
-	free(list);
+void config_list_finish(struct config_list *list) {
+	for (size_t i = 0; i < list->count; i++)
+		free(list->items[i]);
+	free(list->items);
+	*list = (struct config_list){0};
 }
 
-static bool listen_set(char ***list, size_t *count, const struct config_value *value, const struct refusal *refusal) {
+static bool listen_set(struct config_list *list, const struct config_value *value, const struct refusal *refusal) {
 	if (!value->list)
 		return value_refuse(refusal, value->items[0], "a list like [\"tcp:127.0.0.1:8080\"]");
-	for (size_t i = 0; i < value->count; i++)
+	for (size_t i = 0; i < value->count; i++) {
+		const struct refusal item = {refusal->key, &value->places[i], refusal->error};
 		if (!listen_is_good(value->items[i]))
-			return value_refuse(refusal, value->items[i], "tcp:HOST:PORT");
-	listen_free(*list, *count);
-	*list = check_alloc(value->count, sizeof **list);
-	*count = value->count;
+			return value_refuse(&item, value->items[i], "tcp:HOST:PORT");
+	}
+	config_list_finish(list);
+	list->items = check_alloc(value->count, sizeof *list->items);
+	list->count = value->count;
 	for (size_t i = 0; i < value->count; i++)
-		(*list)[i] = check_strdup(value->items[i]);
+		list->items[i] = check_strdup(value->items[i]);
 	return true;
 }
 
@@ -301,33 +261,54 @@ static bool ingress_set(struct config *config, struct bytes name, const char *te
 	return value_refuse(refusal, text, "line, json or msgpack");
 }
 
+static bool setting_set(struct config *config, const struct setting *setting, const struct config_value *value,
+	const struct refusal *refusal) {
+	if (setting->kind == SETTING_LISTEN)
+		return listen_set((struct config_list *)(void *)((char *)config + setting->offset), value, refusal);
+	if (value->list)
+		return value_refuse(refusal, "a list", "one value");
+	switch (setting->kind) {
+	case SETTING_DURABILITY:
+		return durability_set(config, value->items[0], refusal);
+	case SETTING_POLICY:
+		return policy_set(config, value->items[0], refusal);
+	default:
+		return number_set(config, setting, value->items[0], refusal);
+	}
+}
+
 bool config_value_set(struct config *config, const char *key, const struct config_value *value,
 	const struct config_place *place, struct error *error) {
 	struct refusal refusal = {key, place, error};
-	const struct setting *setting = setting_find(key);
+	const struct setting *setting = config_setting_find(key);
 	struct bytes name;
-	if (setting != NULL && setting->kind == SETTING_LISTEN) {
-		bool data = setting->offset == FIELD(listen_data);
-		return listen_set(data ? &config->listen_data : &config->listen_http,
-			data ? &config->listen_data_count : &config->listen_http_count, value, &refusal);
+	if (setting != NULL) {
+		config->sources[setting - config_settings] = (uint8_t)place->from;
+		return setting_set(config, setting, value, &refusal);
 	}
+	bool ingress = ingress_name(key, &name);
+	check(ingress);
 	if (value->list)
 		return value_refuse(&refusal, "a list", "one value");
-	if (setting == NULL) {
-		bool ingress = ingress_name(key, &name);
-		check(ingress);
-		return ingress_set(config, name, value->items[0], &refusal);
-	}
-	if (setting->kind == SETTING_DURABILITY)
-		return durability_set(config, value->items[0], &refusal);
-	if (setting->kind == SETTING_POLICY)
-		return policy_set(config, value->items[0], &refusal);
-	return number_set(config, setting, value->items[0], &refusal);
+	return ingress_set(config, name, value->items[0], &refusal);
 }
 
-void config_settings_print(struct buf *text) {
-	for (size_t i = 0; i < SETTING_COUNT; i++)
-		buf_printf(text, "  %-26s %s\n", settings[i].key, settings[i].meaning);
-	buf_printf(
-		text, "  %-26s %s\n", "ingresses.<name>.format", "line, json or msgpack; default: what the router declares");
+void config_value_copy(struct config *to, const struct config *from, const struct setting *setting) {
+	void *target = (char *)to + setting->offset;
+	const void *source = (const char *)from + setting->offset;
+	check(setting->live);
+	to->sources[setting - config_settings] = from->sources[setting - config_settings];
+	switch (setting->kind) {
+	case SETTING_U32:
+		*(_Atomic uint32_t *)target = *(const _Atomic uint32_t *)source;
+		break;
+	case SETTING_U64:
+	case SETTING_BYTES:
+		*(_Atomic uint64_t *)target = *(const _Atomic uint64_t *)source;
+		break;
+	default:
+		check(setting->kind == SETTING_POLICY);
+		*(bool *)target = *(const bool *)source;
+		break;
+	}
 }

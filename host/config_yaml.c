@@ -11,6 +11,7 @@ struct reading {
 	struct config *config;
 	yaml_document_t *document;
 	const char *source;
+	enum config_source from;
 	bool has_lines;
 	char **seen; /* keys set so far: a key that stands twice in a file is a mistake */
 	size_t seen_count;
@@ -20,6 +21,7 @@ struct reading {
 static struct config_place place_of(const struct reading *reading, const yaml_node_t *node) {
 	return (struct config_place){
 		.source = reading->source,
+		.from = reading->from,
 		.line = reading->has_lines ? node->start_mark.line + 1 : 0,
 		.column = node->start_mark.column + 1,
 	};
@@ -42,7 +44,7 @@ static bool shape_refuse(
 	config_refuse(&place, reading->error, "wrong value for %.200s", key[0] != '\0' ? key : "the file");
 	error_found(reading->error, "%s", node_kind(node));
 	error_expected(reading->error, "%s", expected);
-	error_hint(reading->error, "correct it and start again");
+	error_hint(reading->error, "sofund --help says what it may be");
 	return false;
 }
 
@@ -63,17 +65,20 @@ static bool key_is_new(struct reading *reading, const yaml_node_t *node, const c
 static bool list_apply(struct reading *reading, const yaml_node_t *node, const char *key) {
 	size_t count = (size_t)(node->data.sequence.items.top - node->data.sequence.items.start);
 	const char **items = check_alloc(count, sizeof *items);
+	struct config_place *places = check_alloc(count, sizeof *places);
 	struct config_place place = place_of(reading, node);
 	bool good = true;
 	for (size_t i = 0; good && i < count; i++) {
 		const yaml_node_t *item = yaml_document_get_node(reading->document, node->data.sequence.items.start[i]);
 		items[i] = node_text(item);
+		places[i] = place_of(reading, item);
 		if (items[i] == NULL)
 			good = shape_refuse(reading, item, key, "a list of texts");
 	}
-	struct config_value value = {.list = true, .items = items, .count = count};
+	struct config_value value = {.list = true, .items = items, .places = places, .count = count};
 	good = good && config_value_set(reading->config, key, &value, &place, reading->error);
 	free(items);
+	free(places);
 	return good;
 }
 
@@ -140,12 +145,13 @@ static bool node_apply(
 static bool parser_refuse(const yaml_parser_t *parser, const struct reading *reading) {
 	struct config_place place = {
 		.source = reading->source,
+		.from = reading->from,
 		.line = reading->has_lines ? parser->problem_mark.line + 1 : 0,
 		.column = parser->problem_mark.column + 1,
 	};
 	config_refuse(&place, reading->error, "not YAML: %s", parser->problem != NULL ? parser->problem : "unreadable");
 	error_expected(reading->error, "YAML: `key: value`, spaces for indenting");
-	error_hint(reading->error, "correct it and start again");
+	error_hint(reading->error, "sofund --help says what it may be");
 	return false;
 }
 
@@ -198,7 +204,8 @@ static bool text_apply(struct reading *reading, struct bytes text, const char *k
 }
 
 bool config_yaml_file(struct config *config, const char *source, struct bytes text, struct error *error) {
-	struct reading reading = {.config = config, .source = source, .has_lines = true, .error = error};
+	struct reading reading = {
+		.config = config, .source = source, .from = CONFIG_FILE, .has_lines = true, .error = error};
 	struct config_place place = {.source = source};
 	if (text.size > CONFIG_FILE_BYTES_MAX) {
 		config_refuse(&place, error, "too large for a configuration");
@@ -210,7 +217,7 @@ bool config_yaml_file(struct config *config, const char *source, struct bytes te
 }
 
 bool config_yaml_set(struct config *config, const char *assignment, struct error *error) {
-	struct reading reading = {.config = config, .source = "--set", .error = error};
+	struct reading reading = {.config = config, .source = "--set", .from = CONFIG_FLAG, .error = error};
 	struct config_place place = {.source = "--set"};
 	const char *equals = strchr(assignment, '=');
 	size_t size = equals != NULL ? (size_t)(equals - assignment) : 0;
@@ -225,4 +232,9 @@ bool config_yaml_set(struct config *config, const char *assignment, struct error
 	memcpy(key, assignment, size);
 	key[size] = '\0';
 	return text_apply(&reading, bytes_text(equals + 1), key);
+}
+
+bool config_yaml_request(struct config *config, struct bytes text, struct error *error) {
+	struct reading reading = {.config = config, .source = "body", .from = CONFIG_REQUEST, .error = error};
+	return text_apply(&reading, text, "");
 }

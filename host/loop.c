@@ -20,6 +20,9 @@ struct loop {
 	struct event *watch;
 	struct event *terminate;
 	struct event *interrupt;
+	struct event *hangup;
+	void (*on_hangup)(void *arg);
+	void *on_hangup_arg;
 	uint64_t failed_ms; /* when the store was seen to have failed; 0: it has not */
 	bool stop;
 };
@@ -36,6 +39,13 @@ static void stop_asked(evutil_socket_t signal, short what, void *arg) {
 	struct loop *loop = arg;
 	log_event(LOG_INFO, "stop_asked", "signal=%s", signal == SIGTERM ? "SIGTERM" : "SIGINT");
 	loop->stop = true;
+}
+
+static void hung_up(evutil_socket_t signal, short what, void *arg) {
+	(void)signal, (void)what;
+	struct loop *loop = arg;
+	if (loop->on_hangup != NULL)
+		loop->on_hangup(loop->on_hangup_arg);
 }
 
 static void answers_ready(evutil_socket_t fd, short what, void *arg) {
@@ -63,16 +73,17 @@ static void failure_look(evutil_socket_t fd, short what, void *arg) {
 
 /* ---- life ---- */
 
-static sigset_t stop_signals(void) {
+static sigset_t own_signals(void) {
 	sigset_t set;
 	sigemptyset(&set);
 	sigaddset(&set, SIGTERM);
 	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
 	return set;
 }
 
 void loop_signals_hold(void) {
-	sigset_t set = stop_signals();
+	sigset_t set = own_signals();
 	check(pthread_sigmask(SIG_BLOCK, &set, NULL) == 0);
 	check(signal(SIGPIPE, SIG_IGN) != SIG_ERR);
 }
@@ -86,16 +97,19 @@ struct loop *loop_create(const struct control *control) {
 	loop->watch = event_new(base, -1, EV_PERSIST, failure_look, loop);
 	loop->terminate = evsignal_new(base, SIGTERM, stop_asked, loop);
 	loop->interrupt = evsignal_new(base, SIGINT, stop_asked, loop);
+	loop->hangup = evsignal_new(base, SIGHUP, hung_up, loop);
 	check_memory(loop->answers);
 	check_memory(loop->tick);
 	check_memory(loop->watch);
 	check_memory(loop->terminate);
 	check_memory(loop->interrupt);
+	check_memory(loop->hangup);
 	check(event_add(loop->answers, NULL) == 0);
 	check(event_add(loop->terminate, NULL) == 0);
 	check(event_add(loop->interrupt, NULL) == 0);
+	check(event_add(loop->hangup, NULL) == 0);
 	timer_add(loop->watch, FAILURE_LOOK_US);
-	sigset_t set = stop_signals();
+	sigset_t set = own_signals();
 	check(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
 	return loop;
 }
@@ -108,6 +122,7 @@ void loop_destroy(struct loop *loop) {
 	event_free(loop->watch);
 	event_free(loop->terminate);
 	event_free(loop->interrupt);
+	event_free(loop->hangup);
 	free(loop);
 }
 
@@ -116,6 +131,11 @@ void loop_destroy(struct loop *loop) {
 void loop_run(struct loop *loop) {
 	while (!loop->stop)
 		check(event_base_loop(loop->control->base, EVLOOP_ONCE) == 0);
+}
+
+void loop_on_hangup(struct loop *loop, void (*hangup)(void *arg), void *arg) {
+	loop->on_hangup = hangup;
+	loop->on_hangup_arg = arg;
 }
 
 void loop_stop(struct loop *loop) {

@@ -7,7 +7,7 @@
 
 struct loop;
 
-/* Called first: SIGTERM and SIGINT wait until loop_create, so that they do not cut a recovery short, and every thread
+/* Called first: SIGTERM, SIGINT and SIGHUP wait until loop_create, so that they do not cut a recovery short, and every thread
  * leaves them to this one. SIGPIPE is ignored. */
 void loop_signals_hold(void);
 
@@ -17,6 +17,9 @@ void loop_destroy(struct loop *loop); /* NULL is fine */
 
 /* Until the stop is asked for or the store has failed. */
 void loop_run(struct loop *loop);
+
+/* SIGHUP calls hangup(arg) from here on. */
+void loop_on_hangup(struct loop *loop, void (*hangup)(void *arg), void *arg);
 
 /* Makes loop_run return, as a signal does. */
 void loop_stop(struct loop *loop);

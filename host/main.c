@@ -15,6 +15,7 @@
 #include "budget.h"
 #include "config.h"
 #include "control/server.h"
+#include "control/settings.h"
 #include "data_dir.h"
 #include "flow/invocation.h"
 #include "ingress/data_server.h"
@@ -194,6 +195,7 @@ static void host_run(struct host *host) {
 	struct control *control = &host->control;
 	struct engine_status status;
 	host->loop = loop_create(control);
+	loop_on_hangup(host->loop, settings_hangup, control);
 	if (registry_busy(control->registry))
 		registry_on_settled(control->registry, host_ready, host);
 	else
@@ -265,6 +267,8 @@ static int help_main(void) {
 	config_usage(&text);
 	buf_printf(&text,
 		"\n"
+		"  --check-config        look at the settings that the other flags and the file give, and start nothing\n"
+		"  --settings yaml|man   print every setting, explained: a sofun.yaml to begin with, or the page sofun.yaml(5)\n"
 		"  --verify DIR          check a data directory that no host uses, and change nothing\n"
 		"  --version             print the version\n"
 		"  --help                print this\n\n"
@@ -272,6 +276,41 @@ static int help_main(void) {
 		"locked, unwritable, corrupt), 4 the store failed while running\n");
 	fwrite(text.data, 1, text.size, stdout);
 	buf_finish(&text);
+	return EXIT_GOOD;
+}
+
+static int settings_main(const char *form) {
+	struct buf text = {0};
+	struct error error;
+	if (!config_document(form, &text)) {
+		error_set(&error, ERROR_BAD_REQUEST, "--settings does not know this form");
+		error_found(&error, "%.200s", form);
+		error_expected(&error, "yaml or man");
+		return complain(&error, EXIT_USAGE);
+	}
+	fwrite(text.data, 1, text.size, stdout);
+	buf_finish(&text);
+	return EXIT_GOOD;
+}
+
+/* Takes --check-config out of the arguments; false: it is not among them. */
+static bool check_take(int *argc, char *argv[]) {
+	for (int i = 1; i < *argc; i++) {
+		if (strcmp(argv[i], "--check-config") != 0)
+			continue;
+		for (int k = i; k < *argc; k++)
+			argv[k] = argv[k + 1];
+		--*argc;
+		return true;
+	}
+	return false;
+}
+
+static int check_main(const struct config *config) {
+	if (config->file != NULL)
+		printf("%s is good\n", config->file);
+	else
+		printf("the settings are good; there is no sofun.yaml\n");
 	return EXIT_GOOD;
 }
 
@@ -285,6 +324,8 @@ static int command_main(int argc, char *const argv[]) {
 	}
 	if (argc == 3 && strcmp(argv[1], "--verify") == 0)
 		return verify_main(argv[2]);
+	if (argc == 3 && strcmp(argv[1], "--settings") == 0)
+		return settings_main(argv[2]);
 	return -1;
 }
 
@@ -318,10 +359,10 @@ static int mutant_take(int *argc, char *argv[]) {
 #endif
 
 static bool listeners_check(const struct config *config, struct error *error) {
-	if (config->listen_data_count == 0 && config->listen_http_count == 0)
+	if (config->listen_data.count == 0 && config->listen_http.count == 0)
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "listening on TCP comes with a later version");
-	error_found(error, "listen.%s", config->listen_data_count > 0 ? "data" : "http");
+	error_found(error, "listen.%s", config->listen_data.count > 0 ? "data" : "http");
 	error_expected(error, "the Unix sockets in the data directory");
 	return false;
 }
@@ -341,11 +382,17 @@ int main(int argc, char *argv[]) {
 	loop_signals_hold();
 	descriptors_raise();
 	json_object_seed(0); /* before there are threads: jansson makes its seed at first need */
+	bool check_only = check_take(&argc, argv);
 	config_init(&host.config);
-	if (config_parse(&host.config, argc, argv, &error) && listeners_check(&host.config, &error))
-		code = host_main(&host);
-	else
+	if (!config_parse(&host.config, argc, argv, &error) || !listeners_check(&host.config, &error)) {
 		code = complain(&error, EXIT_USAGE);
+	} else if (check_only) {
+		code = check_main(&host.config);
+	} else {
+		host.control.settings = config_live_create(&host.config, argc, argv);
+		code = host_main(&host);
+		config_live_destroy(host.control.settings);
+	}
 	config_finish(&host.config);
 	return code;
 }

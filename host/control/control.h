@@ -3,6 +3,7 @@
 #define HOST_CONTROL_CONTROL_H
 
 #include "config.h"
+#include "config_live.h"
 #include "control/registry.h"
 #include "flow/engine.h"
 #include "flow/request.h"
@@ -23,6 +24,7 @@ struct http_figures {
 struct control {
 	struct event_base *base;
 	const struct config *config;
+	struct config_live *settings;
 	struct store *store;
 	struct store_recovered recovered;
 	struct engine *engine;

@@ -101,7 +101,7 @@ static bool keys_check(json_t *object, const char *names, struct error *error) {
 			continue;
 		error_set(error, ERROR_BAD_REQUEST, "the body has an unknown key");
 		error_found(error, "%.200s", key);
-		error_expected(error, "%s", names);
+		error_expected(error, "%s", names[0] == '\0' ? "an empty object" : names);
 		return false;
 	}
 	return true;
@@ -113,8 +113,11 @@ static json_t *object_parse(struct bytes body, const char *names, struct error *
 		return NULL;
 	if (!json_is_object(object)) {
 		error_set(error, ERROR_BAD_REQUEST, "the body is not a JSON object");
-		error_expected(error, "an object with %s", names);
-	} else if (keys_check(object, names, error)) {
+		error_expected(error, "an object with %s",
+			names == NULL          ? "settings"
+				: names[0] == '\0' ? "nothing in it"
+								   : names);
+	} else if (names == NULL || keys_check(object, names, error)) {
 		return object;
 	}
 	json_decref(object);

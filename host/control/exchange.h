@@ -38,7 +38,8 @@ struct bytes exchange_body(const struct exchange *exchange);
 enum body_kind { BODY_JSON, BODY_MSGPACK, BODY_OTHER };
 enum body_kind exchange_body_kind(const struct exchange *exchange);
 
-/* The body as a JSON object whose keys are all in `names` ("to_ms,advance_ms"); an empty body is {}. NULL: it was
+/* The body as a JSON object whose keys are all in `names` ("to_ms,advance_ms"); an empty body is {}. names may
+ * be NULL: any key. NULL: it was
  * answered with what is wrong. The caller's reference. */
 json_t *exchange_body_object(struct exchange *exchange, const char *names);
 

@@ -13,6 +13,11 @@ void handle_status(struct exchange *exchange);
 void handle_barrier(struct exchange *exchange);
 void handle_clock(struct exchange *exchange);
 
+/* settings.c */
+void handle_config_show(struct exchange *exchange);
+void handle_config_set(struct exchange *exchange);
+void handle_config_reload(struct exchange *exchange);
+
 /* invoke.c */
 void handle_function(struct exchange *exchange);
 

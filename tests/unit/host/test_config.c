@@ -71,7 +71,7 @@ START_TEST(defaults_are_those_of_the_interface) {
 	ck_assert(parse(NULL, NULL, NULL, NULL));
 	ck_assert_str_eq(config.data, directory);
 	ck_assert_str_eq(config.plugins, path_of("plugins"));
-	ck_assert_uint_eq(config.listen_data_count + config.listen_http_count + config.ingress_count, 0);
+	ck_assert_uint_eq(config.listen_data.count + config.listen_http.count + config.ingress_count, 0);
 	ck_assert_uint_ge(config.shards, 1);
 	ck_assert_uint_le(config.shards, SHARDS_MAX);
 	ck_assert_int_eq(config.durability, DURABILITY_SYNC);
@@ -177,13 +177,13 @@ END_TEST
 
 START_TEST(lists_are_flow_or_block) {
 	ck_assert(parse("--set", "listen.http=[\"tcp:127.0.0.1:8080\", \"tcp:[::1]:8081\"]", NULL, NULL));
-	ck_assert_uint_eq(config.listen_http_count, 2);
-	ck_assert_str_eq(config.listen_http[1], "tcp:[::1]:8081");
+	ck_assert_uint_eq(config.listen_http.count, 2);
+	ck_assert_str_eq(config.listen_http.items[1], "tcp:[::1]:8081");
 	ck_assert(parse_file("listen:\n  data:\n  - tcp:0.0.0.0:9000\n"));
-	ck_assert_uint_eq(config.listen_data_count, 1);
-	ck_assert_str_eq(config.listen_data[0], "tcp:0.0.0.0:9000");
+	ck_assert_uint_eq(config.listen_data.count, 1);
+	ck_assert_str_eq(config.listen_data.items[0], "tcp:0.0.0.0:9000");
 	ck_assert(parse("--set", "listen.data=[]", NULL, NULL));
-	ck_assert_uint_eq(config.listen_data_count, 0);
+	ck_assert_uint_eq(config.listen_data.count, 0);
 	refused(
 		parse("--set", "listen.http=tcp:127.0.0.1:80", NULL, NULL), "listen.http", "tcp:127.0.0.1:80", "a list", "");
 	refused(parse("--set", "listen.http=[\"unix:x\"]", NULL, NULL), "listen.http", "unix:x", "tcp:HOST:PORT", "");
@@ -317,6 +317,54 @@ START_TEST(too_large_a_file_is_refused) {
 }
 END_TEST
 
+START_TEST(a_wrong_item_of_a_list_is_named_by_its_place) {
+	refused(parse_file("listen:\n  http:\n  - tcp:127.0.0.1:80\n  - udp:1\n"),
+		"sofun.yaml:4:5: wrong value for listen.http", "udp:1", "tcp:HOST:PORT", "");
+}
+END_TEST
+
+/* Takes the comment sign off every setting of the document. */
+static void settings_uncomment(struct buf *text, struct buf *ret_text) {
+	const char *at = (const char *)text->data;
+	while (*at != '\0') {
+		size_t size = strcspn(at, "\n");
+		bool setting =
+			at[0] == '#' && at[1] != ' ' && strncmp(at, "#ingresses", 10) != 0 && strncmp(at, "#shards", 7) != 0;
+		buf_append(ret_text, at + (setting ? 1 : 0), size - (setting ? 1 : 0));
+		buf_append_u8(ret_text, '\n');
+		at += at[size] == '\n' ? size + 1 : size;
+	}
+	buf_append_u8(ret_text, '\0');
+}
+
+static void shown_is_explained(void *count, const struct config_shown *shown) {
+	++*(size_t *)count;
+	ck_assert_msg(strlen(shown->meaning) > 5 && strlen(shown->reason) > 20, "%s is not explained", shown->key);
+	ck_assert_msg(!shown->number || shown->unit[0] != '\0', "%s has no unit", shown->key);
+	ck_assert_msg(bytes_equal(shown->value, shown->preset) || strcmp(shown->source, "default") != 0, "%s", shown->key);
+}
+
+START_TEST(the_document_gives_every_default) {
+	struct buf text = {0}, bare = {0};
+	size_t count = 0;
+	ck_assert(config_document("yaml", &text));
+	buf_append_u8(&text, '\0');
+	settings_uncomment(&text, &bare);
+	ck_assert(parse_file((const char *)bare.data));
+	config_each(&config, shown_is_explained, &count);
+	ck_assert_uint_ge(count, 20);
+	ck_assert_uint_eq(config.sources[1], CONFIG_FILE);
+	struct config presets;
+	config_init(&presets);
+	ck_assert_uint_eq(config.memory_bytes, presets.memory_bytes);
+	ck_assert_uint_eq(config.retry_block_ms_max, presets.retry_block_ms_max);
+	config_finish(&presets);
+	buf_finish(&text);
+	buf_finish(&bare);
+	ck_assert(!config_document("runes", &text));
+}
+END_TEST
+
 START_TEST(help_lists_every_setting) {
 	struct buf text = {0};
 	config_usage(&text);
@@ -353,6 +401,8 @@ int main(void) {
 	tcase_add_test(all, a_named_file_must_exist);
 	tcase_add_test(all, a_message_fits_a_frame);
 	tcase_add_test(all, too_large_a_file_is_refused);
+	tcase_add_test(all, a_wrong_item_of_a_list_is_named_by_its_place);
+	tcase_add_test(all, the_document_gives_every_default);
 	tcase_add_test(all, help_lists_every_setting);
 	Suite *suite = suite_create("config");
 	suite_add_tcase(suite, all);

@@ -1,0 +1,185 @@
+#include "config_live.h"
+
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "config_inside.h"
+
+struct config_live {
+	struct config *running;
+	struct config base; /* what file and flags said when they were last read */
+	int argc;
+	char *const *argv;
+	void (*changed)(void *arg);
+	void *arg;
+};
+
+struct config_live *config_live_create(struct config *running, int argc, char *const argv[]) {
+	struct config_live *live = check_alloc(1, sizeof *live);
+	live->running = running;
+	live->argc = argc;
+	live->argv = argv;
+	config_init(&live->base);
+	for (size_t i = 0; i < config_setting_count; i++)
+		if (config_settings[i].live)
+			config_value_copy(&live->base, running, &config_settings[i]);
+	return live;
+}
+
+void config_live_destroy(struct config_live *live) {
+	if (live == NULL)
+		return;
+	config_finish(&live->base);
+	free(live);
+}
+
+void config_live_watch(struct config_live *live, void (*changed)(void *arg), void *arg) {
+	live->changed = changed;
+	live->arg = arg;
+}
+
+/* ---- what differs ---- */
+
+void config_changes_finish(struct config_changes *changes) {
+	for (size_t i = 0; i < changes->count; i++) {
+		free(changes->items[i].from);
+		free(changes->items[i].to);
+	}
+	free(changes->items);
+	*changes = (struct config_changes){0};
+}
+
+static char *value_text(const struct config *config, const struct setting *setting) {
+	struct buf text = {0};
+	config_value_print(config, setting, &text);
+	buf_append_u8(&text, '\0');
+	return (char *)text.data;
+}
+
+static void difference_add(struct config_changes *changes, const char *key, char *before, char *after, bool live) {
+	if (strcmp(before, after) != 0) {
+		changes->items[changes->count++] = (struct config_change){key, before, after, live};
+		return;
+	}
+	free(before);
+	free(after);
+}
+
+static char *ingresses_text(const struct config *config) {
+	static const char *const names[] = {[FORMAT_LINE] = "line", [FORMAT_JSON] = "json", [FORMAT_MSGPACK] = "msgpack"};
+	struct buf text = {0};
+	for (size_t i = 0; i < config->ingress_count; i++)
+		buf_printf(&text, "%s%s: {format: %s}", i > 0 ? ", " : "", config->ingresses[i].name,
+			names[config->ingresses[i].format]);
+	buf_append_u8(&text, '\0');
+	return (char *)text.data;
+}
+
+static struct config_changes differences(const struct config *from, const struct config *to) {
+	struct config_changes changes = {.items = check_alloc(config_setting_count + 1, sizeof *changes.items)};
+	for (size_t i = 0; i < config_setting_count; i++) {
+		const struct setting *setting = &config_settings[i];
+		difference_add(&changes, setting->key, value_text(from, setting), value_text(to, setting), setting->live);
+	}
+	difference_add(&changes, "ingresses", ingresses_text(from), ingresses_text(to), false);
+	return changes;
+}
+
+static void live_copy(struct config *to, const struct config *from) {
+	for (size_t i = 0; i < config_setting_count; i++)
+		if (config_settings[i].live)
+			config_value_copy(to, from, &config_settings[i]);
+}
+
+/* Takes the changes over that may be made. */
+static void changes_make(struct config_live *live, const struct config *wanted) {
+	live_copy(live->running, wanted);
+	if (live->changed != NULL)
+		live->changed(live->arg);
+}
+
+/* ---- by a request ---- */
+
+static bool restart_refuse(const struct setting *setting, struct error *error) {
+	error_set(error, ERROR_CONFLICT, "%.200s is read at the start only", setting->key);
+	error_found(error, "%.200s", setting->key);
+	error_expected(error, "settings that GET /v1/config shows as live");
+	error_hint(error, "write it into sofun.yaml, or give --set, and start the host again");
+	return false;
+}
+
+static bool reset(struct config *wanted, const struct config *base, const char *key, struct error *error) {
+	const struct setting *setting = config_setting_find(key);
+	const struct config_place place = {.source = "body"};
+	if (setting == NULL)
+		return config_key_refuse(key, &place, error);
+	if (!setting->live)
+		return restart_refuse(setting, error);
+	config_value_copy(wanted, base, setting);
+	return true;
+}
+
+/* A request may name what may not change only with the value that it has. */
+static bool touched_are_live(const struct config *wanted, struct error *error) {
+	for (size_t i = 0; i < config_setting_count; i++)
+		if (!config_settings[i].live && wanted->sources[i] == CONFIG_REQUEST)
+			return restart_refuse(&config_settings[i], error);
+	if (wanted->ingress_count == 0)
+		return true;
+	error_set(error, ERROR_CONFLICT, "ingresses.%.200s.format is read at the start only", wanted->ingresses[0].name);
+	error_hint(error, "write it into sofun.yaml, or give --set, and start the host again");
+	return false;
+}
+
+bool config_live_set(struct config_live *live, struct bytes mapping, const char *const *resets, size_t reset_count,
+	struct config_changes *ret_changes, struct error *error) {
+	struct config wanted;
+	config_init(&wanted);
+	live_copy(&wanted, live->running);
+	wanted.frame_bytes = live->running->frame_bytes;
+	bool good = true;
+	for (size_t i = 0; good && i < reset_count; i++)
+		good = reset(&wanted, &live->base, resets[i], error);
+	good = good && config_yaml_request(&wanted, mapping, error) && touched_are_live(&wanted, error) &&
+		config_consistent(&wanted, error);
+	if (good) {
+		struct config before;
+		config_init(&before);
+		live_copy(&before, live->running);
+		before.frame_bytes = live->running->frame_bytes;
+		*ret_changes = differences(&before, &wanted);
+		config_finish(&before);
+		changes_make(live, &wanted);
+	}
+	config_finish(&wanted);
+	return good;
+}
+
+/* ---- from the file ---- */
+
+static void requests_keep(struct config *wanted, const struct config *running) {
+	for (size_t i = 0; i < config_setting_count; i++)
+		if (running->sources[i] == CONFIG_REQUEST)
+			config_value_copy(wanted, running, &config_settings[i]);
+}
+
+bool config_live_reload(struct config_live *live, struct config_changes *ret_changes, struct error *error) {
+	struct config read, wanted;
+	config_init(&read);
+	config_init(&wanted);
+	bool good =
+		config_parse(&read, live->argc, live->argv, error) && config_parse(&wanted, live->argc, live->argv, error);
+	if (good) {
+		requests_keep(&wanted, live->running);
+		good = config_consistent(&wanted, error);
+	}
+	if (good) {
+		live_copy(&live->base, &read);
+		*ret_changes = differences(live->running, &wanted);
+		changes_make(live, &wanted);
+	}
+	config_finish(&wanted);
+	config_finish(&read);
+	return good;
+}

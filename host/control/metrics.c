@@ -32,6 +32,15 @@ static void refused_count(void *arg, const struct registry_refused *refused) {
 	++*(uint64_t *)arg;
 }
 
+static void schema_line(void *arg, const struct engine_schema *schema) {
+	buf_printf(arg, "sofun_instances{type=\"%s\",schema=\"%" PRIu32 "\"} %" PRIu64 "\n", schema->type, schema->schema,
+		schema->instances);
+}
+
+void metrics_finish(struct metrics *metrics) {
+	buf_finish(&metrics->instances);
+}
+
 void metrics_gather(const struct control *control, struct metrics *ret_metrics) {
 	struct rusage usage;
 	*ret_metrics = (struct metrics){
@@ -46,6 +55,7 @@ void metrics_gather(const struct control *control, struct metrics *ret_metrics) 
 	registry_images(control->registry, &ret_metrics->images);
 	registry_each(control->registry, plugin_count, &ret_metrics->plugins_live);
 	registry_refused_each(control->registry, refused_count, &ret_metrics->plugins_refused);
+	engine_schemas_each(control->engine, schema_line, &ret_metrics->instances);
 	if (getrusage(RUSAGE_SELF, &usage) == 0)
 		ret_metrics->cpu_us = time_us(usage.ru_utime) + time_us(usage.ru_stime);
 }
@@ -114,6 +124,8 @@ void metrics_text(const struct metrics *metrics, struct buf *text) {
 	gauge(text, "sofun_images_stuck", metrics->images.stuck, "Plugin images that do not leave the process.");
 	gauge(text, "sofun_plugins_live", metrics->plugins_live, "Plugins that serve messages.");
 	gauge(text, "sofun_plugins_refused", metrics->plugins_refused, "Plugin files that were refused.");
+	head(text, "sofun_instances", "gauge", "Instances in the store by function type and schema of their state.");
+	buf_append_bytes(text, bytes_buf(&metrics->instances));
 	http_text(&metrics->http, text);
 	gauge(text, "sofun_ready", metrics->ready, "1 from the ready line until the stop begins.");
 	seconds(text, "sofun_uptime_seconds", "gauge", metrics->uptime_ms * 1000u, "Since the start of the process.");

@@ -14,11 +14,14 @@ struct metrics {
 	uint64_t uptime_ms;
 	uint64_t cpu_us;         /* of the process, user and system */
 	uint64_t resident_bytes; /* of the process */
+	struct buf instances;    /* lines of sofun_instances; metrics_finish frees it */
 	bool ready;
 };
 
 /* [loop thread] */
 void metrics_gather(const struct control *control, struct metrics *ret_metrics);
+
+void metrics_finish(struct metrics *metrics);
 
 /* Appends the text. Pure; any thread. */
 void metrics_text(const struct metrics *metrics, struct buf *text);

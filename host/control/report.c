@@ -60,6 +60,7 @@ void handle_metrics(struct exchange *exchange) {
 	struct buf text = {0};
 	metrics_gather(exchange->control, &metrics);
 	metrics_text(&metrics, &text);
+	metrics_finish(&metrics);
 	exchange_bytes(exchange, 200, "text/plain; version=0.0.4; charset=utf-8", bytes_buf(&text));
 	buf_finish(&text);
 }
@@ -119,6 +120,19 @@ static json_t *waiting_json(struct engine *engine) {
 	return waiting;
 }
 
+static void schema_add(void *arg, const struct engine_schema *schema) {
+	json_array_append_new(arg,
+		json_pack("{s:s, s:I, s:I}", "type", schema->type, "schema", (json_int_t)schema->schema, "instances",
+			(json_int_t)schema->instances));
+}
+
+static json_t *schemas_json(struct engine *engine) {
+	json_t *schemas = json_array();
+	check_memory(schemas);
+	engine_schemas_each(engine, schema_add, schemas);
+	return schemas;
+}
+
 void handle_status(struct exchange *exchange) {
 	struct control *control = exchange->control;
 	struct engine_status engine;
@@ -133,6 +147,7 @@ void handle_status(struct exchange *exchange) {
 	number_set(status, "time_ms", engine_time_ms(control->engine)); /* as of now: that of the last epoch may be old */
 	counts_set(status, &engine);
 	json_object_set_new(status, "images", images_json(control->registry));
+	json_object_set_new(status, "schemas", schemas_json(control->engine));
 	json_object_set_new(status, "waiting", waiting_json(control->engine));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));
 	json_object_set_new(status, "refused", refused_json(control->registry));

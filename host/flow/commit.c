@@ -128,7 +128,9 @@ static void record_build(struct committer *committer) {
 		part_take(flow, seal, &part->parts[i]);
 		if (seal->time_ms > part->time_ms)
 			part->time_ms = seal->time_ms;
+		schema_counts_apply(&flow->schemas, &seal->schemas);
 	}
+	schema_counts_redo(&flow->schemas, &part->parts[0]);
 	if (part->time_ms < committer->time_ms)
 		part->time_ms = committer->time_ms;
 	committer->part = part;

@@ -32,6 +32,7 @@ static void flow_init(
 	atomic_store(&flow->cut, recovered->epoch);
 	atomic_store(&flow->durable, recovered->epoch);
 	pthread_mutex_init(&flow->egress_mutex, NULL);
+	schema_counts_init(&flow->schemas);
 	pthread_mutex_init(&flow->failure_mutex, NULL);
 }
 
@@ -60,7 +61,8 @@ struct engine *engine_create(
 	committer_init(&engine->committer, flow, recovered->epoch + 1);
 	engine->committer.time_ms = recovered->time_ms;
 	pthread_mutex_init(&engine->reading_mutex, NULL);
-	if (!recover_layout(flow, &engine->layout_changed, error) || !recover_numbers(flow, &engine->types, error)) {
+	if (!schema_counts_load(&flow->schemas, store, recovered->created, error) ||
+		!recover_layout(flow, &engine->layout_changed, error) || !recover_numbers(flow, &engine->types, error)) {
 		engine_destroy(engine);
 		return NULL;
 	}
@@ -78,7 +80,8 @@ void engine_start(struct engine *engine, struct view *view) {
 		flow->shards[i]->parks_live = true;
 		atomic_store(&flow->shards[i]->view_generation, view->generation);
 	}
-	if (!recover_queues(flow, &engine->committer, engine->layout_changed, &error))
+	if (!schema_counts_scan(&flow->schemas, flow->store, engine->types, &error) ||
+		!recover_queues(flow, &engine->committer, engine->layout_changed, &error))
 		flow_fail(flow, &error);
 	for (uint32_t i = 0; i < flow->shards_count; i++)
 		flow->shards[i]->seal.counts = flow->shards[i]->counts;
@@ -127,6 +130,7 @@ void engine_destroy(struct engine *engine) {
 	free(flow->shards);
 	free(flow->channels);
 	committer_finish(&engine->committer);
+	schema_counts_finish(&flow->schemas);
 	views_destroy(engine);
 	pendings_destroy(engine->barriers);
 	pendings_destroy(engine->clocks);
@@ -296,6 +300,26 @@ void engine_parked_each(
 		if (messages > 0 && view->bindings[type].name != NULL)
 			each(arg, view->bindings[type].name, messages);
 	}
+}
+
+struct schemas_call {
+	const struct view *view;
+	void (*each)(void *arg, const struct engine_schema *schema);
+	void *arg;
+};
+
+static void schemas_tell(void *arg, uint16_t type, uint32_t schema, uint64_t instances) {
+	const struct schemas_call *call = arg;
+	if (type >= call->view->binding_count || call->view->bindings[type].name == NULL)
+		return; /* its view comes with this turn of the loop */
+	const struct engine_schema told = {type, call->view->bindings[type].name, schema, instances};
+	call->each(call->arg, &told);
+}
+
+void engine_schemas_each(
+	struct engine *engine, void (*each)(void *arg, const struct engine_schema *schema), void *arg) {
+	struct schemas_call call = {engine->view, each, arg};
+	schema_counts_each(&engine->flow.schemas, schemas_tell, &call);
 }
 
 uint64_t engine_time_ms(struct engine *engine) {

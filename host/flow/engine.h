@@ -129,6 +129,15 @@ void engine_status(struct engine *engine, struct engine_status *ret_status);
 /* Calls each() for every type of which messages wait because it has no live version. */
 void engine_parked_each(struct engine *engine, void (*each)(void *arg, const char *type, uint64_t messages), void *arg);
 
+/* How many instances of a type stand in the store with a schema, as of the last cut. */
+struct engine_schema {
+	uint16_t number; /* of the type */
+	const char *type;
+	uint32_t schema;
+	uint64_t instances; /* more than 0 */
+};
+void engine_schemas_each(struct engine *engine, void (*each)(void *arg, const struct engine_schema *schema), void *arg);
+
 /* The time of the flow in milliseconds since 1970. [any thread] */
 uint64_t engine_time_ms(struct engine *engine);
 

@@ -14,7 +14,11 @@ static void instances_redo(struct shard *shard) {
 		struct instance *instance = shard->dirty[i];
 		instance->flags &= (uint8_t)~INSTANCE_DIRTY;
 		instance->dirty_epoch = shard->epoch;
+		bool was = (instance->flags & INSTANCE_ROW) != 0;
 		instance_redo(instance, &shard->redo, &shard->scratch);
+		bool is = (instance->flags & INSTANCE_ROW) != 0;
+		if (is != was)
+			schema_changes_add(&shard->schemas, instance->type, instance->schema, is ? 1 : -1);
 	}
 	shard->dirty_count = 0;
 }
@@ -44,6 +48,10 @@ static void seal_fill(struct shard *shard) {
 	spare = seal->places;
 	seal->places = shard->places;
 	shard->places = spare;
+	struct schema_changes changes = seal->schemas;
+	check(changes.count == 0);
+	seal->schemas = shard->schemas;
+	shard->schemas = changes;
 	shard->counts.due = retry_due_ms(shard) <= flow_clock_now(&shard->flow->clock);
 	shard->counts.cache_bytes = shard->cache.memory;
 	seal->counts = shard->counts;

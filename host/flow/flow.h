@@ -16,6 +16,7 @@
 #include "config.h"
 #include "flow/engine.h"
 #include "flow/flow_clock.h"
+#include "flow/migration/schema_counts.h"
 #include "flow/queue.h"
 #include "limits.h"
 
@@ -62,6 +63,7 @@ struct seal {
 	struct counts counts;
 	int64_t *owed; /* by type number: counted messages in flight */
 	size_t owed_count;
+	struct schema_changes schemas;
 };
 
 /* What leaves once the epoch is durable. payload, then type, follow; the whole is 8-aligned. */
@@ -100,6 +102,7 @@ struct flow {
 	_Atomic uint32_t restoring;  /* shards that still have messages of an older layout: inputs wait for them */
 	_Atomic uint64_t parked[TYPES_MAX];
 	_Atomic int64_t owed[TYPES_MAX]; /* [committer] as of the last durable cut */
+	struct schema_counts schemas;
 	struct park committer_park;
 	void (*interleave)(void *arg); /* the simulation lets others run between the steps of a turn; NULL in the host */
 	void *interleave_arg;

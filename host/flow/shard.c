@@ -43,6 +43,8 @@ void shard_destroy(struct shard *shard) {
 	free(shard->restored);
 	free(shard->owed);
 	free(shard->seal.owed);
+	schema_changes_finish(&shard->schemas);
+	schema_changes_finish(&shard->seal.schemas);
 	buf_finish(&shard->scratch);
 	buf_finish(&shard->redo);
 	buf_finish(&shard->outputs);

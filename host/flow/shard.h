@@ -115,12 +115,13 @@ struct shard {
 	struct counts counts;
 	int64_t *owed; /* by type number */
 	size_t owed_count;
-	_Atomic uint64_t wants; /* the epoch that should be cut now; [committer] reads */
-	bool starved;           /* a read found no space; nothing was consumed */
-	bool behind_mark;       /* a message at the head of a channel belongs to a later epoch */
-	_Atomic bool stalled;   /* the shard sleeps until its epoch is closed: whoever closes it wakes it */
-	uint64_t *restored;     /* by source: channel numbers below it are of an older layout; NULL: none are left */
-	uint64_t touched;       /* shards that were sent something since they were last woken */
+	struct schema_changes schemas; /* instances that came, went or changed their schema */
+	_Atomic uint64_t wants;        /* the epoch that should be cut now; [committer] reads */
+	bool starved;                  /* a read found no space; nothing was consumed */
+	bool behind_mark;              /* a message at the head of a channel belongs to a later epoch */
+	_Atomic bool stalled;          /* the shard sleeps until its epoch is closed: whoever closes it wakes it */
+	uint64_t *restored;            /* by source: channel numbers below it are of an older layout; NULL: none are left */
+	uint64_t touched;              /* shards that were sent something since they were last woken */
 
 	/* the last closed one */
 	struct seal seal;

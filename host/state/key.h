@@ -8,6 +8,7 @@
  *   'L'                              layout of the queues: written by the flow
  *   'N'                              clock and counters that must not go back: written by the flow
  *   'T' number:u16be                 function type: [name, plugin, schema]
+ *   'S' [type:u16be schema:u32be]    instances of that schema: see flow/migration/schema_counts.h
  *   'V' hash[32]                     content hash of a plugin file: what was judged of it (registry)
  *   'P' ingress:sized producer       position of a producer
  *   'H' queue:u64be                  head of a queue of waiting messages
@@ -33,6 +34,7 @@ enum key_kind {
 	KEY_LAYOUT = 'L',
 	KEY_NUMBERS = 'N',
 	KEY_TYPE = 'T',
+	KEY_SCHEMA = 'S',
 	KEY_VERDICT = 'V',
 	KEY_PRODUCER = 'P',
 	KEY_QUEUE_HEAD = 'H',

@@ -455,6 +455,33 @@ static uint64_t rows_count(struct world *world, enum key_kind kind) {
 	return count;
 }
 
+struct schema_sum {
+	uint64_t instances;
+	uint64_t others;
+};
+
+static void schema_add(void *arg, const struct engine_schema *schema) {
+	struct schema_sum *sum = arg;
+	*(schema->schema == 1 ? &sum->instances : &sum->others) += schema->instances;
+}
+
+/* The counts by schema are those of the rows. */
+static void schemas_compare(struct world *world) {
+	struct schema_sum sum = {0};
+	struct error error;
+	struct bytes found, value;
+	struct key key = key_of(KEY_INSTANCE);
+	struct store_cursor *cursor = store_cursor_open(world->store, 1, key_bytes(&key), &error);
+	uint64_t rows = 0;
+	check(cursor != NULL);
+	while (store_cursor_next(cursor, &found, &value) && found.data[0] == KEY_INSTANCE)
+		rows++;
+	store_cursor_close(cursor);
+	engine_schemas_each(world->engine, schema_add, &sum);
+	if (sum.instances != rows || sum.others != 0)
+		wrong(world, "instances of schema 1", sum.instances, rows);
+}
+
 static void world_compare(struct world *world) {
 	struct program_model model = {0};
 	for (uint32_t producer = 0; producer < PROGRAM_PRODUCERS; producer++) {
@@ -464,6 +491,7 @@ static void world_compare(struct world *world) {
 	world->result->messages = model.messages;
 	counts_compare(world, &model);
 	egress_compare(world, &model);
+	schemas_compare(world);
 	if (rows_count(world, KEY_DEAD) != model.dead)
 		wrong(world, "dead letters", rows_count(world, KEY_DEAD), model.dead);
 	if (rows_count(world, KEY_QUEUE_RUN) != 0)

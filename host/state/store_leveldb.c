@@ -87,22 +87,32 @@ static leveldb_t *db_try(const struct leveldb_kv *kv, bool create, char **ret_te
 		create ? factory->options_create : factory->options, kv->shadow != NULL ? kv->shadow : kv->path, ret_text);
 }
 
-/* Rule 15. What is lost with the logs is in the journal; if they are not what is damaged, they come back. */
-static leveldb_t *db_without_logs(const struct leveldb_kv *kv, char *text) {
+/* What a power cut may leave that LevelDB does not open: logs (rule 15), or the last record of the MANIFEST (see
+ * store_leveldb_manifest.h). By rule 1 everything through the last checkpoint is in tables that an earlier record names,
+ * and the rest is in the journal. That it was indeed no more which was lost the store sees by its row 'C'. */
+static leveldb_t *db_after_cut(const struct leveldb_kv *kv, char **text) {
 	const char *dir = kv->shadow != NULL ? kv->shadow : kv->path;
-	unsigned count;
-	if (strncmp(text, "Corruption", strlen("Corruption")) != 0 || leveldb_dir_set_aside(dir, &count) < 0 || count == 0)
+	unsigned logs;
+	char *again = NULL;
+	if (strncmp(*text, "Corruption", strlen("Corruption")) != 0 || leveldb_dir_set_aside(dir, &logs) < 0)
 		return NULL;
-	char *again;
-	leveldb_t *db = db_try(kv, false, &again);
-	if (db != NULL) {
-		log_event(LOG_WARN, "log_set_aside", "database=\"%s\" logs=%u reason=\"%s\"", kv->path, count, text);
-		leveldb_free(text);
-		return db;
+	leveldb_t *db = logs > 0 ? db_try(kv, false, &again) : NULL;
+	bool shortened = db == NULL && leveldb_dir_manifest_cut(dir) == 0;
+	if (shortened) {
+		leveldb_free(again);
+		db = db_try(kv, false, &again);
 	}
 	leveldb_free(again);
-	leveldb_dir_put_back(dir);
-	return NULL;
+	if (db == NULL) {
+		leveldb_dir_put_back(dir);
+		return NULL;
+	}
+	log_event(LOG_WARN, shortened ? "manifest_cut" : "log_set_aside", "database=\"%s\" logs=%u reason=\"%s\"", kv->path,
+		logs, *text);
+	leveldb_dir_opened(dir);
+	leveldb_free(*text);
+	*text = NULL;
+	return db;
 }
 
 /* The pool's open(). */
@@ -112,7 +122,7 @@ static void *db_open(struct pooled *pooled, bool create, bool first, struct erro
 	char *text;
 	leveldb_t *db = db_try(kv, create, &text);
 	if (db == NULL && first)
-		db = db_without_logs(kv, text);
+		db = db_after_cut(kv, &text);
 	if (db == NULL)
 		leveldb_failed(kv, "open", text, error);
 	return db;

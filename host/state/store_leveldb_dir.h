@@ -9,7 +9,14 @@
 /* Rule 15: moves all *.log files into <path>/set-aside/. Counts them. */
 int leveldb_dir_set_aside(const char *path, unsigned *ret_count);
 
-/* Moves them back, if setting them aside did not help. */
+/* Cuts the last record off the MANIFEST (store_leveldb_manifest.h): what it was, and links to all tables, are kept in
+ * <path>/set-aside/. REQUIRES: the logs are set aside. -EINVAL: there is none that could be cut off. */
+int leveldb_dir_manifest_cut(const char *path);
+
+/* It helped: what was kept of the tables goes, but for those that LevelDB took for refuse and deleted. */
+void leveldb_dir_opened(const char *path);
+
+/* It did not help: everything is as it was. */
 int leveldb_dir_put_back(const char *path);
 
 /* -ENOSPC if there is no room for so many bytes. */

@@ -63,6 +63,25 @@ static bool id_make(const struct store *store, uint8_t *id, struct error *error)
 	return got == STORE_ID_BYTES || error_system(error, ERROR_INTERNAL, errno, "cannot make a store id");
 }
 
+static void file_note(void *arg, const char *name) {
+	bool *any = arg;
+	*any = *any || name[0] != '\0';
+}
+
+/* A store has a journal only once its runtime database has the format row: one that lost it is no new store. */
+static bool journal_check(struct store *store, const char *path, struct error *error) {
+	char *journal = path_of(store->dir, "journal", bytes_of(NULL, 0));
+	bool any = false;
+	int result = store->disk->list(store->disk, journal, file_note, &any);
+	if (result == 0 && any) {
+		error_set(error, ERROR_STORE_FAILED, "%s has lost its rows", path);
+		error_found(error, "a journal in %s", journal);
+		error_hint(error, "restore the whole data directory from one backup");
+	}
+	free(journal);
+	return !(result == 0 && any);
+}
+
 /* A store begins with the format row of its runtime database. */
 static bool format_begin(struct store *store, struct kv *kv, const char *path, struct error *error) {
 	struct kv_cursor *cursor = kv->ops->cursor(kv);
@@ -76,7 +95,7 @@ static bool format_begin(struct store *store, struct kv *kv, const char *path, s
 		return false;
 	}
 	struct format_row row = {.format = STORE_FORMAT, .hash = STORE_HASH, .name = bytes_text(store->runtime.name)};
-	if (!good || !id_make(store, store->id, error))
+	if (!good || !journal_check(store, path, error) || !id_make(store, store->id, error))
 		return false;
 	memcpy(row.store_id, store->id, STORE_ID_BYTES);
 	return format_write(kv, &row, error);

@@ -218,6 +218,32 @@ def test_flipped_bytes_anywhere_are_refused_or_harmless(test):
 	expect(verdicts["refused"] > 0, "at least one flip was refused")
 
 
+def test_the_last_record_of_a_manifest_is_missed(test):
+	"""What a power cut may take (power/) was never called durable; of a store that was stopped in order it is damage, and must not
+	pass for such a cut: refused, or nothing is missing."""
+	first, second = small(test, 3000), small(test, 300)
+	host = stopped(test, first)
+	host.start()
+	store.feed(test, host, second.packed, name="second")
+	host.barrier()
+	host.stop()
+	verdicts = {"refused": 0, "store_failed": 0, "right": 0}
+	for database in store.databases(host.data):
+		for damage in ("flip", "table"):
+			damaged = store.copied_host(test, host.data)
+			folder = damaged.data / database.relative_to(host.data)
+			if damage == "flip":
+				manifest = folder / (folder / "CURRENT").read_text().strip()
+				store.flip(manifest, manifest.stat().st_size - 5)
+			else:
+				max(folder.glob("*.ldb")).unlink()
+			verdict = judge(damaged, first, second)
+			expect(verdict is not None, f"{damage} in {folder.name} went unseen")
+			verdicts[verdict] += 1
+			store.drop(damaged)
+	test.note(f"{verdicts}")
+
+
 def judge(host, first, second):
 	"""How the host dealt with a damaged store: refused, store_failed, right; None if something it shows is wrong. The first
 	program was checkpointed and must be whole; of the second one, in the journal alone, the newest epoch may be gone."""

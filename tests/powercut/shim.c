@@ -187,6 +187,8 @@ EXPORT ssize_t write(int fd, const void *data, size_t size) {
 	struct tracked *file = shim_active() ? shim_append_begin(fd, size, false, 0) : NULL;
 	ssize_t result = syscall(SYS_write, fd, data, size);
 	shim_write_end(file);
+	if (file != NULL)
+		shim_manifest(fd, false);
 	return result;
 }
 
@@ -285,6 +287,13 @@ static int sync_any(int fd, long call) {
 		return (int)syscall(call, fd);
 	if (shim_lying())
 		return 0;
+	shim_names_lock();
+	bool folder = shim_directory_of(fd) != NULL;
+	shim_names_unlock();
+	if (folder)
+		shim_manifest_instant();
+	else
+		shim_manifest(fd, true);
 	struct tracked *file = shim_sync_begin(fd);
 	int result = (int)syscall(call, fd);
 	shim_sync_end(file, result == 0);

@@ -4,6 +4,8 @@
  *
  *   POWERCUT_DIR=/abs/dir    what is watched; the notes stand beside it in /abs/dir.powercut
  *   POWERCUT_SYNC=lie        fsync, fdatasync and msync do nothing and say they did (the mutant that must be caught)
+ *   POWERCUT_DIE=N           SIGKILL in the N-th sync of a folder that comes between a write to a MANIFEST of LevelDB and
+ *                            its sync: the instant at which the folder's newest names and that write race to the disk
  *
  * The notes are written before the change they undo, with plain writes, so a SIGKILL at any instant leaves them whole:
  *
@@ -48,6 +50,10 @@ struct name_record {
 /* shim_paths.c */
 bool shim_active(void);
 bool shim_lying(void);
+/* A MANIFEST was written to, or synced; nothing for other files. */
+void shim_manifest(int fd, bool synced);
+/* A folder is about to be synced: does not return at the instant that POWERCUT_DIE names. */
+void shim_manifest_instant(void);
 /* True if the path is the watched directory or below it; then its place below it. */
 bool shim_resolve(int directory, const char *path, char relative[PATH_MAX]);
 /* A place among the notes. */

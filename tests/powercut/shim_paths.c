@@ -4,6 +4,7 @@
 #include <errno.h>
 #include <fcntl.h>
 #include <pthread.h>
+#include <signal.h>
 #include <stdatomic.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -17,6 +18,8 @@ static char root[PATH_MAX];
 static size_t root_size;
 static bool lying;
 static _Atomic uint32_t counter;
+static _Atomic long instants_left; /* 0: POWERCUT_DIE is not set, or its instant has passed */
+static _Atomic bool manifest_unsynced;
 
 _Noreturn void shim_fail(const char *what) {
 	dprintf(STDERR_FILENO, "powercut: %s: %s\n", what, strerror(errno));
@@ -38,6 +41,8 @@ static void start(void) {
 		snprintf(root, sizeof root, "%s", dir);
 	while (strlen(root) > 1 && root[strlen(root) - 1] == '/')
 		root[strlen(root) - 1] = '\0';
+	if (getenv("POWERCUT_DIE") != NULL)
+		atomic_store(&instants_left, atol(getenv("POWERCUT_DIE")));
 	lying = sync != NULL && strcmp(sync, "lie") == 0;
 	folder_make("");
 	folder_make("/undo");
@@ -53,6 +58,28 @@ bool shim_active(void) {
 
 bool shim_lying(void) {
 	return shim_active() && lying;
+}
+
+void shim_manifest(int fd, bool synced) {
+	if (atomic_load(&instants_left) == 0)
+		return;
+	char link[64], path[PATH_MAX];
+	snprintf(link, sizeof link, "/proc/self/fd/%d", fd);
+	ssize_t size = readlink(link, path, sizeof path - 1);
+	if (size < 0)
+		return;
+	path[size] = '\0';
+	if (strncmp(strrchr(path, '/') + 1, "MANIFEST-", 9) == 0)
+		atomic_store(&manifest_unsynced, !synced);
+}
+
+void shim_manifest_instant(void) {
+	if (!atomic_load(&manifest_unsynced) || atomic_load(&instants_left) == 0)
+		return;
+	if (atomic_fetch_sub(&instants_left, 1) == 1) {
+		kill(getpid(), SIGKILL);
+		pause();
+	}
 }
 
 void shim_note_path(char path[PATH_MAX], const char *folder, uint64_t number) {

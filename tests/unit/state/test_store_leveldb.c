@@ -215,18 +215,128 @@ START_TEST(a_damaged_table_is_told_at_the_read) {
 }
 END_TEST
 
-START_TEST(a_lost_table_is_refused_and_its_logs_stay) {
+/* ---- the end of the MANIFEST ---- */
+
+static char oldest[400], newest[400];
+
+static void name_order(const char *name) {
+	if (oldest[0] == '\0' || strcmp(name, oldest) < 0)
+		strcpy(oldest, name);
+	if (strcmp(name, newest) > 0)
+		strcpy(newest, name);
+}
+
+/* What stands there apart from LevelDB's LOG: names, and bytes. */
+static uint64_t content;
+
+static int entry_content(const char *name, const struct stat *status, int type, struct FTW *place) {
+	(void)status;
+	const char *base = name + place->base;
+	if (type != FTW_F || strncmp(base, "LO", 2) == 0) /* LOG, LOG.old, LOCK */
+		return 0;
+	for (const char *at = base; *at != '\0'; at++)
+		content = content * 31 + (uint8_t)*at;
+	FILE *file = fopen(name, "rb");
+	ck_assert_ptr_nonnull(file);
+	for (int byte = getc(file); byte != EOF; byte = getc(file))
+		content = content * 31 + (uint64_t)byte;
+	fclose(file);
+	return 0;
+}
+
+static uint64_t database_content(void) {
+	content = 0;
+	ck_assert_int_eq(nftw(path, entry_content, 16, FTW_PHYS), 0);
+	return content;
+}
+
+static void manifest_flip(const char *name, long offset) {
+	FILE *file = fopen(name, "r+b");
+	ck_assert_ptr_nonnull(file);
+	ck_assert_int_eq(fseek(file, offset, offset < 0 ? SEEK_END : SEEK_SET), 0);
+	int byte = getc(file);
+	fseek(file, -1, SEEK_CUR);
+	putc(byte ^ 1, file);
+	fclose(file);
+}
+
+/* Flips a bit of the only MANIFEST, whose name stays in `manifest`. */
+static char manifest[400];
+
+static void manifest_damage(long offset) {
+	DIR *folder = opendir(path);
+	ck_assert_ptr_nonnull(folder);
+	for (struct dirent *entry = readdir(folder); entry != NULL; entry = readdir(folder)) {
+		if (strncmp(entry->d_name, "MANIFEST-", 9) == 0)
+			snprintf(manifest, sizeof manifest, "%s/%.256s", path, entry->d_name);
+	}
+	closedir(folder);
+	manifest_flip(manifest, offset);
+}
+
+/* Rows 0 to 500 in a table, 500 to 700 in another, the rest in the log; closed. */
+static void two_tables(void) {
 	rows_must(0, 500, 100);
 	ck_assert(kv->ops->flush(kv, &error));
-	rows_must(500, 501, 100);
+	rows_must(500, 700, 100);
+	ck_assert(kv->ops->flush(kv, &error));
+	rows_must(700, 701, 100);
 	database_close();
-	unsigned logs = files_each(".log", NULL);
-	files_each(".ldb", file_remove);
+	oldest[0] = newest[0] = '\0';
+	ck_assert_uint_eq(files_each(".ldb", name_order), 2);
+}
+
+static void must_be_refused_untouched(const char *word) {
+	uint64_t before = database_content();
 	factory = kv_leveldb(CACHE_BYTES, BUDGET_BYTES);
 	ck_assert_ptr_null(factory->open(factory, path, true, &error));
 	ck_assert_int_eq(error.code, ERROR_STORE_FAILED);
-	ck_assert_ptr_nonnull(strstr(error.message, "missing"));
-	ck_assert_uint_eq(files_each(".log", NULL), logs);
+	ck_assert_msg(strstr(error.message, word) != NULL, "%s", error.message);
+	ck_assert_uint_eq(database_content(), before);
+}
+
+static bool is_aside(const char *name) {
+	char aside[800];
+	snprintf(aside, sizeof aside, "%s/set-aside%s", path, strrchr(name, '/'));
+	return access(aside, F_OK) == 0;
+}
+
+START_TEST(a_lost_table_is_refused_and_all_stays_as_it_is) {
+	two_tables();
+	file_remove(oldest);
+	must_be_refused_untouched("missing");
+}
+END_TEST
+
+/* The cut fell between LevelDB's write of the record and its sync of the folder. */
+START_TEST(a_record_that_came_before_the_name_of_its_table_is_cut_off) {
+	two_tables();
+	file_remove(newest);
+	database_open();
+	ck_assert_uint_eq(rows_count(), 500);
+	rows_must(500, 900, 100);
+	ck_assert(kv->ops->flush(kv, &error));
+	database_close();
+	database_open();
+	ck_assert_uint_eq(rows_count(), 900);
+}
+END_TEST
+
+START_TEST(a_torn_last_record_is_cut_off_and_its_table_kept) {
+	two_tables();
+	manifest_damage(-5);
+	database_open();
+	ck_assert_uint_eq(rows_count(), 500);
+	ck_assert(is_aside(manifest));
+	ck_assert(is_aside(newest)); /* LevelDB took it for refuse */
+	ck_assert(!is_aside(oldest));
+}
+END_TEST
+
+START_TEST(a_damage_in_the_midst_of_a_manifest_is_refused) {
+	two_tables();
+	manifest_damage(9);
+	must_be_refused_untouched("Corruption");
 }
 END_TEST
 
@@ -414,7 +524,10 @@ int main(void) {
 	tcase_add_test(cases, a_flush_survives_the_loss_of_all_logs);
 	tcase_add_test(cases, a_damaged_log_is_set_aside);
 	tcase_add_test(cases, a_damaged_table_is_told_at_the_read);
-	tcase_add_test(cases, a_lost_table_is_refused_and_its_logs_stay);
+	tcase_add_test(cases, a_lost_table_is_refused_and_all_stays_as_it_is);
+	tcase_add_test(cases, a_record_that_came_before_the_name_of_its_table_is_cut_off);
+	tcase_add_test(cases, a_torn_last_record_is_cut_off_and_its_table_kept);
+	tcase_add_test(cases, a_damage_in_the_midst_of_a_manifest_is_refused);
 	tcase_add_test(cases, a_database_in_use_is_refused);
 	tcase_add_test(cases, a_shadow_shows_all_and_changes_nothing);
 	tcase_add_test(cases, a_thousand_databases_stay_within_one_budget);

@@ -7,10 +7,10 @@
 #include "flow/shard.h"
 
 static void instances_redo(struct shard *shard) {
-	enum { AHEAD = 8 }; /* many epochs of a large state touch more than a core keeps near */
+	enum { AHEAD = 16 }; /* an epoch of a large state touches more than a core keeps near */
 	for (size_t i = 0; i < shard->dirty_count; i++) {
 		if (i + AHEAD < shard->dirty_count)
-			__builtin_prefetch(shard->dirty[i + AHEAD], 1);
+			instance_prefetch(shard->dirty[i + AHEAD]);
 		struct instance *instance = shard->dirty[i];
 		instance->flags &= (uint8_t)~INSTANCE_DIRTY;
 		instance->dirty_epoch = shard->epoch;

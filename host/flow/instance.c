@@ -8,7 +8,6 @@
 
 enum {
 	CACHE_FIRST_SLOTS = 1024,
-	CACHE_LINE_BYTES = 64,
 	EVICT_LOOKS_MAX = 64, /* slots the hand passes for one insertion: bounded work, and more than one goes on average */
 };
 
@@ -188,11 +187,8 @@ void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t co
 		size_t at = slot_home(cache, hashes[i]);
 		while (cache->slots[at].instance != NULL && cache->slots[at].hash != hashes[i])
 			at = (at + 1) & mask;
-		const char *instance = (const char *)cache->slots[at].instance;
-		if (instance != NULL) {
-			__builtin_prefetch(instance, 1);
-			__builtin_prefetch(instance + CACHE_LINE_BYTES, 1); /* most end in the next one */
-		}
+		if (cache->slots[at].instance != NULL)
+			instance_prefetch(cache->slots[at].instance);
 	}
 }
 

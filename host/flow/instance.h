@@ -58,6 +58,12 @@ static inline struct bytes instance_id_bytes(const struct instance *instance) {
 	return bytes_of(instance_id(instance), instance->id_size);
 }
 
+/* Most end in the second line. */
+static inline void instance_prefetch(const struct instance *instance) {
+	__builtin_prefetch(instance, 1);
+	__builtin_prefetch((const char *)instance + 64, 1);
+}
+
 /* The value as it is in memory. REQUIRES: not cold. */
 struct bytes slot_bytes(const struct slot *slot);
 static inline bool slot_cold(const struct slot *slot) {

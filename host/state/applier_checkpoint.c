@@ -77,10 +77,11 @@ static void database_leave(struct store *store, struct checkpoint *checkpoint) {
 
 static void sort_step(struct store *store, struct checkpoint *checkpoint) {
 	if (table_runs_collect(checkpoint->runs)) {
-		table_runs_sort(checkpoint->runs);
 		atomic_store(&store->runs_bytes, table_runs_bytes(checkpoint->runs));
 		return;
 	}
+	if (table_runs_sort(checkpoint->runs))
+		return;
 	table_runs_start(checkpoint->runs);
 	checkpoint->sorted = true;
 }

@@ -1,12 +1,18 @@
 /* See table.h. Each database has an index of its own, so that reading one in order costs what it holds. An index uses
- * open addressing with linear probing; a slot is a hash and the place of the operation in the redo that the journal
- * holds too, so an entry costs 16 bytes and no copy. */
+ * open addressing with linear probing; a slot is a hash and the place of the operation in the table's arena.
+ *
+ * An operation that is overwritten leaves its place to a later one, so that a table grows with its keys and not with how
+ * often they change. Who may still read the old one: a look-up, which ends before the applier gets `readers` for itself;
+ * and whoever has a reference, taken before the epoch that overwrites is taken (cursors see whole epochs) and not given
+ * back by its end. */
 #include "state/table.h"
 
 #include <stdlib.h>
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "base/pages.h"
+#include "state/table_arena.h"
 
 enum {
 	TABLE_MAGIC = 0x7ab1e001,
@@ -27,10 +33,12 @@ struct table {
 	pthread_rwlock_t *readers;
 	_Atomic(struct index *) *indexes; /* by database; NULL: no entry */
 	_Atomic uint64_t entries;
-	_Atomic uint64_t bytes;
-	struct store_epoch **epochs;
-	size_t epoch_count;
-	size_t epoch_capacity;
+	_Atomic uint64_t slot_bytes;
+	_Atomic uint64_t arena_bytes;
+	/* the applier's */
+	struct table_arena arena;
+	uint64_t epoch; /* the last one taken */
+	uint64_t time_ms;
 };
 
 static uint64_t key_hash(struct bytes key) {
@@ -51,9 +59,16 @@ void table_reference(struct table *table) {
 	atomic_fetch_add(&table->references, 1);
 }
 
+static void slots_destroy(struct table_slot *slots, size_t count) {
+	if (count * sizeof *slots < PAGES_BYTES_MIN)
+		free(slots);
+	else
+		pages_free(slots, count * sizeof *slots);
+}
+
 static void index_destroy(struct index *index) {
 	if (index != NULL)
-		free(index->slots);
+		slots_destroy(index->slots, index->slot_count);
 	free(index);
 }
 
@@ -63,11 +78,9 @@ void table_release(struct table *table) {
 	CHECK_OBJECT(table, TABLE_MAGIC);
 	if (atomic_fetch_sub(&table->references, 1) != 1)
 		return;
-	for (size_t i = 0; i < table->epoch_count; i++)
-		store_epoch_destroy(table->epochs[i]);
 	for (size_t i = 0; i < TABLE_DATABASES; i++)
 		index_destroy(atomic_load_explicit(&table->indexes[i], memory_order_relaxed));
-	free(table->epochs);
+	arena_finish(&table->arena);
 	free(table->indexes);
 	table->magic = 0;
 	free(table);
@@ -87,8 +100,9 @@ static uint64_t slot_hash(const struct table_slot *slot) {
 }
 
 static struct table_slot *slots_create(struct table *table, size_t count) {
-	atomic_fetch_add(&table->bytes, count * sizeof(struct table_slot));
-	return check_alloc(count, sizeof(struct table_slot));
+	size_t bytes = count * sizeof(struct table_slot);
+	atomic_fetch_add(&table->slot_bytes, bytes);
+	return bytes < PAGES_BYTES_MIN ? check_alloc(1, bytes) : pages_alloc(bytes);
 }
 
 static struct index *index_load(const struct table *table, uint32_t database) {
@@ -128,8 +142,8 @@ static void index_grow(struct table *table, struct index *index) {
 	index->slots = slots;
 	index->slot_count = count;
 	pthread_rwlock_unlock(table->readers);
-	atomic_fetch_sub(&table->bytes, count / 2 * sizeof *slots);
-	free(old);
+	atomic_fetch_sub(&table->slot_bytes, count / 2 * sizeof *slots);
+	slots_destroy(old, count / 2);
 }
 
 /* Where the key stands, or the free slot where it would. */
@@ -143,25 +157,51 @@ static struct table_slot *slot_find(const struct index *index, uint64_t hash, st
 	}
 }
 
+/* An operation that was read and not inserted yet. */
 struct ahead {
 	uint64_t hash;
-	const uint8_t *place;
 	struct index *index;
 	struct bytes key;
+	struct bytes whole; /* as it stands in the epoch */
 };
 
+static size_t operation_size(const uint8_t *place) {
+	struct redo_op op = table_operation(place);
+	const struct bytes *last = op.kind == REDO_REMOVE ? &op.key : &op.value;
+	return (size_t)(last->data + last->size - place);
+}
+
+static const uint8_t *operation_copy(struct table *table, struct bytes whole) {
+	uint8_t *place = arena_take(&table->arena, whole.size);
+	memcpy(place, whole.data, whole.size);
+	return place;
+}
+
+static void ahead_insert_one(struct table *table, const struct ahead *ahead) {
+	struct index *index = ahead->index;
+	if ((index->entries + 1) * 3 > index->slot_count * 2)
+		index_grow(table, index);
+	struct table_slot *slot = slot_find(index, ahead->hash, ahead->key);
+	const uint8_t *old = slot_place(slot);
+	slot_set(slot, ahead->hash, operation_copy(table, ahead->whole));
+	if (old == NULL) {
+		index->entries++;
+		atomic_fetch_add_explicit(&table->entries, 1, memory_order_relaxed);
+	} else {
+		arena_give(&table->arena, (uint8_t *)(uintptr_t)old, operation_size(old));
+	}
+}
+
+/* Their slots are on the way; now what stands there is asked for, then all are inserted. */
 static void ahead_insert(struct table *table, const struct ahead *ahead, size_t count) {
 	for (size_t i = 0; i < count; i++) {
-		struct index *index = ahead[i].index;
-		if ((index->entries + 1) * 3 > index->slot_count * 2)
-			index_grow(table, index);
-		struct table_slot *slot = slot_find(index, ahead[i].hash, ahead[i].key);
-		if (slot_place(slot) == NULL) {
-			index->entries++;
-			atomic_fetch_add_explicit(&table->entries, 1, memory_order_relaxed);
-		}
-		slot_set(slot, ahead[i].hash, ahead[i].place);
+		const struct index *index = ahead[i].index;
+		const struct table_slot *slot = &index->slots[ahead[i].hash & (index->slot_count - 1)];
+		if (slot_hash(slot) == ahead[i].hash)
+			__builtin_prefetch(slot_place(slot));
 	}
+	for (size_t i = 0; i < count; i++)
+		ahead_insert_one(table, &ahead[i]);
 }
 
 static bool part_take(
@@ -169,11 +209,13 @@ static bool part_take(
 	struct ahead ahead[AHEAD];
 	size_t count = 0;
 	while (rest.size > 0) {
-		const uint8_t *place = rest.data;
+		const uint8_t *start = rest.data;
 		struct redo_op op;
 		if (!redo_take(&rest, &op))
 			return false;
+		struct bytes whole = bytes_of(start, (size_t)(rest.data - start));
 		if (op.kind == REDO_EGRESS) {
+			op = table_operation(operation_copy(table, whole));
 			if (!egress(arg, &op))
 				return false;
 			continue;
@@ -183,7 +225,7 @@ static bool part_take(
 		struct index *index = index_of(table, op.database);
 		uint64_t hash = key_hash(op.key);
 		__builtin_prefetch(&index->slots[hash & (index->slot_count - 1)]);
-		ahead[count++] = (struct ahead){hash, place, index, op.key};
+		ahead[count++] = (struct ahead){hash, index, op.key, whole};
 		if (count == AHEAD) {
 			ahead_insert(table, ahead, count);
 			count = 0;
@@ -193,40 +235,30 @@ static bool part_take(
 	return true;
 }
 
-/* What a shard reserved and did not use goes back: it would stay for as long as the table does. */
-static void part_fit(struct buf *part) {
-	if (part->capacity - part->size < part->size / 4 + 64)
+/* No look-up that began before this reads what the last epoch has overwritten. One that is under way now is not waited
+ * for: there will be another time. */
+static void places_recycle(struct table *table) {
+	if (pthread_rwlock_trywrlock(table->readers) != 0)
 		return;
-	uint8_t *data = realloc(part->data, part->size + 1);
-	check_memory(data);
-	part->data = data;
-	part->capacity = part->size + 1;
-}
-
-static void epoch_keep(struct table *table, struct store_epoch *epoch) {
-	if (table->epoch_count == table->epoch_capacity) {
-		table->epoch_capacity = table->epoch_capacity == 0 ? 64 : table->epoch_capacity * 2;
-		table->epochs = realloc(table->epochs, table->epoch_capacity * sizeof(struct store_epoch *));
-		check_memory(table->epochs);
-	}
-	table->epochs[table->epoch_count++] = epoch;
-	uint64_t bytes = sizeof *epoch + epoch->part_count * sizeof epoch->parts[0];
-	for (size_t i = 0; i < epoch->part_count; i++) {
-		part_fit(&epoch->parts[i]);
-		bytes += epoch->parts[i].capacity;
-	}
-	atomic_fetch_add(&table->bytes, bytes);
+	pthread_rwlock_unlock(table->readers);
+	arena_recycle(&table->arena);
 }
 
 bool table_take(
 	struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op), void *arg) {
 	CHECK_OBJECT(table, TABLE_MAGIC);
-	check(epoch->epoch > table_epoch(table));
-	epoch_keep(table, epoch);
-	for (size_t i = 0; i < epoch->part_count; i++)
-		if (!part_take(table, bytes_buf(&epoch->parts[i]), egress, arg))
-			return false;
-	return true;
+	check(epoch->epoch > table->epoch);
+	table->epoch = epoch->epoch;
+	table->time_ms = epoch->time_ms;
+	places_recycle(table);
+	bool good = true;
+	for (size_t i = 0; good && i < epoch->part_count; i++)
+		good = part_take(table, bytes_buf(&epoch->parts[i]), egress, arg);
+	if (atomic_load(&table->references) > 1)
+		arena_keep(&table->arena);
+	atomic_store_explicit(&table->arena_bytes, table->arena.bytes, memory_order_relaxed);
+	store_epoch_destroy(epoch);
+	return good;
 }
 
 enum table_found table_get(const struct table *table, uint32_t database, struct bytes key, struct bytes *ret_value) {
@@ -248,11 +280,11 @@ enum table_found table_get(const struct table *table, uint32_t database, struct 
 }
 
 uint64_t table_epoch(const struct table *table) {
-	return table->epoch_count == 0 ? 0 : table->epochs[table->epoch_count - 1]->epoch;
+	return table->epoch;
 }
 
 uint64_t table_time_ms(const struct table *table) {
-	return table->epoch_count == 0 ? 0 : table->epochs[table->epoch_count - 1]->time_ms;
+	return table->time_ms;
 }
 
 uint64_t table_entries(const struct table *table) {
@@ -260,7 +292,7 @@ uint64_t table_entries(const struct table *table) {
 }
 
 uint64_t table_bytes(const struct table *table) {
-	return atomic_load(&table->bytes);
+	return atomic_load(&table->slot_bytes) + atomic_load(&table->arena_bytes);
 }
 
 uint32_t table_database_next(const struct table *table, uint32_t above) {

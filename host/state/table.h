@@ -2,7 +2,8 @@
  * journal and the databases: what has left a shard's cache is found here until a checkpoint has written it.
  *
  * One writer [applier]; readers on any thread hold `readers` (given at creation) shared, which keeps the slots where
- * they are; operations are never moved or freed before the table is, so a reader with a reference may keep views. */
+ * they are, and what they point at as it is. Who takes a reference while no epoch is being taken may keep views of
+ * operations: those stay as they are until the reference is given back. */
 #ifndef HOST_STATE_TABLE_H
 #define HOST_STATE_TABLE_H
 
@@ -22,8 +23,8 @@ struct table *table_create(pthread_rwlock_t *readers);
 void table_reference(struct table *table);
 void table_release(struct table *table); /* NULL is fine; the last one frees the epochs too */
 
-/* [applier] Takes the epoch's operations in, and owns the epoch from here. egress() gets the egress records, in order,
- * as views that live as long as the table; its false, or a malformed operation, ends it with false. */
+/* [applier] Copies the epoch's operations, and destroys it. egress() gets the egress records, in order, as views that live
+ * as long as the table; its false, or a malformed operation, ends it with false. */
 bool table_take(
 	struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op), void *arg);
 
@@ -43,7 +44,7 @@ uint32_t table_database_next(const struct table *table, uint32_t above);
 /* One database's slots, for table_runs.c. A slot without a place is free. Places are published with release. */
 struct table_slot {
 	_Atomic uint64_t hash;
-	_Atomic(const uint8_t *) place; /* first byte of the operation in an epoch's part */
+	_Atomic(const uint8_t *) place; /* first byte of the operation in the arena */
 };
 
 /* [readers shared] NULL and 0 if the database has no entry. */

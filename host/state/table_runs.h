@@ -15,7 +15,7 @@ void table_runs_destroy(struct table_runs *runs); /* NULL is fine */
  * the table is frozen] */
 bool table_runs_collect(struct table_runs *runs);
 
-/* Sorts one more collected run; false if all are sorted. */
+/* Sorts one more run; false if all are sorted. REQUIRES that all is collected. */
 bool table_runs_sort(struct table_runs *runs);
 
 /* To the first operation; after the last collect and sort, and again to start over. */

@@ -39,7 +39,7 @@ END_TEST
 
 START_TEST(what_is_handed_is_found_at_every_step_of_a_checkpoint) {
 	must(store_kit_open(kit));
-	while (kit->epoch < 120) {
+	while (kit->epoch < 200) {
 		must(store_kit_epoch(kit, true));
 		store_applier_step(kit->store);
 		while (store_applied(kit->store) < kit->epoch)

@@ -13,8 +13,8 @@ import tempfile
 
 import compile as build
 
-MANIFEST = sorted(["sofun-manifest 1", "abi 1.1", "plugin greeter 1.0.0", "function demo/greeter schema=1",
-                   "value demo/greeter 0 met int"])
+MANIFEST = sorted(["sofun-manifest 1", "abi 1.1", "plugin hello 1.0.0", "function demo/hello schema=1",
+                   "value demo/hello 0 met int"])
 # What a library header may bring along: a template's static variable is GNU_UNIQUE unless the flags prevent it, and
 # what it marks visible leaves the plugin unless the version script prevents that.
 LOUD = """
@@ -26,9 +26,9 @@ LOUD int *loud() { return &once<int>::value; }
 
 
 def readme_blocks():
-    """Language -> text of the README's fenced examples."""
+    """Language -> text of the README's first fenced example in it."""
     text = (build.TREE / "plugin-api" / "README.md").read_text()
-    return dict(re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL))
+    return {language: block for language, block in reversed(re.findall(r"```(\w+)\n(.*?)```", text, re.DOTALL))}
 
 
 def judge(plugin, folder, needed):
@@ -44,10 +44,10 @@ def judge(plugin, folder, needed):
 def by_pkg_config(prefix, folder, source):
     environment = {"PATH": "/usr/bin:/bin", "PKG_CONFIG_PATH": str(prefix / "lib/pkgconfig")}
     flags = build.run("pkg-config", "--cflags", "--libs", "sofun", env=environment).split()
-    greeter = folder / "greeter.c"
-    greeter.write_text(source)
-    build.run("cc", "-O2", "-shared", "-fPIC", greeter, "-o", folder / "greeter.so", *flags)
-    judge(folder / "greeter.so", folder, {"libc.so.6"})
+    hello = folder / "hello.c"
+    hello.write_text(source)
+    build.run("cc", "-O2", "-shared", "-fPIC", hello, "-o", folder / "hello.so", *flags)
+    judge(folder / "hello.so", folder, {"libc.so.6"})
     (folder / "torn.c").write_text(source + "\nint missing(void);\nint torn(void) { return missing(); }\n")
     torn = subprocess.run(["cc", "-shared", "-fPIC", folder / "torn.c", "-o", folder / "torn.so", *flags],
                           stdout=subprocess.DEVNULL, stderr=subprocess.PIPE, text=True, check=False)
@@ -57,18 +57,18 @@ def by_pkg_config(prefix, folder, source):
 
 def by_cmake(prefix, folder, source, rules, language):
     if language == "CXX":
-        rules = rules.replace("project(greeter C)", "project(greeter CXX)").replace("greeter.c", "greeter.cc")
-        rules += "target_compile_features(greeter PRIVATE cxx_std_17)\n"
+        rules = rules.replace("project(hello C)", "project(hello CXX)").replace("hello.c", "hello.cc")
+        rules += "target_compile_features(hello PRIVATE cxx_std_17)\n"
     (folder / "CMakeLists.txt").write_text(rules)
-    (folder / ("greeter.cc" if language == "CXX" else "greeter.c")).write_text(
+    (folder / ("hello.cc" if language == "CXX" else "hello.c")).write_text(
         source + LOUD if language == "CXX" else source)
     build.run("cmake", "-S", folder, "-B", folder / "build", f"-DCMAKE_PREFIX_PATH={prefix}",
               "-DCMAKE_BUILD_TYPE=Release")
     build.run("cmake", "--build", folder / "build")
     needed = {"libc.so.6", "libstdc++.so.6", "libgcc_s.so.1", "libm.so.6"} if language == "CXX" else {"libc.so.6"}
-    plugin = folder / "build" / "greeter.so"
+    plugin = folder / "build" / "hello.so"
     judge(plugin, folder, needed)
-    for binary in [plugin, *(folder / "build").rglob("greeter.c*.o")]:
+    for binary in [plugin, *(folder / "build").rglob("hello.c*.o")]:
         unique = [line for line in build.run("readelf", "-sW", binary).splitlines() if " UNIQUE " in line]
         build.expect(f"GNU_UNIQUE symbols in {binary}", unique, [])
 

@@ -1,5 +1,6 @@
 #!/usr/bin/python3
-"""README.md to the letter: its five minutes are run as they stand, in a folder that looks like the tree after a build."""
+"""README.md and plugin-api/README.md to the letter: their code blocks are run in their order, in an empty folder. A block of
+a file (```c, ```cmake) is written to the name that stands before it; ```sh is run."""
 
 import os
 import re
@@ -13,30 +14,61 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import harness
 from lib.harness import REPOSITORY, expect, expect_equal
 
+BLOCK = re.compile(r"(?:`([\w.]+)`:\n\n)?^```(sh|c|cmake)\n(.*?)^```", re.MULTILINE | re.DOTALL)
 
-def test_five_minutes(test):
-	block, = re.findall(r"^```sh\n(.*?)^```", (REPOSITORY / "README.md").read_text(), re.MULTILINE | re.DOTALL)
-	(test.dir / "build").mkdir()
-	(test.dir / "build" / "bin").symlink_to(test.find("bin/sofund").parent)
-	(test.dir / "plugin-api").symlink_to(REPOSITORY / "plugin-api")
-	shell = subprocess.Popen(["bash", "-eu", "-c", block + "wait\n"], cwd=test.dir, stdout=subprocess.PIPE, text=True,
-		start_new_session=True)
+
+def script_of(page):
+	"""All of the page's blocks as one shell script."""
+	parts = []
+	for name, language, text in BLOCK.findall((REPOSITORY / page).read_text()):
+		if language == "sh":
+			parts.append(text)
+		else:
+			expect(name, f"a block of {page} has no file name before it: {text[:60]}")
+			parts.append(f"cat > {name} <<'END_OF_FILE'\n{text}END_OF_FILE\n")
+	return "".join(parts)
+
+
+def run(test, page):
+	"""Runs the page with an empty folder as home and place; what it printed."""
+	environment = dict(os.environ, HOME=str(test.dir))
+	shell = subprocess.Popen(["bash", "-eu", "-c", script_of(page) + "wait\n"], cwd=test.dir, env=environment, text=True,
+		stdout=subprocess.PIPE, start_new_session=True)
 	try:
-		printed, _ = shell.communicate(timeout=120)
+		printed, _ = shell.communicate(timeout=180)
 	finally:
 		try:
 			os.killpg(shell.pid, signal.SIGKILL)  # a host that a failing step left behind
 		except ProcessLookupError:
 			pass
-	expect_equal(shell.returncode, 0, "exit of the commands")
+	expect_equal(shell.returncode, 0, f"exit of the commands, which printed {printed}")
+	return printed
+
+
+def test_readme(test):
+	(test.dir / "build").mkdir()
+	(test.dir / "build" / "bin").symlink_to(test.find("bin/sofund").parent)
+	(test.dir / "plugin-api").symlink_to(REPOSITORY / "plugin-api")
+	printed = run(test, "README.md")
 	answers = [line for line in printed.splitlines() if line.isdigit()]
 	expect_equal(answers, ["1", "2", "3"], "what the calls answer")
 	expect("recovered crash" in printed and "demo/visits" in printed, f"the status: {printed}")
 
 
+def test_plugin_api_readme(test):
+	test.need_plain_build("a plugin of one's own has not the sanitizer's library")
+	subprocess.run(["cmake", "--install", test.build, "--prefix", test.dir / "sofun"], check=True, stdout=subprocess.DEVNULL)
+	printed = run(test, "plugin-api/README.md")
+	expect("100% tests passed" in printed, f"the new plugin's test: {printed}")
+	answer, state = printed.index("\n2\n"), printed.index("total")
+	expect(answer < state and re.search(r"total\s+\S+\s+4\b", printed), f"the call and the state: {printed}")
+	expect("demo/hello" in printed, f"inspect: {printed}")
+
+
 def test_links_lead_somewhere(test):
-	for link in re.findall(r"\]\(([^)#:]+)\)", (REPOSITORY / "README.md").read_text()):
-		expect((REPOSITORY / link).exists(), f"README.md names {link}")
+	for page in ("README.md", "plugin-api/README.md", "plugins/README.md", "tests/README.md"):
+		for link in re.findall(r"\]\(([^)#:]+)\)", (REPOSITORY / page).read_text()):
+			expect(((REPOSITORY / page).parent / link).exists(), f"{page} names {link}")
 
 
 if __name__ == "__main__":

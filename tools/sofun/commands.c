@@ -15,6 +15,7 @@ const struct command *const commands[] = {
 	&state_command,
 	&tail_command,
 	&dead_command,
+	&new_command,
 	&bench_command,
 	NULL,
 };

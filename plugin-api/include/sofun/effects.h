@@ -77,14 +77,14 @@ __attribute__((format(printf, 2, 3))) static inline int sofun_fail(sofun_context
 	char room[SOFUN_MESSAGE_BYTES_MAX];
 	va_list arguments;
 	va_start(arguments, format);
-	context->host->fail(context, sofun_format(room, sizeof room, format, arguments));
+	(context->host->fail)(context, sofun_format(room, sizeof room, format, arguments)); /* Check has a macro fail() */
 	va_end(arguments);
 	return SOFUN_FAILED;
 }
 
 /* The same with a text that is at hand, whole however long. */
 static inline int sofun_fail_text(sofun_context *context, sofun_bytes text) {
-	context->host->fail(context, text);
+	(context->host->fail)(context, text);
 	return SOFUN_FAILED;
 }
 

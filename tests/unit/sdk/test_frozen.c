@@ -2,28 +2,28 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "fake_host.h"
-#include "fake_json.h"
+#include <sofun/testing.h>
 
 #define VETERAN "frozen/veteran"
 
-static struct fake *fake;
+static sofun_test *test;
 
 static void setup(void) {
-	fake = fake_create("tests/abi/frozen-1.0.so");
+	test = sofun_test_open(TEST_BUILD_DIR "/tests/abi/frozen-1.0.so");
 }
 
 static void teardown(void) {
-	fake_destroy(fake);
+	sofun_test_close(test);
 }
 
 static void assert_state(const char *value, const char *json) {
 	ck_assert_msg(
-		bytes_equal(fake_state(fake, VETERAN, bytes_text("v"), value), json_msgpack("%s", json)), "%s", value);
+		sofun_bytes_equal(sofun_test_state(test, VETERAN, sofun_text("v"), value), sofun_test_json(test, "%s", json)),
+		"%s", value);
 }
 
 START_TEST(the_descriptor_is_as_it_was) {
-	const sofun_plugin *plugin = fake_plugin(fake);
+	const sofun_plugin *plugin = sofun_test_plugin(test);
 	ck_assert_str_eq(plugin->name, "veteran");
 	ck_assert_str_eq(plugin->version, "1.0.0");
 	ck_assert_uint_eq(plugin->abi_major, 1);
@@ -39,31 +39,31 @@ START_TEST(the_descriptor_is_as_it_was) {
 END_TEST
 
 START_TEST(it_keeps_emits_and_replies) {
-	ck_assert_int_eq(fake_call(fake, VETERAN, "v", json_msgpack("7")), 0);
+	ck_assert_int_eq(sofun_test_call(test, VETERAN, "v", "7"), 0);
 	assert_state("count", "7");
 	assert_state("share", "3.5");
 	assert_state("note", "\"7 messages\"");
 	assert_state("even", "false");
 	assert_state("raw", "7");
-	ck_assert_uint_eq(fake_effect_count(fake), 2);
-	ck_assert_int_eq(fake_effect(fake, 0)->kind, FAKE_EMIT);
-	ck_assert_int_eq(fake_effect(fake, 1)->kind, FAKE_REPLY);
-	ck_assert_int_eq(fake_call(fake, VETERAN, "v", json_msgpack("null")), 0);
-	ck_assert_uint_eq(fake_state(fake, VETERAN, bytes_text("v"), "raw").size, 0);
-	ck_assert_uint_eq(fake_log_lines(fake), 2);
+	ck_assert_uint_eq(sofun_test_effect_count(test), 2);
+	ck_assert_int_eq(sofun_test_effect_at(test, 0)->kind, SOFUN_TEST_EMIT);
+	ck_assert_int_eq(sofun_test_effect_at(test, 1)->kind, SOFUN_TEST_REPLY);
+	ck_assert_int_eq(sofun_test_call(test, VETERAN, "v", "null"), 0);
+	ck_assert_uint_eq(sofun_test_state(test, VETERAN, sofun_text("v"), "raw").size, 0);
+	ck_assert_uint_eq(sofun_test_log_count(test), 2);
 }
 END_TEST
 
 START_TEST(it_sends_and_routes) {
-	ck_assert_int_eq(fake_call(fake, VETERAN, "v", json_msgpack("\"again\"")), 0);
-	ck_assert_int_eq(fake_route(fake, "frozen", bytes_text("v")), 0);
-	ck_assert_int_eq(fake_deliver(fake), 0);
+	ck_assert_int_eq(sofun_test_call(test, VETERAN, "v", "\"again\""), 0);
+	ck_assert_int_eq(sofun_test_route(test, "frozen", sofun_text("v")), 0);
+	ck_assert_int_eq(sofun_test_deliver(test), 0);
 	assert_state("count", "2");
 	assert_state("even", "true");
-	ck_assert_int_ne(fake_route(fake, "frozen", bytes_text("")), 0);
-	ck_assert_str_eq(fake_text(fake), "empty");
-	ck_assert_int_ne(fake_call(fake, VETERAN, "v", json_msgpack("[]")), 0);
-	ck_assert_str_eq(fake_text(fake), "not a number: 7");
+	ck_assert_int_ne(sofun_test_route(test, "frozen", sofun_text("")), 0);
+	ck_assert_str_eq(sofun_test_failure(test), "empty");
+	ck_assert_int_ne(sofun_test_call(test, VETERAN, "v", "[]"), 0);
+	ck_assert_str_eq(sofun_test_failure(test), "not a number: 7");
 }
 END_TEST
 

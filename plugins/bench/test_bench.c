@@ -3,31 +3,35 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "fake_host.h"
-#include "fake_json.h"
+#include <sofun/testing.h>
 
-static struct fake *fake;
+static sofun_test *test;
 
 static void setup(void) {
-	fake = fake_create("lib/sofun/plugins/bench.so");
+	test = sofun_test_open(TEST_BUILD_DIR "/lib/sofun/plugins/bench.so");
 }
 
 static void teardown(void) {
-	fake_destroy(fake);
+	sofun_test_close(test);
+}
+
+static int call(const char *type, const char *id, sofun_bytes payload) {
+	const sofun_test_message message = {.type = type, .id = sofun_text(id), .payload = payload};
+	return sofun_test_invoke(test, &message);
 }
 
 static int order(long long left, long long ids, int seed, int batch, const char *target) {
-	return fake_call(fake, "bench/driver", "d",
-		json_msgpack(
-			"{\"left\":%lld,\"ids\":%lld,\"seed\":%d,\"batch\":%d,\"target\":\"%s\"}", left, ids, seed, batch, target));
+	return call("bench/driver", "d",
+		sofun_test_json(test, "{\"left\":%lld,\"ids\":%lld,\"seed\":%d,\"batch\":%d,\"target\":\"%s\"}", left, ids,
+			seed, batch, target));
 }
 
 /* Of the ids 0 to 9, how often each was sent to. */
 static void sends_count(size_t counts[10]) {
-	for (size_t i = 0; i < fake_effect_count(fake); i++) {
-		const struct fake_effect *effect = fake_effect(fake, i);
-		ck_assert(bytes_equal(bytes_buf(&effect->name), bytes_text("demo/counter")));
-		ck_assert(bytes_equal(bytes_buf(&effect->payload), json_msgpack("null")));
+	for (size_t i = 0; i < sofun_test_effect_count(test); i++) {
+		const sofun_test_effect *effect = sofun_test_effect_at(test, i);
+		ck_assert(sofun_bytes_equal(effect->name, sofun_text("demo/counter")));
+		ck_assert(sofun_bytes_equal(effect->payload, sofun_test_json(test, "null")));
 		ck_assert_uint_eq(effect->id.size, 16);
 		ck_assert(memcmp(effect->id.data, "000000000000000", 15) == 0);
 		ck_assert(effect->id.data[15] >= '0' && effect->id.data[15] <= '9');
@@ -38,9 +42,9 @@ static void sends_count(size_t counts[10]) {
 START_TEST(the_driver_sends_all_that_is_left) {
 	size_t counts[10] = {0};
 	ck_assert_int_eq(order(1000, 10, 7, 64, "counter"), 0);
-	ck_assert_uint_eq(fake_effect_count(fake), 65); /* a batch, and the rest to itself */
-	ck_assert_int_eq(fake_deliver(fake), 0);
-	ck_assert_uint_eq(fake_effect_count(fake), 1000);
+	ck_assert_uint_eq(sofun_test_effect_count(test), 65); /* a batch, and the rest to itself */
+	ck_assert_int_eq(sofun_test_deliver(test), 0);
+	ck_assert_uint_eq(sofun_test_effect_count(test), 1000);
 	sends_count(counts);
 	for (int i = 0; i < 10; i++)
 		ck_assert_msg(counts[i] > 60 && counts[i] < 140, "id %d: %zu", i, counts[i]);
@@ -52,9 +56,9 @@ START_TEST(the_same_seed_sends_the_same) {
 	size_t second[10] = {0};
 	ck_assert_int_eq(order(100, 10, 3, 100, "counter"), 0);
 	sends_count(first);
-	fake_effects_clear(fake);
+	sofun_test_effects_clear(test);
 	ck_assert_int_eq(order(100, 10, 3, 33, "counter"), 0);
-	ck_assert_int_eq(fake_deliver(fake), 0);
+	ck_assert_int_eq(sofun_test_deliver(test), 0);
 	sends_count(second);
 	ck_assert(memcmp(first, second, sizeof first) == 0);
 }
@@ -62,31 +66,31 @@ END_TEST
 
 START_TEST(a_chain_is_three_calls) {
 	ck_assert_int_eq(order(50, 5, 1, 16, "chain"), 0);
-	ck_assert_int_eq(fake_deliver(fake), 0);
+	ck_assert_int_eq(sofun_test_deliver(test), 0);
 	int64_t sum = 0;
 	for (int i = 0; i < 5; i++) {
 		char id[17];
 		(void)snprintf(id, sizeof id, "%016x", (unsigned)i);
-		sum += fake_state_int(fake, "bench/chain", id, "count");
+		sum += sofun_test_state_int(test, "bench/chain", id, "count");
 	}
 	ck_assert_int_eq(sum, 150);
-	ck_assert_uint_eq(fake_instance_count(fake), 6); /* five, and the driver */
+	ck_assert_uint_eq(sofun_test_instance_count(test), 6); /* five, and the driver */
 }
 END_TEST
 
 START_TEST(a_record_counts_for_its_first_bytes) {
 	size_t counts[10] = {0};
-	ck_assert_int_eq(fake_route(fake, "bench", bytes_text("0000000000000007 and whatever follows")), 0);
-	ck_assert_uint_eq(fake_effect_count(fake), 1);
+	ck_assert_int_eq(sofun_test_route(test, "bench", sofun_text("0000000000000007 and whatever follows")), 0);
+	ck_assert_uint_eq(sofun_test_effect_count(test), 1);
 	sends_count(counts);
 	ck_assert_uint_eq(counts[7], 1);
-	ck_assert_int_ne(fake_route(fake, "bench", bytes_text("000000000000007")), 0);
+	ck_assert_int_ne(sofun_test_route(test, "bench", sofun_text("000000000000007")), 0);
 }
 END_TEST
 
 START_TEST(nothing_left_sends_nothing) {
 	ck_assert_int_eq(order(0, 10, 7, 64, "counter"), 0);
-	ck_assert_uint_eq(fake_effect_count(fake), 0);
+	ck_assert_uint_eq(sofun_test_effect_count(test), 0);
 }
 END_TEST
 
@@ -97,11 +101,11 @@ START_TEST(bad_orders_fail_with_a_text) {
 	ck_assert_int_ne(order(1, 1, 7, 1025, "counter"), 0);
 	ck_assert_int_ne(order(1, 1, 7, 1, "other"), 0);
 	ck_assert_int_ne(order(-1, 1, 7, 1, "chain"), 0);
-	ck_assert_str_eq(fake_text(fake),
+	ck_assert_str_eq(sofun_test_failure(test),
 		"the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to 1024, target: counter or chain}");
-	ck_assert_int_ne(fake_call(fake, "bench/chain", "c", json_msgpack("[0,1]")), 0);
-	ck_assert_str_eq(fake_text(fake), "the payload must be [hops: 1 to 1000, ids: 1 to 2^32-1]");
-	ck_assert_uint_eq(fake_effect_count(fake), 0);
+	ck_assert_int_ne(sofun_test_call(test, "bench/chain", "c", "[0,1]"), 0);
+	ck_assert_str_eq(sofun_test_failure(test), "the payload must be [hops: 1 to 1000, ids: 1 to 2^32-1]");
+	ck_assert_uint_eq(sofun_test_effect_count(test), 0);
 }
 END_TEST
 

@@ -4,41 +4,41 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "fake_host.h"
-#include "fake_json.h"
+#include <sofun/testing.h>
 
 #define SOURCE "auth/source"
 #define HEAD "Dec 10 06:55:46 gate "
 
-static struct fake *fake;
+static sofun_test *test;
 
 static void setup(void) {
-	fake = fake_create("lib/sofun/plugins/authwatch.so");
+	test = sofun_test_open(TEST_BUILD_DIR "/lib/sofun/plugins/authwatch.so");
 }
 
 static void teardown(void) {
-	fake_destroy(fake);
+	sofun_test_close(test);
 }
 
 static int route(const char *line) {
-	return fake_route(fake, "authlog", bytes_text(line));
+	return sofun_test_route(test, "authlog", sofun_text(line));
 }
 
 /* The line is one failure message: to the source, with that count and user. */
 static void assert_failure(const char *line, const char *source, int count, const char *user) {
 	ck_assert_int_eq(route(line), 0);
-	ck_assert_msg(fake_effect_count(fake) == 1, "no failure: %s", line);
-	const struct fake_effect *effect = fake_effect(fake, 0);
-	ck_assert(bytes_equal(bytes_buf(&effect->name), bytes_text(SOURCE)));
-	ck_assert_msg(bytes_equal(bytes_buf(&effect->id), bytes_text(source)), "another source: %s", line);
-	const struct bytes expected = json_msgpack("{\"count\":%d,\"time\":\"%.15s\",\"user\":\"%s\"}", count, line, user);
-	ck_assert_msg(bytes_equal(bytes_buf(&effect->payload), expected), "another count or user: %s", line);
-	fake_effects_clear(fake);
+	ck_assert_msg(sofun_test_effect_count(test) == 1, "no failure: %s", line);
+	const sofun_test_effect *effect = sofun_test_effect_at(test, 0);
+	ck_assert(sofun_bytes_equal(effect->name, sofun_text(SOURCE)));
+	ck_assert_msg(sofun_bytes_equal(effect->id, sofun_text(source)), "another source: %s", line);
+	const sofun_bytes expected =
+		sofun_test_json(test, "{\"count\":%d,\"time\":\"%.15s\",\"user\":\"%s\"}", count, line, user);
+	ck_assert_msg(sofun_bytes_equal(effect->payload, expected), "another count or user: %s", line);
+	sofun_test_effects_clear(test);
 }
 
 static void assert_nothing(const char *line) {
 	ck_assert_int_eq(route(line), 0);
-	ck_assert_msg(fake_effect_count(fake) == 0, "taken for a failure: %s", line);
+	ck_assert_msg(sofun_test_effect_count(test) == 0, "taken for a failure: %s", line);
 }
 
 START_TEST(failures_are_seen) {
@@ -125,18 +125,22 @@ START_TEST(an_address_that_is_too_long_fails_with_a_text) {
 	char line[512];
 	(void)snprintf(line, sizeof line, HEAD "sshd[1]: Failed password for root from %0256d port 1", 0);
 	ck_assert_int_ne(route(line), 0);
-	ck_assert_str_eq(fake_text(fake), "an address of 256 bytes is none: at most 255");
-	ck_assert_uint_eq(fake_effect_count(fake), 0);
+	ck_assert_str_eq(sofun_test_failure(test), "an address of 256 bytes is none: at most 255");
+	ck_assert_uint_eq(sofun_test_effect_count(test), 0);
 }
 END_TEST
 
+static int call(sofun_bytes payload) {
+	const sofun_test_message message = {.type = SOURCE, .id = sofun_text("s"), .payload = payload};
+	return sofun_test_invoke(test, &message);
+}
+
 static int told(const char *user, const char *time, int count) {
-	return fake_call(
-		fake, SOURCE, "s", json_msgpack("{\"user\":\"%s\",\"time\":\"%s\",\"count\":%d}", user, time, count));
+	return call(sofun_test_json(test, "{\"user\":\"%s\",\"time\":\"%s\",\"count\":%d}", user, time, count));
 }
 
 static int64_t kept(const char *value) {
-	return fake_state_int(fake, SOURCE, "s", value);
+	return sofun_test_state_int(test, SOURCE, "s", value);
 }
 
 START_TEST(a_source_keeps_what_it_tried) {
@@ -145,9 +149,12 @@ START_TEST(a_source_keeps_what_it_tried) {
 	ck_assert_int_eq(told("root", "Dec 10 06:55:48", 1), 0);
 	ck_assert_int_eq(kept("failures"), 4);
 	ck_assert_int_eq(kept("users"), 2);
-	ck_assert(bytes_equal(fake_state(fake, SOURCE, bytes_text("s"), "first"), json_msgpack("\"Dec 10 06:55:46\"")));
-	ck_assert(bytes_equal(fake_state(fake, SOURCE, bytes_text("s"), "last"), json_msgpack("\"Dec 10 06:55:48\"")));
-	ck_assert(bytes_equal(fake_state(fake, SOURCE, bytes_text("s"), "names"), json_msgpack("[\"root\",\"admin\"]")));
+	ck_assert(sofun_bytes_equal(
+		sofun_test_state(test, SOURCE, sofun_text("s"), "first"), sofun_test_json(test, "\"Dec 10 06:55:46\"")));
+	ck_assert(sofun_bytes_equal(
+		sofun_test_state(test, SOURCE, sofun_text("s"), "last"), sofun_test_json(test, "\"Dec 10 06:55:48\"")));
+	ck_assert(sofun_bytes_equal(
+		sofun_test_state(test, SOURCE, sofun_text("s"), "names"), sofun_test_json(test, "[\"root\",\"admin\"]")));
 	ck_assert_int_eq(told("", "Dec 10 06:55:48", 1), 0);
 	ck_assert_int_eq(told("", "Dec 10 06:55:48", 1), 0);
 	ck_assert_int_eq(kept("users"), 3);
@@ -156,21 +163,21 @@ END_TEST
 
 START_TEST(a_ban_comes_once_with_the_count_of_its_line) {
 	ck_assert_int_eq(told("root", "Dec 10 06:55:46", 4), 0);
-	ck_assert_uint_eq(fake_effect_count(fake), 0);
+	ck_assert_uint_eq(sofun_test_effect_count(test), 0);
 	ck_assert_int_eq(told("root", "Dec 10 06:55:47", 3), 0);
-	ck_assert_uint_eq(fake_effect_count(fake), 1);
-	const struct fake_effect *effect = fake_effect(fake, 0);
-	ck_assert_int_eq(effect->kind, FAKE_EMIT);
-	ck_assert(bytes_equal(bytes_buf(&effect->name), bytes_text("bans")));
-	ck_assert(bytes_equal(
-		bytes_buf(&effect->payload), json_msgpack("{\"source\":\"s\",\"failures\":7,\"last\":\"Dec 10 06:55:47\"}")));
+	ck_assert_uint_eq(sofun_test_effect_count(test), 1);
+	const sofun_test_effect *effect = sofun_test_effect_at(test, 0);
+	ck_assert_int_eq(effect->kind, SOFUN_TEST_EMIT);
+	ck_assert(sofun_bytes_equal(effect->name, sofun_text("bans")));
+	ck_assert(sofun_bytes_equal(
+		effect->payload, sofun_test_json(test, "{\"source\":\"s\",\"failures\":7,\"last\":\"Dec 10 06:55:47\"}")));
 	ck_assert_int_eq(told("root", "Dec 10 06:55:48", 5), 0);
-	ck_assert_uint_eq(fake_effect_count(fake), 1);
+	ck_assert_uint_eq(sofun_test_effect_count(test), 1);
 }
 END_TEST
 
 START_TEST(names_that_do_not_fit_are_no_longer_counted) {
-	fake_value_bytes_max(fake, 64); /* the host's own limit comes first here */
+	sofun_test_value_bytes_max(test, 64); /* the host's own limit comes first here */
 	char user[8];
 	for (int i = 0; i < 40; i++) {
 		(void)snprintf(user, sizeof user, "u%03d", i % 20);
@@ -178,7 +185,7 @@ START_TEST(names_that_do_not_fit_are_no_longer_counted) {
 	}
 	ck_assert_int_eq(kept("failures"), 40);
 	ck_assert_int_eq(kept("users"), 12); /* 12 names of 5 bytes, a head, and room for the nil */
-	ck_assert_uint_eq(fake_log_lines(fake), 1);
+	ck_assert_uint_eq(sofun_test_log_count(test), 1);
 }
 END_TEST
 
@@ -187,15 +194,14 @@ START_TEST(bad_payloads_fail_with_a_text) {
 		"{\"user\":\"a\",\"time\":\"t\",\"count\":\"1\"}", "{\"user\":\"a\",\"user\":\"b\",\"count\":1,\"time\":1}",
 		"{\"user\":\"a\",\"time\":\"sixteen bytes...\",\"count\":1}", "{\"user\":1,\"time\":\"t\",\"count\":1}"};
 	for (size_t i = 0; i < sizeof payloads / sizeof payloads[0]; i++) {
-		ck_assert_int_ne(fake_call(fake, SOURCE, "s", json_msgpack("%s", payloads[i])), 0);
-		ck_assert_str_eq(
-			fake_text(fake), "the payload must be {count: 1 or more, time: a text of at most 15 bytes, user: a name}");
+		ck_assert_int_ne(sofun_test_call(test, SOURCE, "s", payloads[i]), 0);
+		ck_assert_str_eq(sofun_test_failure(test),
+			"the payload must be {count: 1 or more, time: a text of at most 15 bytes, user: a name}");
 	}
 	ck_assert_int_eq(told("a", "t", 1), 0);
-	ck_assert_int_ne(fake_call(fake, SOURCE, "s",
-						 json_msgpack("{\"user\":\"a\",\"time\":\"t\",\"count\":%lld}", 9223372036854775807LL)),
-		0);
-	ck_assert_str_eq(fake_text(fake), "overflow: 1 + 9223372036854775807 failures");
+	ck_assert_int_ne(
+		call(sofun_test_json(test, "{\"user\":\"a\",\"time\":\"t\",\"count\":%lld}", 9223372036854775807LL)), 0);
+	ck_assert_str_eq(sofun_test_failure(test), "overflow: 1 + 9223372036854775807 failures");
 	ck_assert_int_eq(kept("failures"), 1);
 }
 END_TEST

@@ -1,0 +1,107 @@
+/* What the files of the testing library share. No other code should include this file. */
+#ifndef SOFUN_TESTING_INSIDE_H
+#define SOFUN_TESTING_INSIDE_H
+
+#include "../include/sofun/testing.h"
+
+enum {
+	VALUES_MAX = 64,   /* of a function, as function.h says */
+	BUILDERS_MAX = 16, /* of a callback, as host.h says */
+	NESTING_MAX = 64,  /* a host's default limits, which a plugin should live with */
+	MESSAGE_BYTES_MAX = 1 << 20,
+	ID_BYTES_MAX = 255,
+	TYPE_BYTES_MAX = 127,
+	EGRESS_BYTES_MAX = 63,
+};
+
+/* ---- memory: what cannot be had ends the program ---- */
+
+/* Bytes that grow. A copy in an allocation of its own size, so that a sanitizer knows its end. */
+struct piece {
+	uint8_t *data;
+	size_t size;
+};
+
+void *memory_take(size_t size); /* zeroed */
+void *memory_grow(void *data, size_t size);
+void piece_append(struct piece *piece, const void *data, size_t size);
+void piece_finish(struct piece *piece);
+
+static inline sofun_bytes piece_bytes(const struct piece *piece) {
+	return sofun_bytes_of(piece->data, piece->size);
+}
+
+/* A text that lives as long as the test. */
+void test_keep(sofun_test *test, void *memory);
+
+/* Ends the program: the test itself is wrong. */
+__attribute__((format(printf, 1, 2), noreturn)) void test_stop(const char *format, ...);
+
+/* ---- JSON ---- */
+
+/* False and *ret_why if it is no JSON. *ret_msgpack is empty at first. */
+bool json_read(const char *json, struct piece *ret_msgpack, const char **ret_why);
+
+/* The object at the reader, which must be whole, keys sorted, behind *text. */
+void json_write(sofun_reader *reader, struct piece *text);
+
+void base64_write(sofun_bytes bytes, struct piece *text);
+bool base64_read(sofun_bytes text, struct piece *ret_bytes);
+
+/* ---- the fake host ---- */
+
+struct instance {
+	const sofun_function *function;
+	struct piece id;
+	struct piece values[VALUES_MAX]; /* empty: unset */
+};
+
+struct effect {
+	sofun_test_effect seen; /* views of the pieces */
+	struct piece from_type, from_id, name, id, payload;
+};
+
+/* What the context of a callback is, behind the pointer that the plugin knows. */
+struct callback {
+	sofun_context context; /* first: the plugin's view */
+	sofun_test *test;
+	const sofun_message *message; /* NULL in a router */
+	struct instance *instance;    /* NULL in a router */
+	struct piece values[VALUES_MAX];
+	bool changed[VALUES_MAX];
+	struct piece views[VALUES_MAX]; /* what state_get showed of a value that is not changed yet */
+	sofun_buf builders[BUILDERS_MAX];
+	size_t builder_count;
+	size_t effects_before;
+};
+
+struct sofun_test {
+	sofun_host host; /* first: extension() finds the test by it */
+	void *library;   /* NULL: linked in */
+	const sofun_plugin *plugin;
+	void *plugin_data;
+	void (*on_failure)(const char *text);
+	struct instance **instances;
+	size_t instance_count;
+	struct effect **effects;
+	size_t effect_count;
+	size_t effect_capacity;
+	struct piece failure; /* ends with a NUL, or is empty */
+	char **log_lines;
+	size_t log_count;
+	void **kept;
+	size_t kept_count;
+	uint64_t time_ms;
+	size_t value_bytes_max;
+	const char *extension_id;
+	const void *extension;
+};
+
+/* The functions of the host, as a plugin gets them. */
+extern const sofun_host host_table;
+
+void effects_cut(sofun_test *test, size_t count);
+void effect_finish(struct effect *effect);
+struct effect *effect_take(sofun_test *test, size_t index); /* out of the list; the caller's then */
+
+#endif

@@ -148,6 +148,7 @@ bool loop_failed(const struct loop *loop) {
 
 void loop_answer(struct loop *loop) {
 	engine_take_answers(loop->control->engine, request_answer, loop->control->requests);
+	egress_hub_look(loop->control->hub);
 }
 
 void loop_drain(struct loop *loop, bool (*busy)(void *arg), void *arg, uint64_t limit_ms) {

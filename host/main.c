@@ -103,6 +103,22 @@ static bool store_start(struct host *host, struct error *error) {
 	return control->store != NULL;
 }
 
+static bool egress_declared(void *registry, struct bytes egress) {
+	return registry_egress_declared(registry, egress);
+}
+
+static struct egress_hub *hub_create(struct control *control) {
+	const struct egress_hub_options options = {
+		.engine = control->engine,
+		.requests = control->requests,
+		.store = control->store,
+		.epoch = control->recovered.epoch,
+		.declared = egress_declared,
+		.declared_arg = control->registry,
+	};
+	return egress_hub_create(&options);
+}
+
 static bool flow_start(struct host *host, struct error *error) {
 	struct control *control = &host->control;
 	control->engine = engine_create(&host->config, control->store, &control->recovered, error);
@@ -118,6 +134,8 @@ static bool flow_start(struct host *host, struct error *error) {
 		.host = host_api_table(),
 	};
 	control->registry = registry_create(&options, error);
+	if (control->registry != NULL)
+		control->hub = hub_create(control);
 	struct view *view = control->registry == NULL ? NULL : registry_recover(control->registry, error);
 	if (view == NULL)
 		return false;
@@ -138,6 +156,7 @@ static void host_ready(void *arg) {
 		loop_stop(host->loop);
 		return;
 	}
+	data_server_egresses(host->data, control->hub);
 	control->phase = CONTROL_READY;
 	log_event(LOG_INFO, "ready", "version=%s recovered=%s epoch=%llu start_ms=%llu", SOFUN_VERSION,
 		recovered_word(&control->recovered), (unsigned long long)control->recovered.epoch,
@@ -160,6 +179,7 @@ static void flow_stop(struct host *host) {
 	control->phase = CONTROL_STOPPING;
 	if (host->data != NULL)
 		data_server_stop(host->data);
+	egress_hub_stop(control->hub);
 	registry_stop(control->registry);
 	engine_stop(control->engine);
 	loop_answer(host->loop);
@@ -176,6 +196,7 @@ static void host_finish(struct host *host, bool clean) {
 	loop_destroy(host->loop);
 	registry_destroy(control->registry);
 	engine_destroy(control->engine);
+	egress_hub_destroy(control->hub);
 	if (control->store != NULL && !store_close(control->store, clean, &error)) {
 		/* A full disk keeps the last checkpoint away, and nothing else: the journal has it all. */
 		int code = complain(&error, EXIT_STORE);

@@ -5,6 +5,7 @@
 #include "config.h"
 #include "config_live.h"
 #include "control/registry.h"
+#include "egress/hub.h"
 #include "flow/engine.h"
 #include "flow/request.h"
 #include "state/store.h"
@@ -28,6 +29,7 @@ struct control {
 	struct store *store;
 	struct store_recovered recovered;
 	struct engine *engine;
+	struct egress_hub *hub;
 	struct requests *requests;
 	struct registry *registry;
 	uint64_t started_ms; /* control_uptime_ms counts from here */

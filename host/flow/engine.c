@@ -61,6 +61,7 @@ struct engine *engine_create(
 	committer_init(&engine->committer, flow, recovered->epoch + 1);
 	engine->committer.time_ms = recovered->time_ms;
 	pthread_mutex_init(&engine->reading_mutex, NULL);
+	store_egress_watch(store, engine_egress_growth, engine);
 	if (!schema_counts_load(&flow->schemas, store, recovered->created, error) ||
 		!recover_layout(flow, &engine->layout_changed, error) || !recover_numbers(flow, &engine->types, error)) {
 		engine_destroy(engine);
@@ -123,6 +124,7 @@ void engine_destroy(struct engine *engine) {
 		return;
 	struct flow *flow = &engine->flow;
 	check(!engine->started);
+	store_egress_watch(flow->store, NULL, NULL);
 	for (size_t i = 0; flow->channels != NULL && i < (size_t)flow->shards_count * flow->shards_count; i++)
 		queue_finish(&flow->channels[i]);
 	for (uint32_t i = 0; flow->shards != NULL && i < flow->shards_count; i++)

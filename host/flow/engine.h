@@ -105,6 +105,19 @@ uint16_t engine_next_type(struct engine *engine);
 void engine_read(
 	struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg);
 
+/* As engine_read, but of what is readable now: what is durable and not yet applied may be missing. */
+void engine_read_applied(
+	struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg);
+
+/* ---- egresses ---- */
+
+/* While it is watched, the answer fd becomes readable when egress records have become readable: at most once until
+ * engine_egress_grown, whatever their number, and never of an idle host. */
+void engine_egress_watch(struct engine *engine, bool watched);
+
+/* True once for that. */
+bool engine_egress_grown(struct engine *engine);
+
 /* ---- figures [any thread] ---- */
 
 struct engine_status {

@@ -10,7 +10,7 @@ struct reading {
 	void (*run)(void *arg, struct store *store);
 	void (*done)(void *arg);
 	void *arg;
-	uint64_t epoch; /* what was durable when it was asked */
+	uint64_t epoch; /* what must be applied first: what was durable when it was asked */
 };
 
 struct readings {
@@ -57,6 +57,8 @@ struct engine {
 	pthread_t reader_thread;
 	struct park reader_park;
 	pthread_mutex_t reading_mutex;
+	_Atomic bool egress_watched;
+	_Atomic bool egress_grown;
 	struct readings asked; /* under reading_mutex */
 	struct readings read;  /* under reading_mutex */
 };
@@ -64,6 +66,9 @@ struct engine {
 /* engine_threads.c */
 void engine_threads_start(struct engine *engine);
 void engine_threads_stop(struct engine *engine);
+
+/* engine_read.c: the store calls it when egress records have become readable. [applier] */
+void engine_egress_growth(void *engine);
 
 /* engine_requests.c: answers what was never taken from the inputs, with ERROR_STOPPING. */
 void engine_requests_refuse(struct engine *engine);

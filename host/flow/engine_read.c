@@ -23,15 +23,44 @@ static struct reading *readings_take_all(struct engine *engine, struct readings 
 	return first;
 }
 
-void engine_read(
-	struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg) {
+static void reading_ask(struct engine *engine, const struct reading *asked) {
 	struct reading *reading = check_alloc(1, sizeof *reading);
-	*reading = (struct reading){.run = run, .done = done, .arg = arg, .epoch = atomic_load(&engine->flow.durable)};
+	*reading = *asked;
 	pthread_mutex_lock(&engine->reading_mutex);
 	readings_add(&engine->asked, reading);
 	pthread_mutex_unlock(&engine->reading_mutex);
 	park_wake(&engine->reader_park);
 }
+
+void engine_read(
+	struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg) {
+	reading_ask(
+		engine, &(struct reading){.run = run, .done = done, .arg = arg, .epoch = atomic_load(&engine->flow.durable)});
+}
+
+void engine_read_applied(
+	struct engine *engine, void (*run)(void *arg, struct store *store), void (*done)(void *arg), void *arg) {
+	reading_ask(engine, &(struct reading){.run = run, .done = done, .arg = arg});
+}
+
+/* ---- egresses ---- */
+
+void engine_egress_growth(void *arg) {
+	struct engine *engine = arg;
+	if (atomic_load(&engine->egress_watched) && !atomic_exchange(&engine->egress_grown, true))
+		eventfd_write(engine->committer.release_fd, 1);
+}
+
+void engine_egress_watch(struct engine *engine, bool watched) {
+	atomic_store(&engine->egress_watched, watched);
+}
+
+bool engine_egress_grown(struct engine *engine) {
+	return atomic_load_explicit(&engine->egress_grown, memory_order_relaxed) &&
+		atomic_exchange(&engine->egress_grown, false);
+}
+
+/* ---- the reader thread ---- */
 
 /* What was released before the question is in the tables before the answer is read. */
 static void applied_wait(struct engine *engine, uint64_t epoch) {

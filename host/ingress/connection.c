@@ -24,6 +24,7 @@ void connection_create(struct data_server *server, int fd) {
 	connection->write_event = event_new(server->base, fd, EV_WRITE, write_ready, connection);
 	check_memory(connection->read_event);
 	check_memory(connection->write_event);
+	subscriptions_init(&connection->subscriptions);
 	LIST_INSERT_HEAD(&server->connections, connection, link);
 	server->connection_count++;
 	connection_settle(connection);
@@ -32,6 +33,7 @@ void connection_create(struct data_server *server, int fd) {
 void connection_destroy(struct connection *connection) {
 	CHECK_OBJECT(connection, CONNECTION_MAGIC);
 	struct data_server *server = connection->server;
+	subscriptions_destroy(connection);
 	while (!LIST_EMPTY(&connection->pendings))
 		pending_cancel(LIST_FIRST(&connection->pendings));
 	large_leave(connection);
@@ -155,6 +157,7 @@ void connection_settle(struct connection *connection) {
 void connection_turn(struct connection *connection) {
 	CHECK_OBJECT(connection, CONNECTION_MAGIC);
 	connection_write(connection);
+	subscriptions_resume(connection);
 	connection_parse_waiting(connection);
 	connection_settle(connection);
 }

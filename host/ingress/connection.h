@@ -12,6 +12,7 @@
 #include "base/bytes.h"
 #include "ingress/pending.h"
 #include "ingress/server.h"
+#include "ingress/subscription.h"
 #include "wire/rpc.h"
 
 enum {
@@ -52,6 +53,7 @@ struct connection {
 	size_t output_sent; /* of output */
 	struct pending_list pendings;
 	uint32_t pending_count;
+	struct subscriptions subscriptions;
 	struct deadline linger;
 	enum large_state large;
 	struct deadline stall;

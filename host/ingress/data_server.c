@@ -167,6 +167,11 @@ struct data_server *data_server_create(struct event_base *base, const struct con
 	return server;
 }
 
+void data_server_egresses(struct data_server *server, struct egress_hub *hub) {
+	CHECK_OBJECT(server, DATA_SERVER_MAGIC);
+	server->hub = hub;
+}
+
 void data_server_pause(struct data_server *server) {
 	CHECK_OBJECT(server, DATA_SERVER_MAGIC);
 	server->paused = true;

@@ -10,6 +10,7 @@
 #include "flow/engine.h"
 #include "flow/request.h"
 
+struct egress_hub;
 struct event_base;
 struct data_server;
 
@@ -18,6 +19,9 @@ struct data_server;
  * ERROR_REFUSED, it cannot be bound. */
 struct data_server *data_server_create(struct event_base *base, const struct config *config, struct engine *engine,
 	struct requests *requests, const char *path, struct error *error);
+
+/* What `subscribe` and `ack` read from; before the first turn of the loop. */
+void data_server_egresses(struct data_server *server, struct egress_hub *hub);
 
 /* Sockets are not read until data_server_resume. The server pauses by itself while engine_pressed(); this is for any
  * other reason to wait. */

@@ -24,21 +24,5 @@ void method_unknown(struct bytes name, struct error *error) {
 	error_set(error, ERROR_UNKNOWN_METHOD, "there is no such method");
 	error_found(
 		error, "%.*s", (int)(name.size < ERROR_DETAIL_BYTES ? name.size : ERROR_DETAIL_BYTES), (const char *)name.data);
-	error_expected(error, "ingest, send or call");
-}
-
-static bool later_set(struct error *error, const char *method) {
-	error_set(error, ERROR_NOT_FOUND, "%s is not in this version of the host", method);
-	error_hint(error, "read an egress with GET /v1/egresses/NAME on the control socket");
-	return false;
-}
-
-bool method_subscribe(struct connection *connection, const struct rpc_frame *frame, struct error *error) {
-	(void)connection, (void)frame;
-	return later_set(error, "subscribe");
-}
-
-bool method_ack(struct connection *connection, const struct rpc_frame *frame, struct error *error) {
-	(void)connection, (void)frame;
-	return later_set(error, "ack");
+	error_expected(error, "ingest, send, call, subscribe or ack");
 }

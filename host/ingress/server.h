@@ -38,6 +38,7 @@ struct data_server {
 	const struct config *config;
 	struct engine *engine;
 	struct requests *requests;
+	struct egress_hub *hub;
 	char *path;
 	struct evconnlistener *listener; /* NULL: stopped */
 	struct event *accept_again;

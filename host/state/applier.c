@@ -115,6 +115,7 @@ bool store_applier_step(struct store *store) {
 	bool taken = handed_apply(store);
 	if (taken) {
 		store->unsynced_waits = 0;
+		egress_growth_tell(store);
 		journal_ready(store);
 	}
 	bool worked = checkpoint_step(store) || taken || handed_sync(store);

@@ -11,6 +11,8 @@
  *   'S' [type:u16be schema:u32be]    instances of that schema: see flow/migration/schema_counts.h
  *   'V' hash[32]                     content hash of a plugin file: what was judged of it (registry)
  *   'P' ingress:sized producer       position of a producer
+ *   'A' egress:sized name            position that a named subscriber has acknowledged
+ *   'G' egress                       incarnations of an egress
  *   'H' queue:u64be                  head of a queue of waiting messages
  *   'Q' queue:u64be first:u64be      a run of waiting messages, the first with that arrival number
  *   'D' number:u64be                 dead letter
@@ -37,6 +39,8 @@ enum key_kind {
 	KEY_SCHEMA = 'S',
 	KEY_VERDICT = 'V',
 	KEY_PRODUCER = 'P',
+	KEY_ACKED = 'A',
+	KEY_INCARNATIONS = 'G',
 	KEY_QUEUE_HEAD = 'H',
 	KEY_QUEUE_RUN = 'Q',
 	KEY_DEAD = 'D',

@@ -109,6 +109,10 @@ uint64_t store_egress_start(struct store *store, struct bytes name);
 bool store_egress_read(struct store *store, struct bytes name, uint64_t from,
 	bool (*each)(void *arg, uint64_t offset, struct bytes record), void *arg, uint64_t *ret_next, struct error *error);
 
+/* grown() is called whenever records of any egress have become readable: once for many, [applier]. Set, or taken back
+ * with NULL, while no applier runs. */
+void store_egress_watch(struct store *store, void (*grown)(void *arg), void *arg);
+
 /* Names of all egresses ever used, in order. [any thread but a shard's] */
 void store_egress_names(
 	struct store *store, void (*each)(void *arg, struct bytes name, uint64_t start, uint64_t end), void *arg);

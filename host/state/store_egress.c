@@ -90,8 +90,10 @@ bool egress_take(void *arg, const struct redo_op *op) {
 	store->egress_last = egress;
 	/* Less: replayed although the log has it already. More: something is missing. */
 	bool good = op->offset <= egress_end(egress);
-	if (op->offset == egress_end(egress))
+	if (op->offset == egress_end(egress)) {
 		record_add(egress, operation_place(op));
+		store->egress_grown = true;
+	}
 	pthread_mutex_unlock(&store->egress_mutex);
 	return good;
 }
@@ -139,6 +141,20 @@ void egress_thaw(struct store *store) {
 		egress->first += egress->frozen_count;
 		egress->frozen_count = 0;
 	}
+}
+
+void store_egress_watch(struct store *store, void (*grown)(void *arg), void *arg) {
+	CHECK_OBJECT(store, STORE_MAGIC);
+	store->egress_growth_arg = arg;
+	store->egress_growth = grown;
+}
+
+void egress_growth_tell(struct store *store) {
+	if (!store->egress_grown)
+		return;
+	store->egress_grown = false;
+	if (store->egress_growth != NULL)
+		store->egress_growth(store->egress_growth_arg);
 }
 
 uint64_t store_egress_end(struct store *store, struct bytes name) {

@@ -133,6 +133,9 @@ struct store {
 	size_t egress_count;
 	size_t egress_capacity;
 	struct egress *egress_last; /* the one taken last, for the next record is mostly its too */
+	bool egress_grown;          /* [applier] something was taken since egress_growth() was told */
+	void (*egress_growth)(void *arg);
+	void *egress_growth_arg;
 
 	pthread_mutex_t failure_mutex;
 	_Atomic bool failed;
@@ -178,6 +181,9 @@ bool store_recover(struct store *store, const struct store_options *options, str
 
 /* An egress record of an epoch that is being taken; table_take's egress(). */
 bool egress_take(void *store, const struct redo_op *op);
+
+/* Tells whoever watches that there is more to read, if there is. [applier] */
+void egress_growth_tell(struct store *store);
 
 /* Opens the log of an egress that a checkpoint row names. */
 bool egress_restore(struct store *store, struct bytes name, const struct egress_row *row, struct error *error);

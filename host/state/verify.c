@@ -97,6 +97,8 @@ static bool runtime_row(
 	case KEY_TYPE:
 	case KEY_VERDICT:
 	case KEY_PRODUCER:
+	case KEY_ACKED:
+	case KEY_INCARNATIONS:
 	case KEY_QUEUE_HEAD:
 	case KEY_QUEUE_RUN:
 	case KEY_DEAD:

@@ -305,8 +305,15 @@ START_TEST(test_other_methods) {
 	refused("frobnicate", "", "unknown_method");
 	refused("", "", "unknown_method");
 	refused("\xff\xfe", "", "unknown_method");
-	refused("subscribe", "egress='bans' from=0", "not_found");
-	refused("ack", "egress='bans' name='n' next=0", "not_found");
+	refused("subscribe", "egress='bans'", "bad_request");
+	refused("subscribe", "egress='' from=0", "bad_request");
+	refused("subscribe", "egress='bans' from='first'", "bad_request");
+	refused("subscribe", "egress='bans' from='acked'", "bad_request");
+	refused("subscribe", "egress='bans' from=0 window=0", "bad_request");
+	refused("subscribe", "egress='bans' from=0 window=1000001", "bad_request");
+	refused("subscribe", "egress='bans' from=0 name=''", "bad_request");
+	refused("ack", "egress='bans' name='n'", "bad_request");
+	refused("ack", "egress='bans' name='n' next='all'", "bad_request");
 }
 END_TEST
 

@@ -106,6 +106,13 @@ bool checkpoint_read(struct kv *kv, const char *path, struct checkpoint_row *ret
 	return good;
 }
 
+static struct format_row format_of(const struct store *store, const struct database *database) {
+	struct format_row row = {
+		.format = STORE_FORMAT, .hash = STORE_HASH, .database = database->number, .name = bytes_text(database->name)};
+	memcpy(row.store_id, store->id, STORE_ID_BYTES);
+	return row;
+}
+
 /* Written by a checkpoint of this store, and not older than that. */
 static bool database_check(
 	struct store *store, struct database *database, struct kv *kv, const char *path, struct error *error) {
@@ -116,14 +123,12 @@ static bool database_check(
 	buf_finish(&value);
 	uint64_t expected = atomic_load(&database->checkpoint);
 	if (found == 0) {
-		struct format_row row = {.format = STORE_FORMAT,
-			.hash = STORE_HASH,
-			.database = database->number,
-			.name = bytes_text(database->name)};
-		memcpy(row.store_id, store->id, STORE_ID_BYTES);
+		struct format_row row = format_of(store, database);
 		good = expected == 0 && format_write(kv, &row, error);
-		if (expected > 0)
+		if (expected > 0) {
 			error_set(error, ERROR_STORE_FAILED, "%s has no format row", path);
+			error_hint(error, "restore the whole data directory from one backup");
+		}
 	}
 	struct checkpoint_row row;
 	if (!good || !checkpoint_read(kv, path, &row, error))
@@ -163,8 +168,10 @@ static struct kv *database_open(struct store *store, struct database *database, 
 		return NULL;
 	char *path = database_path(store, database);
 	struct kv *kv = store->factory->open(store->factory, path, create, error);
-	bool good =
-		kv != NULL && database_check(store, database, kv, path, error) && (!create || types_folder_sync(store, error));
+	struct format_row row = format_of(store, database);
+	bool good = kv != NULL && database_check(store, database, kv, path, error) &&
+		(identity_exists(store, path) || identity_write(store, path, &row, error)) &&
+		(!create || types_folder_sync(store, error));
 	free(path);
 	if (kv != NULL && !good) {
 		kv->ops->close(kv);

@@ -171,6 +171,15 @@ bool checkpoint_read(struct kv *kv, const char *path, struct checkpoint_row *ret
 
 bool row_put(struct kv *kv, struct bytes key, struct bytes value, bool sync, struct error *error);
 
+/* ---- store_identity.c ---- */
+
+/* Says in a small file in the database's folder what its row 'F' says. */
+bool identity_write(struct store *store, const char *path, const struct format_row *row, struct error *error);
+bool identity_exists(struct store *store, const char *path);
+
+/* At the start: every database that holds a checkpoint is there, of this store and of a known format. */
+bool identities_check(struct store *store, struct error *error);
+
 /* ---- store_recover.c ---- */
 
 /* The store's own rows, then the journal. */

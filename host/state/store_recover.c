@@ -130,7 +130,7 @@ bool store_recover(struct store *store, const struct store_options *options, str
 	struct checkpoint_row row;
 	struct journal_end end = {0};
 	if (!checkpoint_read(atomic_load(&store->runtime.kv), "the runtime database", &row, error) ||
-		!rows_restore(store, KEY_DATABASE, database_restore, error) ||
+		!rows_restore(store, KEY_DATABASE, database_restore, error) || !identities_check(store, error) ||
 		!rows_restore(store, KEY_EGRESS, egress_row_restore, error) ||
 		!journal_replay(store, options, &row, &end, error) || !journal_reaches(&row, &end, error) ||
 		!clean_forget(store, &row, error))

@@ -5,9 +5,8 @@ import shutil
 import subprocess
 
 from lib.campaign import Producer
-from lib.harness import Failed, expect, raised
+from lib.harness import expect
 from lib.host import Host
-from lib.rpc import Closed, RpcError
 
 # What a store is made of, beside sockets, the lock, images and the plugins' inbox, which a copy gets anew or as they are.
 SEGMENT_HEADER_BYTES = 4096
@@ -104,21 +103,6 @@ def refused(host, words, deadline_s=30.0):
 	expect(code == 3, f"exit code {code} instead of 3: {text[-400:]}")
 	expect(any(word in text.lower() for word in words), f"none of {words} in: {text[-400:]}")
 	return text
-
-
-def refused_or_touched(host, words, touch):
-	"""As refused(); or, since databases of types are opened when they are first needed, the first touch meets the refusal: the
-	host says why and ends with 4. It never serves from such a database."""
-	host.spawn()
-	try:
-		host.wait_ready()
-		with host.rpc() as rpc:
-			raised((RpcError, Closed, TimeoutError), lambda: touch(rpc))
-	except Failed:
-		pass
-	code, text = host.wait_exit(), host.errors()
-	expect(code in (3, 4), f"exit code {code}: {text[-400:]}")
-	expect(any(word in text.lower() for word in words), f"none of {words} in: {text[-400:]}")
 
 
 def verify(test, data):

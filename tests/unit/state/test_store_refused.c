@@ -5,6 +5,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/crc32c.h"
 #include "state/store_format.h"
 #include "store_kit.h"
 
@@ -139,34 +140,23 @@ START_TEST(a_runtime_database_of_another_store_is_refused) {
 }
 END_TEST
 
-/* Types are opened at first need: then. */
-static void read_fails(uint32_t database, const char *words) {
-	struct buf value = {0};
-	ck_assert(store_kit_open(kit));
-	/* What no table holds, so that the database must answer. */
-	ck_assert_int_eq(store_get(kit->store, database, bytes_text("I?"), &value, &kit->error), -1);
-	ck_assert_msg(strstr(kit->error.message, words) != NULL, "%s", kit->error.message);
-	ck_assert_ptr_null(store_cursor_open(kit->store, database, bytes_text("I"), &kit->error));
-	buf_finish(&value);
-}
-
 START_TEST(a_type_database_of_another_store_is_refused) {
 	format_write_as("data/types/test%2Ftwo", 1, 1, 1, 2, "test/two");
+	refused(ERROR_REFUSED, "another store");
 	verify_finds("another store");
-	read_fails(2, "another store");
 }
 END_TEST
 
 START_TEST(a_type_database_of_a_newer_format_is_refused) {
 	format_write_as("data/types/test%2Ftwo", 9, 1, 0, 2, "test/two");
+	refused(ERROR_REFUSED, "newer format");
 	verify_finds("newer format");
-	read_fails(2, "newer format");
 }
 END_TEST
 
 START_TEST(a_database_in_the_wrong_place_is_refused) {
 	format_write_as("data/types/test%2Ftwo", 1, 1, 0, 3, "test/two");
-	read_fails(2, "another database than its place says");
+	refused(ERROR_REFUSED, "another database than its place says");
 }
 END_TEST
 
@@ -177,14 +167,96 @@ START_TEST(an_older_type_database_is_refused) {
 	row_write("data/types/test%2Fone", "C", bytes_buf(&value));
 	buf_finish(&value);
 	verify_finds("is older than the store");
-	read_fails(1, "is older than the store");
+	refused(ERROR_STORE_FAILED, "is older than the store");
 	ck_assert_str_ne(kit->error.expected, "");
 }
 END_TEST
 
 START_TEST(an_emptied_type_database_is_refused) {
 	sim_kv_forget(kit->sim, "data/types/test%2Fone", NULL);
-	read_fails(1, "no format row");
+	refused(ERROR_STORE_FAILED, "no format row");
+}
+END_TEST
+
+/* ---- more types than a start opens ---- */
+
+enum { MANY_TYPES = 40 };
+
+static void many_types_name(void) {
+	for (uint32_t number = 4; number < 4 + MANY_TYPES; number++) {
+		char name[32];
+		snprintf(name, sizeof name, "many/t%u", number);
+		store_type_name(kit->store, number, name);
+	}
+}
+
+/* A row in each of many databases, checkpointed. */
+static void many_types(void) {
+	ck_assert(store_kit_open(kit));
+	many_types_name();
+	struct store_epoch *epoch = store_epoch_create(1);
+	epoch->epoch = kit->epoch + 1;
+	epoch->time_ms = 1;
+	for (uint32_t number = 4; number < 4 + MANY_TYPES; number++)
+		redo_put(&epoch->parts[0], number, bytes_text("Ia"), bytes_text("x"));
+	ck_assert(store_append(kit->store, epoch, &kit->error) && store_sync(kit->store, &kit->error));
+	store_hand(kit->store, epoch);
+	ck_assert(store_kit_close(kit));
+	store_kit_power(kit, false);
+}
+
+/* The file beside the tables, as a host of that format, or of that store, would have written it. */
+static void identity_write_as(const char *path, uint32_t format, uint8_t id, uint32_t database, const char *name) {
+	struct format_row row = {.format = format, .hash = 1, .database = database, .name = bytes_text(name)};
+	memcpy(row.store_id, kit->recovered.store_id, STORE_ID_BYTES);
+	row.store_id[0] = (uint8_t)(row.store_id[0] + id);
+	struct buf content = {0};
+	format_row_put(&content, &row);
+	buf_append_u32(&content, crc32c(0, content.data, content.size));
+	ck_assert_int_eq(disk_replace(fault_disk_seam(kit->faults), path, bytes_buf(&content)), 0);
+	buf_finish(&content);
+}
+
+START_TEST(one_of_many_types_of_another_store_is_refused) {
+	many_types();
+	identity_write_as("data/types/many%2Ft30/sofun-id", 1, 1, 30, "many/t30");
+	refused(ERROR_REFUSED, "another store");
+}
+END_TEST
+
+START_TEST(one_of_many_types_of_a_newer_format_is_refused) {
+	many_types();
+	identity_write_as("data/types/many%2Ft43/sofun-id", 2, 0, 43, "many/t43");
+	refused(ERROR_REFUSED, "newer format");
+}
+END_TEST
+
+START_TEST(many_types_are_opened_when_they_are_needed) {
+	struct buf value = {0};
+	many_types();
+	ck_assert_msg(store_kit_open(kit), "%s", kit->error.message);
+	many_types_name();
+	ck_assert_int_eq(store_get(kit->store, 30, bytes_text("Ia"), &value, &kit->error), 1);
+	store_kit_drop(kit);
+	/* its row says what its file does not: then, at the latest */
+	format_write_as("data/types/many%2Ft30", 1, 1, 1, 30, "many/t30");
+	ck_assert(store_kit_open(kit));
+	many_types_name();
+	ck_assert_int_eq(store_get(kit->store, 30, bytes_text("Ia"), &value, &kit->error), -1);
+	ck_assert_ptr_nonnull(strstr(kit->error.message, "another store"));
+	buf_finish(&value);
+}
+END_TEST
+
+START_TEST(a_damaged_identity_is_told_with_the_remedy) {
+	struct disk *disk = fault_disk_seam(kit->faults);
+	fault_disk_poke(kit->faults, "data/types/test%2Ftwo/sofun-id", 20, bytes_text("x"));
+	refused(ERROR_STORE_FAILED, "sofun-id is damaged");
+	ck_assert_int_eq(disk->unlink(disk, "data/types/test%2Ftwo/sofun-id"), 0);
+	ck_assert_msg(store_kit_open(kit), "%s", kit->error.message);
+	struct buf content = {0};
+	ck_assert_int_eq(disk_read_all(disk, "data/types/test%2Ftwo/sofun-id", &content), 0); /* made anew */
+	buf_finish(&content);
 }
 END_TEST
 
@@ -272,6 +344,10 @@ int main(void) {
 	tcase_add_test(cases, a_database_in_the_wrong_place_is_refused);
 	tcase_add_test(cases, an_older_type_database_is_refused);
 	tcase_add_test(cases, an_emptied_type_database_is_refused);
+	tcase_add_test(cases, one_of_many_types_of_another_store_is_refused);
+	tcase_add_test(cases, one_of_many_types_of_a_newer_format_is_refused);
+	tcase_add_test(cases, many_types_are_opened_when_they_are_needed);
+	tcase_add_test(cases, a_damaged_identity_is_told_with_the_remedy);
 	tcase_add_test(cases, a_lost_journal_is_refused);
 	tcase_add_test(cases, a_journal_that_ends_too_early_is_refused);
 	tcase_add_test(cases, a_short_egress_log_is_refused);

@@ -1,6 +1,5 @@
-/* sofund: the order of start and stop, and nothing else. What each part is: ARCHITECTURE.md. */
+/* sofund: its command line, and what comes before the first fork. The host proper is worker.c. */
 #include <errno.h>
-#include <event2/event.h>
 #include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -12,42 +11,24 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mutant.h"
-#include "budget.h"
 #include "config.h"
-#include "control/server.h"
-#include "control/settings.h"
+#include "config_live.h"
 #include "data_dir.h"
-#include "flow/invocation.h"
-#include "ingress/data_server.h"
-#include "limits.h"
 #include "loop.h"
 #include "plugin/probe.h"
-#include "state/kv.h"
+#include "supervisor/listen.h"
+#include "worker.h"
 
-/* As INTERFACE has them. */
-enum { EXIT_GOOD = 0, EXIT_INTERNAL = 1, EXIT_USAGE = 2, EXIT_DATA = 3, EXIT_STORE = 4 };
-
-/* At the stop the last answers have this long to be read by those who asked. */
-enum { ANSWERS_DRAIN_MS = 1000 };
-
-struct host {
+/* What the supervisor keeps for all its workers. */
+struct start {
 	struct config config;
+	struct config_live *settings;
 	struct data_dir dir;
 	char *control_path;
 	char *data_path;
-	struct control control;
-	struct loop *loop;
-	struct http_server *http;
-	struct data_server *data;
-	int code; /* of the exit */
+	int control_fd;
+	int data_fd;
 };
-
-static int complain(const struct error *error, int code) {
-	char line[sizeof *error];
-	error_line(error, line, sizeof line);
-	fprintf(stderr, "sofund: %s\n", line);
-	return code;
-}
 
 static char *path_join(const char *dir, const char *name) {
 	struct buf text = {0};
@@ -56,194 +37,71 @@ static char *path_join(const char *dir, const char *name) {
 	return (char *)text.data;
 }
 
-/* readonly: LevelDB cannot open a database without writing to it, so shadows are opened. */
-static struct store_options store_options_of(const struct config *config, bool readonly) {
-	struct budget budget = budget_split(config->memory_bytes);
-	return (struct store_options){
-		.disk = disk_machine(),
-		.factory = readonly ? kv_leveldb_shadow(budget.kv_cache_bytes)
-							: kv_leveldb(budget.kv_cache_bytes, budget.write_buffer_bytes),
-		.dir = config->data,
-		.checkpoint_bytes = budget.checkpoint_bytes,
-		.segment_bytes = JOURNAL_SEGMENT_SHARD_BYTES * config->shards,
-		.journal_bytes_max = budget.journal_bytes_max,
-		.readonly = readonly,
-	};
-}
-
-/* ---- start, in this order ---- */
+/* ---- before the first worker ---- */
 
 /* A path that does not fit is the user's mistake, so it is told before anything is made. */
-static bool paths_check(struct host *host, struct error *error) {
+static bool paths_check(struct start *start, struct error *error) {
 	const size_t most = sizeof((struct sockaddr_un *)0)->sun_path - 1;
-	host->control_path = path_join(host->config.data, "control.sock");
-	host->data_path = path_join(host->config.data, "data.sock");
-	if (strlen(host->control_path) <= most)
+	start->control_path = path_join(start->config.data, "control.sock");
+	start->data_path = path_join(start->config.data, "data.sock");
+	if (strlen(start->control_path) <= most)
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "the path of the control socket is too long");
-	error_found(error, "%zu bytes", strlen(host->control_path));
+	error_found(error, "%zu bytes", strlen(start->control_path));
 	error_expected(error, "at most %zu bytes", most);
 	error_hint(error, "choose a data directory with a shorter path: --data DIR");
 	return false;
 }
 
-/* From the lock to a store that serves: whoever connects to the control socket meanwhile waits for its answer. */
-static bool store_start(struct host *host, struct error *error) {
-	struct control *control = &host->control;
-	if (!data_dir_open(host->config.data, &host->dir, error))
+/* The lock first: it is what allows an old socket to be replaced. */
+static bool start_open(struct start *start, struct error *error) {
+	if (!data_dir_open(start->config.data, &start->dir, error))
 		return false;
-	control->base = event_base_new();
-	check_memory(control->base);
-	control->requests = requests_create();
-	host->http = http_server_create(control, host->control_path, error);
-	if (host->http == NULL)
-		return false;
-	struct store_options options = store_options_of(&host->config, false);
-	control->store = store_open(&options, &control->recovered, error);
-	return control->store != NULL;
+	start->control_fd = listen_unix(start->control_path, error);
+	if (start->control_fd >= 0)
+		start->data_fd = listen_unix(start->data_path, error);
+	return start->data_fd >= 0;
 }
 
-static bool egress_declared(void *registry, struct bytes egress) {
-	return registry_egress_declared(registry, egress);
+static void start_close(struct start *start) {
+	if (start->control_fd >= 0)
+		listen_unlink(start->control_path);
+	if (start->data_fd >= 0)
+		listen_unlink(start->data_path);
+	if (start->control_fd >= 0)
+		close(start->control_fd);
+	if (start->data_fd >= 0)
+		close(start->data_fd);
+	data_dir_close(&start->dir);
+	free(start->control_path);
+	free(start->data_path);
 }
 
-static struct egress_hub *hub_create(struct control *control) {
-	const struct egress_hub_options options = {
-		.engine = control->engine,
-		.requests = control->requests,
-		.store = control->store,
-		.epoch = control->recovered.epoch,
-		.declared = egress_declared,
-		.declared_arg = control->registry,
-	};
-	return egress_hub_create(&options);
+static int work(void *arg, const struct seat *seat) {
+	struct start *start = arg;
+	return worker_main(&start->config, start->settings, seat);
 }
 
-static bool flow_start(struct host *host, struct error *error) {
-	struct control *control = &host->control;
-	control->engine = engine_create(&host->config, control->store, &control->recovered, error);
-	if (control->engine == NULL)
-		return false;
-	const struct registry_options options = {
-		.config = &host->config,
-		.engine = control->engine,
-		.requests = control->requests,
-		.store = control->store,
-		.disk = disk_machine(),
-		.base = control->base,
-		.host = host_api_table(),
-	};
-	control->registry = registry_create(&options, error);
-	if (control->registry != NULL)
-		control->hub = hub_create(control);
-	struct view *view = control->registry == NULL ? NULL : registry_recover(control->registry, error);
-	if (view == NULL)
-		return false;
-	engine_start(control->engine, view);
-	registry_start(control->registry);
-	return true;
-}
-
-/* registry_on_settled: everything that stood in the plugins directory has been judged. */
-static void host_ready(void *arg) {
-	struct host *host = arg;
-	struct control *control = &host->control;
+static int start_main(struct start *start) {
 	struct error error;
-	host->data =
-		data_server_create(control->base, &host->config, control->engine, control->requests, host->data_path, &error);
-	if (host->data == NULL) {
-		host->code = complain(&error, EXIT_DATA);
-		loop_stop(host->loop);
-		return;
+	int code;
+	start->dir.lock_fd = -1;
+	start->control_fd = start->data_fd = -1;
+	if (!paths_check(start, &error)) {
+		code = complain(&error, EXIT_USAGE);
+	} else if (!start_open(start, &error)) {
+		code = complain(&error, EXIT_DATA);
+	} else {
+		const struct supervisor_options options = {
+			.control_fd = start->control_fd,
+			.data_fd = start->data_fd,
+			.work = work,
+			.arg = start,
+		};
+		code = supervisor_run(&options);
 	}
-	data_server_egresses(host->data, control->hub);
-	control->phase = CONTROL_READY;
-	log_event(LOG_INFO, "ready", "version=%s recovered=%s epoch=%llu start_ms=%llu", SOFUN_VERSION,
-		recovered_word(&control->recovered), (unsigned long long)control->recovered.epoch,
-		(unsigned long long)(monotonic_ms() - control->started_ms));
-	printf("sofund ready pid=%ld worker=%ld control=%s data=%s\n", (long)getpid(), (long)getpid(), host->control_path,
-		host->data_path);
-	fflush(stdout);
-}
-
-/* ---- stop, in this order ---- */
-
-static bool answers_open(void *arg) {
-	const struct host *host = arg;
-	return http_server_busy(host->http) || (host->data != NULL && data_server_busy(host->data));
-}
-
-/* From serving to silence: nothing new comes in, what was accepted is committed, everyone who asked gets an answer. */
-static void flow_stop(struct host *host) {
-	struct control *control = &host->control;
-	control->phase = CONTROL_STOPPING;
-	if (host->data != NULL)
-		data_server_stop(host->data);
-	egress_hub_stop(control->hub);
-	registry_stop(control->registry);
-	engine_stop(control->engine);
-	loop_answer(host->loop);
-	requests_refuse(control->requests, ERROR_STOPPING, "the host is stopping");
-	loop_drain(host->loop, answers_open, host, ANSWERS_DRAIN_MS);
-}
-
-/* Also for a host that came only half way. */
-static void host_finish(struct host *host, bool clean) {
-	struct control *control = &host->control;
-	struct error error;
-	data_server_destroy(host->data);
-	http_server_destroy(host->http);
-	loop_destroy(host->loop);
-	registry_destroy(control->registry);
-	engine_destroy(control->engine);
-	egress_hub_destroy(control->hub);
-	if (control->store != NULL && !store_close(control->store, clean, &error)) {
-		/* A full disk keeps the last checkpoint away, and nothing else: the journal has it all. */
-		int code = complain(&error, EXIT_STORE);
-		host->code = error.system == ENOSPC ? host->code : code;
-	}
-	requests_destroy(control->requests);
-	if (control->base != NULL)
-		event_base_free(control->base);
-	data_dir_close(&host->dir);
-	free(host->control_path);
-	free(host->data_path);
-}
-
-/* ---- the life of the host ---- */
-
-static void host_run(struct host *host) {
-	struct control *control = &host->control;
-	struct engine_status status;
-	host->loop = loop_create(control);
-	loop_on_hangup(host->loop, settings_hangup, control);
-	if (registry_busy(control->registry))
-		registry_on_settled(control->registry, host_ready, host);
-	else
-		host_ready(host);
-	loop_run(host->loop);
-	engine_status(control->engine, &status);
-	if (loop_failed(host->loop))
-		host->code = complain(&status.error, EXIT_STORE);
-	flow_stop(host);
-}
-
-static int host_main(struct host *host) {
-	struct error error;
-	host->dir.lock_fd = -1;
-	host->control.config = &host->config;
-	host->control.started_ms = monotonic_ms();
-	bool started = false;
-	if (!paths_check(host, &error))
-		host->code = complain(&error, EXIT_USAGE);
-	else if (!store_start(host, &error) || !flow_start(host, &error))
-		host->code = complain(&error, EXIT_DATA);
-	else
-		started = true;
-	if (started)
-		host_run(host);
-	host_finish(host, started && host->code == EXIT_GOOD);
-	return host->code;
+	start_close(start);
+	return code;
 }
 
 /* ---- the command line ---- */
@@ -389,7 +247,7 @@ static bool listeners_check(const struct config *config, struct error *error) {
 }
 
 int main(int argc, char *argv[]) {
-	struct host host = {0};
+	struct start start = {0};
 	struct error error;
 	int code = probe_main(argc, argv);
 	if (code < 0)
@@ -404,16 +262,16 @@ int main(int argc, char *argv[]) {
 	descriptors_raise();
 	json_object_seed(0); /* before there are threads: jansson makes its seed at first need */
 	bool check_only = check_take(&argc, argv);
-	config_init(&host.config);
-	if (!config_parse(&host.config, argc, argv, &error) || !listeners_check(&host.config, &error)) {
+	config_init(&start.config);
+	if (!config_parse(&start.config, argc, argv, &error) || !listeners_check(&start.config, &error)) {
 		code = complain(&error, EXIT_USAGE);
 	} else if (check_only) {
-		code = check_main(&host.config);
+		code = check_main(&start.config);
 	} else {
-		host.control.settings = config_live_create(&host.config, argc, argv);
-		code = host_main(&host);
-		config_live_destroy(host.control.settings);
+		start.settings = config_live_create(&start.config, argc, argv);
+		code = start_main(&start);
+		config_live_destroy(start.settings);
 	}
-	config_finish(&host.config);
+	config_finish(&start.config);
 	return code;
 }

@@ -2,6 +2,8 @@
 #ifndef HOST_CONTROL_CONTROL_H
 #define HOST_CONTROL_CONTROL_H
 
+#include <sys/types.h>
+
 #include "config.h"
 #include "config_live.h"
 #include "control/registry.h"
@@ -23,6 +25,7 @@ struct http_figures {
 };
 
 struct control {
+	pid_t supervisor; /* the started process */
 	struct event_base *base;
 	const struct config *config;
 	struct config_live *settings;

@@ -137,9 +137,8 @@ void handle_status(struct exchange *exchange) {
 	struct control *control = exchange->control;
 	struct engine_status engine;
 	engine_status(control->engine, &engine);
-	/* One process does both jobs until there is a supervisor. */
-	json_t *status = json_pack(
-		"{s:s, s:I, s:I}", "version", SOFUN_VERSION, "pid", (json_int_t)getpid(), "worker_pid", (json_int_t)getpid());
+	json_t *status = json_pack("{s:s, s:I, s:I}", "version", SOFUN_VERSION, "pid", (json_int_t)control->supervisor,
+		"worker_pid", (json_int_t)getpid());
 	check_memory(status);
 	number_set(status, "uptime_ms", monotonic_ms() - control->started_ms);
 	json_object_set_new(status, "durability", durability_json(control->config));

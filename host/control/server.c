@@ -1,24 +1,19 @@
 #include "control/server.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "control/exchange.h"
 #include "control/page.h"
+#include "supervisor/listen.h"
 
 #define SERVER_MAGIC 0x48545352u
 
 enum {
-	LISTEN_BACKLOG = 128,
 	HEADERS_BYTES_MAX = 64 << 10, /* an id of 255 bytes, percent-encoded, is below 1 KiB */
 	/* A connection that is silent this long is closed. Longer than people pause between two curl commands on one
 	 * connection; a barrier may take longer, for while an answer is being made nothing is read. */
@@ -32,41 +27,9 @@ struct http_server {
 	uint32_t magic;
 	struct control *control;
 	struct evhttp *http;
-	char *path;
+	int fd;                     /* of the listener */
 	struct exchange *exchanges; /* without an answer, or being written */
 };
-
-static bool address_set(struct sockaddr_un *address, const char *path, struct error *error) {
-	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) < sizeof address->sun_path) {
-		memcpy(address->sun_path, path, strlen(path) + 1);
-		return true;
-	}
-	error_set(error, ERROR_BAD_REQUEST, "the path of the control socket is too long");
-	error_found(error, "%zu bytes: %.200s", strlen(path), path);
-	error_expected(error, "at most %zu bytes", sizeof address->sun_path - 1);
-	error_hint(error, "choose a data directory with a shorter path");
-	return false;
-}
-
-static struct evconnlistener *listener_create(struct event_base *base, const char *path, struct error *error) {
-	struct sockaddr_un address;
-	if (!address_set(&address, path, error))
-		return NULL;
-	if (unlink(path) != 0 && errno != ENOENT) {
-		error_system(error, ERROR_REFUSED, errno, "cannot remove the old control socket %s", path);
-		return NULL;
-	}
-	mode_t before = umask(0177); /* no moment at which others could connect */
-	struct evconnlistener *listener =
-		evconnlistener_new_bind(base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, LISTEN_BACKLOG,
-			(const struct sockaddr *)&address, sizeof address);
-	int system = errno;
-	umask(before);
-	if (listener == NULL)
-		error_system(error, ERROR_REFUSED, system, "cannot listen on the control socket %s", path);
-	return listener;
-}
 
 static void accept_again(evutil_socket_t fd, short what, void *listener) {
 	(void)fd, (void)what;
@@ -102,14 +65,14 @@ static void http_configure(struct http_server *server) {
 	evhttp_set_gencb(http, request_read, server);
 }
 
-struct http_server *http_server_create(struct control *control, const char *path, struct error *error) {
-	struct evconnlistener *listener = listener_create(control->base, path, error);
-	if (listener == NULL)
-		return NULL;
+struct http_server *http_server_create(struct control *control, int fd) {
+	struct evconnlistener *listener =
+		evconnlistener_new(control->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	check_memory(listener);
 	struct http_server *server = check_alloc(1, sizeof *server);
 	server->magic = SERVER_MAGIC;
 	server->control = control;
-	server->path = check_strdup(path);
+	server->fd = fd;
 	server->http = evhttp_new(control->base);
 	check_memory(server->http);
 	http_configure(server);
@@ -126,13 +89,11 @@ bool http_server_busy(const struct http_server *server) {
 void http_server_destroy(struct http_server *server) {
 	if (server == NULL)
 		return;
-	if (unlink(server->path) != 0 && errno != ENOENT)
-		log_event(LOG_WARN, "unlink_failed", "path=\"%s\" reason=\"%s\"", server->path, strerror(errno));
+	listen_end(server->fd);
 	for (const struct exchange *exchange = server->exchanges; exchange != NULL; exchange = exchange->next)
 		check(exchange->answered);
 	evhttp_free(server->http); /* with the listener; connections that still write are closed, and their exchanges end */
 	check(server->exchanges == NULL);
-	free(server->path);
 	server->magic = 0;
 	free(server);
 }

@@ -1,18 +1,14 @@
 #include "ingress/data_server.h"
 
-#include <errno.h>
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <stdlib.h>
-#include <sys/socket.h>
-#include <sys/stat.h>
-#include <sys/un.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "ingress/connection.h"
 #include "ingress/large.h"
+#include "supervisor/listen.h"
 
 static struct timeval time_of_us(uint64_t us) {
 	return (struct timeval){.tv_sec = (time_t)(us / 1000000), .tv_usec = (suseconds_t)(us % 1000000)};
@@ -50,40 +46,6 @@ static void accept_failed(struct evconnlistener *listener, void *arg) {
 	(void)listener;
 	log_event(LOG_WARN, "accept_failed", "socket=data reason=\"%s\"", strerror(EVUTIL_SOCKET_ERROR()));
 	accept_rest(arg);
-}
-
-static bool path_fill(struct sockaddr_un *address, const char *path, struct error *error) {
-	*address = (struct sockaddr_un){.sun_family = AF_UNIX};
-	if (strlen(path) < sizeof address->sun_path) {
-		memcpy(address->sun_path, path, strlen(path));
-		return true;
-	}
-	error_set(error, ERROR_BAD_REQUEST, "the path of the data socket is too long: %s", path);
-	error_found(error, "%zu bytes", strlen(path));
-	error_expected(error, "at most %zu", sizeof address->sun_path - 1);
-	error_hint(error, "use a data directory with a shorter path");
-	return false;
-}
-
-/* A listening socket of mode 0600, from its first moment on: the node takes the mode that the socket has at bind. */
-static int socket_listen(const char *path, struct error *error) {
-	struct sockaddr_un address;
-	struct stat old;
-	if (!path_fill(&address, path, error))
-		return -1;
-	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
-	if (fd < 0) {
-		error_system(error, ERROR_REFUSED, errno, "no socket for %s", path);
-		return -1;
-	}
-	if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode))
-		unlink(path);
-	if (fchmod(fd, 0600) == 0 && bind(fd, (struct sockaddr *)&address, sizeof address) == 0 && chmod(path, 0600) == 0 &&
-		listen(fd, SOMAXCONN) == 0)
-		return fd;
-	error_system(error, ERROR_REFUSED, errno, "cannot listen on %s", path);
-	close(fd);
-	return -1;
 }
 
 /* ---- turns ---- */
@@ -140,18 +102,15 @@ static struct event *timer_new(struct data_server *server, event_callback_fn run
 	return timer;
 }
 
-struct data_server *data_server_create(struct event_base *base, const struct config *config, struct engine *engine,
-	struct requests *requests, const char *path, struct error *error) {
-	int fd = socket_listen(path, error);
-	if (fd < 0)
-		return NULL;
+struct data_server *data_server_create(
+	struct event_base *base, const struct config *config, struct engine *engine, struct requests *requests, int fd) {
 	struct data_server *server = check_alloc(1, sizeof *server);
 	*server = (struct data_server){.magic = DATA_SERVER_MAGIC,
 		.base = base,
 		.config = config,
 		.engine = engine,
 		.requests = requests,
-		.path = check_strdup(path),
+		.fd = fd,
 		.scratch = check_alloc(1, CARRY_BYTES_MAX + READ_BYTES)};
 	TAILQ_INIT(&server->due);
 	TAILQ_INIT(&server->held);
@@ -188,12 +147,11 @@ void data_server_stop(struct data_server *server) {
 	if (server->stopped)
 		return;
 	server->stopped = true;
+	listen_end(server->fd); /* before the listener closes it */
 	evconnlistener_free(server->listener);
 	server->listener = NULL;
 	evtimer_del(server->accept_again);
 	evtimer_del(server->look);
-	if (unlink(server->path) != 0 && errno != ENOENT)
-		log_event(LOG_WARN, "unlink_failed", "path=\"%s\" reason=\"%s\"", server->path, strerror(errno));
 }
 
 bool data_server_busy(const struct data_server *server) {
@@ -218,7 +176,6 @@ void data_server_destroy(struct data_server *server) {
 	event_free(server->turn);
 	event_free(server->look);
 	free(server->scratch);
-	free(server->path);
 	server->magic = 0;
 	free(server);
 }

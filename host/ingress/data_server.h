@@ -1,4 +1,4 @@
-/* The data socket: MessagePack-RPC (wire/rpc.h) on a Unix socket of mode 0600. Reads with read calls of its own and hands
+/* The data socket: MessagePack-RPC (wire/rpc.h) on a socket that listens already (supervisor/listen.h). Reads with read calls of its own and hands
  * frames to the engine where they lie; the answers of one turn of the loop leave in one write a connection.
  * [loop thread] */
 #ifndef HOST_INGRESS_DATA_SERVER_H
@@ -14,11 +14,9 @@ struct egress_hub;
 struct event_base;
 struct data_server;
 
-/* Binds and listens; requests are served from the first turn of the loop. A socket file that a killed host has left is
- * replaced: the caller holds the directory's lock. Keeps all pointers. NULL: ERROR_BAD_REQUEST, the path is too long;
- * ERROR_REFUSED, it cannot be bound. */
-struct data_server *data_server_create(struct event_base *base, const struct config *config, struct engine *engine,
-	struct requests *requests, const char *path, struct error *error);
+/* Takes the listening socket over; requests are served from the first turn of the loop. Keeps all pointers. */
+struct data_server *data_server_create(
+	struct event_base *base, const struct config *config, struct engine *engine, struct requests *requests, int fd);
 
 /* What `subscribe` and `ack` read from; before the first turn of the loop. */
 void data_server_egresses(struct data_server *server, struct egress_hub *hub);
@@ -28,7 +26,7 @@ void data_server_egresses(struct data_server *server, struct egress_hub *hub);
 void data_server_pause(struct data_server *server);
 void data_server_resume(struct data_server *server);
 
-/* Takes no more connections, reads nothing more and removes the socket file; what is open may still be answered. */
+/* Takes no more connections: nobody can connect any more. Reads nothing more; what is open may still be answered. */
 void data_server_stop(struct data_server *server);
 
 /* True until every request has been answered and its answer written (or its connection is gone). */

@@ -39,7 +39,7 @@ struct data_server {
 	struct engine *engine;
 	struct requests *requests;
 	struct egress_hub *hub;
-	char *path;
+	int fd;                          /* of the listener */
 	struct evconnlistener *listener; /* NULL: stopped */
 	struct event *accept_again;
 	struct event *turn; /* made active when a connection is due; runs behind what the turn has still to do */

@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/sanitizer.h"
 
 enum { LIBRARY_MAGIC = 0x4c494252 };
 
@@ -22,17 +23,6 @@ struct library {
 static _Atomic uint64_t mapped_total;
 static _Atomic uint64_t unmapped_total;
 static _Atomic uint64_t stuck_total;
-
-#if defined(__SANITIZE_ADDRESS__) || defined(__SANITIZE_THREAD__)
-#define UNDER_SANITIZER true
-#elif defined(__has_feature)
-#if __has_feature(address_sanitizer) || __has_feature(thread_sanitizer) || __has_feature(undefined_behavior_sanitizer)
-#define UNDER_SANITIZER true
-#endif
-#endif
-#ifndef UNDER_SANITIZER
-#define UNDER_SANITIZER false
-#endif
 
 bool library_kept_always(void) {
 	return UNDER_SANITIZER;

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
-from lib.harness import Failed, Skip, expect, expect_equal, raised, wait_until
+from lib.harness import Skip, expect, expect_equal, raised, wait_until
 from lib.host import Host
 from lib.http import Http, HttpError
 from traps_lib import (call, fixture, images_add_up, load, load_refused, mapped, plain_build, refused, tree, unload,
@@ -129,26 +129,24 @@ def test_a_load_tries_again(test):
 	expect_equal((error.status, error.code), (404, "not_found"), "no such file")
 
 
-def killed_by(test, host, name):
-	host.drop(name, fixture(test, name))
-	try:
-		return host.wait_exit(30)
-	except Failed as error:
-		raise Failed(f"{name} did not kill the host") from error
+def worker_dies(host, name):
+	"""The deaths of the worker that this start's log tells."""
+	wait_until(lambda: "worker_died" in host.errors(), 30, f"{name} kills the worker")
+	return host.errors()
 
 
 def test_what_killed_the_host_is_quarantined(test):
 	"""The row `attempting` is durable before init; a signal in the plugin's code leaves a note, and one death is enough."""
 	plain_build(test)
 	host = Host(test, plugins=("counter",)).start()
-	expect(killed_by(test, host, "init_kills_host") < 0, "died of a signal")
+	host.drop("init_kills_host", fixture(test, "init_kills_host"))
+	expect("SIGABRT" in worker_dies(host, "init_kills_host"), "died of a signal")
 	for _ in range(2):
-		host.start()
-		error = refused(host, "init_kills_host.so")
+		error = wait_until(lambda: refused(host, "init_kills_host.so"), 20, "the plugin is refused")
 		expect("quarantined" in error["message"] and "SIGABRT" in error["found"], error)
 		expect_equal(call(host, "demo/counter", "q"), call(host, "demo/counter", "q") - 1, "the other plugin")
 		host.stop()
-	host.start()
+		host.start()
 	(host.plugins_dir() / "init_kills_host.so").unlink()
 	wait_until(lambda: refused(host, "init_kills_host.so") is None, 20, "the refusal went with the file")
 
@@ -160,11 +158,12 @@ def test_a_death_without_a_note_is_tried_again(test):
 	"""Nobody knows who ended the host: a kill from outside convicts nobody. Only a long row of deaths is no chance."""
 	plain_build(test)
 	host = Host(test, plugins=("counter",)).start()
-	killed_by(test, host, "init_exits")
-	for _ in range(ATTEMPTS_MAX - 1):
+	host.drop("init_exits", fixture(test, "init_exits"))
+	for _ in range(ATTEMPTS_MAX):
+		worker_dies(host, "init_exits")
+		host.kill()
 		host.spawn()
-		host.wait_exit(30)
-	host.spawn().wait_ready()
+	host.wait_ready()
 	error = refused(host, "init_exits.so")
 	expect("quarantined" in error["message"] and f"{ATTEMPTS_MAX} times" in error["found"], error)
 	expect_equal(call(host, "demo/counter", payload=1), 1, "the other plugin")

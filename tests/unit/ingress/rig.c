@@ -8,6 +8,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include "supervisor/listen.h"
 #include "wire/cursor.h"
 
 void rig_init(struct rig *rig) {
@@ -23,8 +24,9 @@ void rig_start(struct rig *rig) {
 	rig->base = event_base_new();
 	rig->engine = fake_engine_create();
 	rig->requests = requests_create();
-	rig->server = data_server_create(rig->base, &rig->config, rig->engine, rig->requests, rig->path, &error);
-	ck_assert_msg(rig->server != NULL, "%s", error.message);
+	int fd = listen_unix(rig->path, &error);
+	ck_assert_msg(fd >= 0, "%s", error.message);
+	rig->server = data_server_create(rig->base, &rig->config, rig->engine, rig->requests, fd);
 }
 
 void rig_finish(struct rig *rig) {
@@ -33,6 +35,7 @@ void rig_finish(struct rig *rig) {
 	requests_destroy(rig->requests);
 	fake_engine_destroy(rig->engine);
 	event_base_free(rig->base);
+	listen_unlink(rig->path);
 	ck_assert_int_eq(rmdir(rig->folder), 0);
 }
 

@@ -49,7 +49,7 @@ static bool host_round(struct bench_host *host, struct client_plan *plan, struct
 	struct client_result *result = check_alloc(1, sizeof *result);
 	struct host_account account;
 	plan->socket = host->data_path;
-	program_settle(host->program.pid);
+	program_settle(host->program.works);
 	host_account_begin(host, &account);
 	const bool good = client_run(&host->run, plan, result);
 	if (good) {
@@ -78,9 +78,9 @@ static bool echo_round(struct bench *bench, struct echo *echo, struct client_pla
 	struct usage before, after;
 	plan->socket = echo->socket;
 	const double own_us = usage_own_cpu_us();
-	const bool counted = usage_read(echo->program.pid, &before);
+	const bool counted = usage_read(echo->program.works, &before);
 	const bool good = client_run(bench->run, plan, result);
-	if (good && counted && usage_read(echo->program.pid, &after))
+	if (good && counted && usage_read(echo->program.works, &after))
 		samples_add(&figures->host_cpu_us, (after.cpu_us - before.cpu_us) / (double)result->answered);
 	if (good) {
 		result_add(result, figures);
@@ -133,7 +133,7 @@ static bool call_round(struct bench *bench, struct call_bench *call, struct call
 		if (call->with_baselines && !echo_round(bench, &call->echo, &plan, call->echoes[i]))
 			return false;
 	}
-	program_settle(call->host.program.pid);
+	program_settle(call->host.program.works);
 	return !call->with_baselines ||
 		baseline_round(bench, &call->synced, bench->quick ? SYNCED_PUTS_QUICK : SYNCED_PUTS, call->synced_figures);
 }

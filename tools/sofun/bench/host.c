@@ -161,7 +161,7 @@ bool host_metric(struct bench_host *host, const char *name, uint64_t *ret_number
 
 void host_account_begin(struct bench_host *host, struct host_account *account) {
 	account->disk_bytes = machine_disk_bytes(host->bench);
-	if (!usage_read(host->program.pid, &account->usage))
+	if (!usage_read(host->program.works, &account->usage))
 		account->usage.peak_bytes = 0; /* /proc says nothing: then these columns stay empty */
 	account->own_cpu_us = usage_own_cpu_us();
 }
@@ -171,7 +171,7 @@ void host_account_end(
 	struct usage now;
 	const double own_cpu_us = usage_own_cpu_us() - account->own_cpu_us;
 	samples_add(&figures->client_cpu_us, own_cpu_us / operations);
-	if (account->usage.peak_bytes > 0 && usage_read(host->program.pid, &now)) {
+	if (account->usage.peak_bytes > 0 && usage_read(host->program.works, &now)) {
 		samples_add(&figures->host_cpu_us, (now.cpu_us - account->usage.cpu_us) / operations);
 		samples_add(&figures->counted_bytes, (now.counted_bytes - account->usage.counted_bytes) / operations);
 		figures->memory_peak_bytes = now.peak_bytes;

@@ -101,11 +101,11 @@ static bool round_run(struct bench_host *host, struct batches *batches, uint32_t
 		.arg = batches};
 	struct client_result *result = check_alloc(1, sizeof *result);
 	struct host_account account;
-	program_settle(host->program.pid);
+	program_settle(host->program.works);
 	host_account_begin(host, &account);
 	const bool good = client_run(&host->run, &plan, result) && work_check(host, batches);
 	if (good && figures != NULL) {
-		program_settle(host->program.pid);
+		program_settle(host->program.works);
 		samples_add(&figures->rate, (double)(result->answered * BATCH) / result->seconds);
 		samples_add(&figures->p50_us, histogram_us(&result->latency, 0.5));
 		samples_add(&figures->p99_us, histogram_us(&result->latency, 0.99));

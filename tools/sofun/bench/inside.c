@@ -135,12 +135,12 @@ static bool round_run(struct bench_host *host, const char *target, uint64_t left
 	uint64_t handled;
 	double seconds = 0;
 	const double messages = (double)(left * calls);
-	program_settle(host->program.pid);
+	program_settle(host->program.works);
 	host_account_begin(host, &account);
 	const bool good = host_status(host, "handled", &handled) &&
 		load_run(host, target, left, ids, seed, latency, &seconds) && work_check(host, handled, left * calls);
 	if (good) {
-		program_settle(host->program.pid); /* what is written back behind the round is its cost too */
+		program_settle(host->program.works); /* what is written back behind the round is its cost too */
 		samples_add(&figures->rate, messages / seconds);
 		samples_add(&figures->p50_us, histogram_us(latency, 0.5));
 		samples_add(&figures->p99_us, histogram_us(latency, 0.99));
@@ -194,7 +194,7 @@ static bool baselines_round(struct bench *bench, struct counter *counter) {
 		const uint64_t messages = baseline_plans[i].messages / (bench->quick ? QUICK_DIVISOR : 1);
 		if (!baseline_round(bench, &counter->baselines[i], messages, counter->baseline_figures[i]))
 			return false;
-		program_settle(counter->baselines[i].pid); /* LevelDB compacts behind it */
+		program_settle(counter->baselines[i].works); /* LevelDB compacts behind it */
 	}
 	return true;
 }

@@ -62,6 +62,13 @@ static void log_show(const char *path, char *text, size_t size) {
 		*--end = '\0';
 }
 
+/* Whose time and memory count. */
+static pid_t works_read(const struct program *program, const char *line) {
+	static const char word[] = " worker=";
+	const char *at = strstr(line, word);
+	return at == NULL ? program->pid : (pid_t)strtol(at + sizeof word - 1, NULL, 10);
+}
+
 /* One line within the time. */
 static bool line_read(struct program *program, char *line, size_t size, int ms) {
 	struct pollfd wait = {.fd = fileno(program->output), .events = POLLIN};
@@ -85,8 +92,10 @@ bool program_start(
 	program->output = fdopen(output[0], "r");
 	check(program->input != NULL && program->output != NULL);
 	if (program->pid > 0 && line_read(program, line, sizeof line, READY_MS_MAX) &&
-		strncmp(line, ready, strlen(ready)) == 0)
+		strncmp(line, ready, strlen(ready)) == 0) {
+		program->works = works_read(program, line);
 		return true;
+	}
 	program_stop(program, SIGKILL);
 	log_show(log, said, sizeof said);
 	fail_here(bench->run, "%s did not start: %s", arguments[0], said[0] == '\0' ? "it said nothing" : said);
@@ -124,7 +133,7 @@ bool baseline_round(struct bench *bench, struct program *program, uint64_t messa
 	double seconds, p50_us, p99_us;
 	struct usage before, after;
 	const double disk_bytes = machine_disk_bytes(bench);
-	const bool counted = usage_read(program->pid, &before);
+	const bool counted = usage_read(program->works, &before);
 	fprintf(program->input, "%llu\n", (unsigned long long)messages);
 	if (fflush(program->input) != 0 || !line_read(program, line, sizeof line, ANSWER_MS_MAX) ||
 		sscanf(line, "%lf %lf %lf", &seconds, &p50_us, &p99_us) != 3 || seconds <= 0)
@@ -134,7 +143,7 @@ bool baseline_round(struct bench *bench, struct program *program, uint64_t messa
 		samples_add(&figures->p50_us, p50_us);
 		samples_add(&figures->p99_us, p99_us);
 	}
-	if (counted && usage_read(program->pid, &after)) {
+	if (counted && usage_read(program->works, &after)) {
 		samples_add(&figures->host_cpu_us, (after.cpu_us - before.cpu_us) / (double)messages);
 		samples_add(&figures->counted_bytes, (after.counted_bytes - before.counted_bytes) / (double)messages);
 		figures->memory_peak_bytes = after.peak_bytes;

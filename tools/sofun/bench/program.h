@@ -12,6 +12,7 @@ enum { PROGRAM_ARGUMENTS_MAX = 16 };
 
 struct program {
 	pid_t pid;
+	pid_t works;  /* who does the work: a process that the ready line names as worker=PID, else pid itself */
 	FILE *input;  /* its stdin */
 	FILE *output; /* its stdout */
 	const char *name;

@@ -31,7 +31,7 @@ static bool fill(struct bench *bench, struct bench_host *host, uint64_t *ret_jou
 	const uint64_t messages = (uint64_t)INSTANCES * (bench->quick ? WARM_TIMES_QUICK : WARM_TIMES);
 	if (!host_drive(host, "counter", messages, INSTANCES, 1) || !host_barrier(host))
 		return false;
-	program_settle(host->program.pid);
+	program_settle(host->program.works);
 	uint64_t seed = UINT64_C(1) << 40;
 	bool good = host_metric(host, "sofun_journal_untrimmed_bytes", ret_journal);
 	for (uint32_t i = 0; good && i < STEPS_MAX && *ret_journal < JOURNAL_BYTES; i++, seed += STEP)
@@ -105,7 +105,7 @@ static bool restart_round(struct bench *bench, struct restart *restart, uint32_t
 	}
 	good = good && written_back_wait(&host, start_ns, &all_ms);
 	struct usage usage;
-	if (good && usage_read(host.program.pid, &usage))
+	if (good && usage_read(host.program.works, &usage))
 		restart->figures->memory_peak_bytes = usage.peak_bytes;
 	host_stop(&host, SIGTERM);
 	if (good) {

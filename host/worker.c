@@ -1,0 +1,203 @@
+#include "worker.h"
+
+#include <errno.h>
+#include <event2/event.h>
+#include <stdio.h>
+#include <unistd.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "budget.h"
+#include "control/server.h"
+#include "control/settings.h"
+#include "flow/invocation.h"
+#include "ingress/data_server.h"
+#include "limits.h"
+#include "loop.h"
+#include "state/kv.h"
+
+/* At the stop the last answers have this long to be read by those who asked. */
+enum { ANSWERS_DRAIN_MS = 1000 };
+
+struct host {
+	const struct config *config;
+	const struct seat *seat;
+	struct control control;
+	struct loop *loop;
+	struct http_server *http;
+	struct data_server *data;
+	int code; /* of the exit */
+};
+
+int complain(const struct error *error, int code) {
+	char line[sizeof *error];
+	error_line(error, line, sizeof line);
+	fprintf(stderr, "sofund: %s\n", line);
+	return code;
+}
+
+struct store_options store_options_of(const struct config *config, bool readonly) {
+	struct budget budget = budget_split(config->memory_bytes);
+	return (struct store_options){
+		.disk = disk_machine(),
+		.factory = readonly ? kv_leveldb_shadow(budget.kv_cache_bytes)
+							: kv_leveldb(budget.kv_cache_bytes, budget.write_buffer_bytes),
+		.dir = config->data,
+		.checkpoint_bytes = budget.checkpoint_bytes,
+		.segment_bytes = JOURNAL_SEGMENT_SHARD_BYTES * config->shards,
+		.journal_bytes_max = budget.journal_bytes_max,
+		.readonly = readonly,
+	};
+}
+
+/* ---- start, in this order ---- */
+
+/* To a store that serves: whoever connects to the control socket meanwhile waits for its answer. */
+static bool store_start(struct host *host, struct error *error) {
+	struct control *control = &host->control;
+	control->base = event_base_new();
+	check_memory(control->base);
+	control->requests = requests_create();
+	host->http = http_server_create(control, host->seat->control_fd);
+	struct store_options options = store_options_of(host->config, false);
+	control->store = store_open(&options, &control->recovered, error);
+	return control->store != NULL;
+}
+
+static bool egress_declared(void *registry, struct bytes egress) {
+	return registry_egress_declared(registry, egress);
+}
+
+static struct egress_hub *hub_create(struct control *control) {
+	const struct egress_hub_options options = {
+		.engine = control->engine,
+		.requests = control->requests,
+		.store = control->store,
+		.epoch = control->recovered.epoch,
+		.declared = egress_declared,
+		.declared_arg = control->registry,
+	};
+	return egress_hub_create(&options);
+}
+
+static bool flow_start(struct host *host, struct error *error) {
+	struct control *control = &host->control;
+	control->engine = engine_create(host->config, control->store, &control->recovered, error);
+	if (control->engine == NULL)
+		return false;
+	const struct registry_options options = {
+		.config = host->config,
+		.engine = control->engine,
+		.requests = control->requests,
+		.store = control->store,
+		.disk = disk_machine(),
+		.base = control->base,
+		.host = host_api_table(),
+	};
+	control->registry = registry_create(&options, error);
+	if (control->registry != NULL)
+		control->hub = hub_create(control);
+	struct view *view = control->registry == NULL ? NULL : registry_recover(control->registry, error);
+	if (view == NULL)
+		return false;
+	engine_start(control->engine, view);
+	registry_start(control->registry);
+	return true;
+}
+
+/* registry_on_settled: everything that stood in the plugins directory has been judged. */
+static void host_ready(void *arg) {
+	struct host *host = arg;
+	struct control *control = &host->control;
+	struct supervised *supervised = host->seat->supervised;
+	host->data =
+		data_server_create(control->base, host->config, control->engine, control->requests, host->seat->data_fd);
+	data_server_egresses(host->data, control->hub);
+	control->phase = CONTROL_READY;
+	log_event(LOG_INFO, "ready", "version=%s recovered=%s epoch=%llu start_ms=%llu", SOFUN_VERSION,
+		recovered_word(&control->recovered), (unsigned long long)control->recovered.epoch,
+		(unsigned long long)(monotonic_ms() - control->started_ms));
+	atomic_store(&supervised->serving, true);
+	if (atomic_exchange(&supervised->ready, true))
+		return; /* an earlier worker has said so */
+	printf("sofund ready pid=%ld worker=%ld control=%s/control.sock data=%s/data.sock\n", (long)host->seat->supervisor,
+		(long)getpid(), host->config->data, host->config->data);
+	fflush(stdout);
+}
+
+/* ---- stop, in this order ---- */
+
+static bool answers_open(void *arg) {
+	const struct host *host = arg;
+	return http_server_busy(host->http) || (host->data != NULL && data_server_busy(host->data));
+}
+
+/* From serving to silence: nothing new comes in, what was accepted is committed, everyone who asked gets an answer. */
+static void flow_stop(struct host *host) {
+	struct control *control = &host->control;
+	control->phase = CONTROL_STOPPING;
+	if (host->data != NULL)
+		data_server_stop(host->data);
+	egress_hub_stop(control->hub);
+	registry_stop(control->registry);
+	engine_stop(control->engine);
+	loop_answer(host->loop);
+	requests_refuse(control->requests, ERROR_STOPPING, "the host is stopping");
+	loop_drain(host->loop, answers_open, host, ANSWERS_DRAIN_MS);
+}
+
+/* Also for a host that came only half way. */
+static void host_finish(struct host *host, bool clean) {
+	struct control *control = &host->control;
+	struct error error;
+	data_server_destroy(host->data);
+	http_server_destroy(host->http);
+	loop_destroy(host->loop);
+	registry_destroy(control->registry);
+	engine_destroy(control->engine);
+	egress_hub_destroy(control->hub);
+	if (control->store != NULL && !store_close(control->store, clean, &error)) {
+		/* A full disk keeps the last checkpoint away, and nothing else: the journal has it all. */
+		int code = complain(&error, EXIT_STORE);
+		host->code = error.system == ENOSPC ? host->code : code;
+	}
+	requests_destroy(control->requests);
+	if (control->base != NULL)
+		event_base_free(control->base);
+}
+
+/* ---- the life of the host ---- */
+
+static void host_run(struct host *host) {
+	struct control *control = &host->control;
+	struct engine_status status;
+	host->loop = loop_create(control);
+	loop_on_hangup(host->loop, settings_hangup, control);
+	if (host->seat->restarts > 0)
+		settings_hangup(control); /* what an earlier worker was told to read */
+	if (registry_busy(control->registry))
+		registry_on_settled(control->registry, host_ready, host);
+	else
+		host_ready(host);
+	loop_run(host->loop);
+	engine_status(control->engine, &status);
+	if (loop_failed(host->loop))
+		host->code = complain(&status.error, EXIT_STORE);
+	flow_stop(host);
+}
+
+int worker_main(const struct config *config, struct config_live *settings, const struct seat *seat) {
+	struct host host = {.config = config, .seat = seat};
+	struct error error;
+	host.control.config = config;
+	host.control.settings = settings;
+	host.control.supervisor = seat->supervisor;
+	host.control.started_ms = monotonic_ms();
+	bool started = store_start(&host, &error) && flow_start(&host, &error);
+	if (started)
+		host_run(&host);
+	else
+		host.code = complain(&error, EXIT_DATA);
+	host_finish(&host, started && host.code == EXIT_GOOD);
+	return host.code;
+}

@@ -1,5 +1,6 @@
 #include "data_dir.h"
 
+#include <dirent.h>
 #include <errno.h>
 #include <fcntl.h>
 #include <stdio.h>
@@ -34,6 +35,46 @@ static bool directory_make(const char *path, struct error *error) {
 			break;
 	}
 	free(copy);
+	return good;
+}
+
+/* What a start that ended half way may have left, what people prepare, and what a mounted disk brings. */
+static bool name_is_ours(const char *name) {
+	static const char *const names[] = {"plugins", "sofun.yaml", "LOCK", "runtime", "types", "egress", "journal",
+		"images", "control.sock", "data.sock", "write-test", "lost+found", ".", ".."};
+	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
+		if (strcmp(name, names[i]) == 0)
+			return true;
+	}
+	return false;
+}
+
+static bool store_is_there(const char *path) {
+	struct buf text = {0};
+	buf_printf(&text, "%s/runtime/CURRENT", path);
+	buf_append_u8(&text, '\0');
+	bool there = access((const char *)text.data, F_OK) == 0;
+	buf_finish(&text);
+	return there;
+}
+
+/* Somebody's folder of something else is no place to make a store in: a mistyped --data would scatter one over it. */
+static bool directory_check(const char *path, struct error *error) {
+	if (store_is_there(path))
+		return true;
+	DIR *dir = opendir(path);
+	if (dir == NULL)
+		return true; /* whoever may not look there will not write there either, and says why */
+	bool good = true;
+	for (const struct dirent *entry = readdir(dir); good && entry != NULL; entry = readdir(dir)) {
+		if (name_is_ours(entry->d_name))
+			continue;
+		good = error_set(error, ERROR_REFUSED, "the directory %s holds other things, and no store", path);
+		error_found(error, "%s", entry->d_name);
+		error_expected(error, "an empty or absent directory, or one with plugins/ or sofun.yaml in it");
+		error_hint(error, "choose another directory with --data DIR, or move what is in this one away");
+	}
+	closedir(dir);
 	return good;
 }
 
@@ -87,7 +128,7 @@ static bool holder_write(int fd, const char *path, struct error *error) {
 }
 
 bool data_dir_open(const char *path, struct data_dir *ret_dir, struct error *error) {
-	if (!directory_make(path, error))
+	if (!directory_make(path, error) || !directory_check(path, error))
 		return false;
 	char *name = lock_path(path);
 	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);

@@ -15,7 +15,8 @@ struct data_dir {
 enum { LOCK_WAIT_MS = 2000 };
 
 /* Makes the directory (and what is above it) if it is absent, and locks DIR/LOCK, which then names this process.
- * ERROR_CONFLICT: another process holds it; ERROR_REFUSED: the directory cannot be made or written to. */
+ * ERROR_CONFLICT: another process holds it; ERROR_REFUSED: the directory cannot be made or written to, or it holds no
+ * store but other things (then nothing is written). */
 bool data_dir_open(const char *path, struct data_dir *ret_dir, struct error *error);
 
 /* For --verify: makes and writes nothing; a directory without LOCK is fine. */

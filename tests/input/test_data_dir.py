@@ -107,6 +107,27 @@ def test_a_directory_that_cannot_be_made(test):
 	store.refused(host, ("directory", "data"))
 
 
+def test_a_folder_of_other_things_is_no_place_for_a_store(test):
+	for number, names in enumerate((["notes.txt"], [".profile", "plugins/"], ["src/"], ["runtime/", "photo.jpg"])):
+		host = Host(test, plugins=(), data=test.dir / f"home{number}")
+		for name in names:
+			(host.data / name).mkdir(parents=True) if name.endswith("/") else (host.data.mkdir(exist_ok=True),
+				(host.data / name).write_text("mine"))
+		before = sorted(path.name for path in host.data.rglob("*"))
+		text = store.refused(host, ("holds other things",))
+		expect("--data" in text, f"it says what to do: {text[-300:]}")
+		expect_equal(sorted(path.name for path in host.data.rglob("*")), before, "what is in it")
+	for number, prepare in enumerate((lambda data: None, Path.mkdir, lambda data: (data / "plugins").mkdir(parents=True),
+			lambda data: (data.mkdir(), (data / "sofun.yaml").write_text("shards: 1\n")))):
+		host = Host(test, plugins=(), data=test.dir / f"new{number}")
+		prepare(host.data)
+		host.start().stop()
+		host.start()
+		(host.data / "notes.txt").write_text("a store is there: what else stands beside it is nobody's business")
+		host.stop()
+		host.start()
+
+
 def test_parts_of_another_store(test):
 	one = stopped(test, small(test, 300))
 	other = stopped(test, small(test, 300))

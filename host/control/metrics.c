@@ -124,7 +124,8 @@ void metrics_text(const struct metrics *metrics, struct buf *text) {
 	gauge(text, "sofun_images_stuck", metrics->images.stuck, "Plugin images that do not leave the process.");
 	gauge(text, "sofun_plugins_live", metrics->plugins_live, "Plugins that serve messages.");
 	gauge(text, "sofun_plugins_refused", metrics->plugins_refused, "Plugin files that were refused.");
-	head(text, "sofun_instances", "gauge", "Instances in the store by function type and schema of their state.");
+	if (metrics->instances.size > 0)
+		head(text, "sofun_instances", "gauge", "Instances in the store by function type and schema of their state.");
 	buf_append_bytes(text, bytes_buf(&metrics->instances));
 	http_text(&metrics->http, text);
 	gauge(text, "sofun_ready", metrics->ready, "1 from the ready line until the stop begins.");

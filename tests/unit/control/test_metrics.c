@@ -25,8 +25,12 @@ static void setup(void) {
 		.cpu_us = 2000042,
 		.ready = true,
 	};
+	static const char instances[] = "sofun_instances{type=\"a/b\",schema=\"2\"} 9\n";
+	struct metrics shown = metrics;
 	struct buf buf = {0};
-	metrics_text(&metrics, &buf);
+	buf_append(&shown.instances, instances, sizeof instances - 1);
+	metrics_text(&shown, &buf);
+	metrics_finish(&shown);
 	buf_append_u8(&buf, '\0');
 	text = (char *)buf.data;
 }
@@ -55,6 +59,7 @@ START_TEST(values_stand_behind_their_names) {
 	has_line("sofun_journal_written_bytes_total 4096");
 	has_line("sofun_http_requests_total{status=\"4xx\"} 4");
 	has_line("sofun_ready 1");
+	has_line("sofun_instances{type=\"a/b\",schema=\"2\"} 9");
 }
 END_TEST
 

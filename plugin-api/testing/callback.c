@@ -59,10 +59,25 @@ static struct instance *instance_get(sofun_test *test, const sofun_function *fun
 		test_stop("an id has 1 to %d bytes, not %zu", ID_BYTES_MAX, id.size);
 	instance = memory_take(sizeof *instance);
 	instance->function = function;
+	instance->schema = function->schema;
 	piece_append(&instance->id, id.data, id.size);
 	test->instances = memory_grow(test->instances, (test->instance_count + 1) * sizeof *test->instances);
 	test->instances[test->instance_count++] = instance;
 	return instance;
+}
+
+/* The values of a schema that the function knows; ends the program if it does not. */
+static const sofun_value *values_of(const sofun_function *function, uint32_t schema, uint32_t *ret_count) {
+	if (schema == function->schema) {
+		*ret_count = function->value_count;
+		return function->values;
+	}
+	for (const sofun_schema *const *at = function->schemas; at != NULL && *at != NULL; at++)
+		if ((*at)->schema == schema) {
+			*ret_count = (*at)->value_count;
+			return (*at)->values;
+		}
+	test_stop("the function %s does not know schema %u", function->type, schema);
 }
 
 /* ---- callbacks ---- */
@@ -70,12 +85,17 @@ static struct instance *instance_get(sofun_test *test, const sofun_function *fun
 static void callback_begin(sofun_test *test, struct callback *callback, struct instance *instance) {
 	*callback = (struct callback){
 		.context = {&test->host}, .test = test, .instance = instance, .effects_before = test->effect_count};
+	if (instance != NULL) {
+		callback->out = values_of(instance->function, instance->schema, &callback->out_count);
+		callback->in_count = callback->out_count;
+	}
 	piece_finish(&test->failure);
 }
 
 static void callback_end(struct callback *callback, bool keep) {
 	for (size_t i = 0; i < VALUES_MAX; i++) {
 		piece_finish(&callback->views[i]);
+		callback->changed[i] |= callback->migrating; /* what migrate did not set is unset */
 		if (!callback->changed[i] || !keep) {
 			piece_finish(&callback->values[i]);
 			continue;
@@ -99,7 +119,10 @@ int sofun_test_invoke(sofun_test *test, const sofun_test_message *told) {
 	const sofun_function *function = function_get(test, told->type);
 	struct callback callback;
 	struct piece id = {0}, caller_id = {0}, payload = {0};
-	callback_begin(test, &callback, instance_get(test, function, told->id));
+	struct instance *instance = instance_get(test, function, told->id);
+	if (instance->schema != function->schema)
+		test_stop("the instance has schema %u, the function %u: migrate it first", instance->schema, function->schema);
+	callback_begin(test, &callback, instance);
 	sofun_message message = {.size = sizeof message, .attempt = told->attempt == 0 ? 1 : told->attempt};
 	message.self = (sofun_address){sofun_text(function->type), lend(&id, told->id)};
 	message.payload = lend(&payload, told->payload);
@@ -165,15 +188,59 @@ int sofun_test_deliver(sofun_test *test) {
 	return 0;
 }
 
+/* ---- migration ---- */
+
+static uint32_t value_number(const sofun_function *function, uint32_t schema, const char *value) {
+	uint32_t count;
+	const sofun_value *values = values_of(function, schema, &count);
+	for (uint32_t i = 0; i < count; i++)
+		if (strcmp(values[i].name, value) == 0)
+			return i;
+	test_stop("the function %s has no value %s in schema %u", function->type, value, schema);
+}
+
+void sofun_test_state_put(
+	sofun_test *test, const char *type, const char *id, uint32_t schema, const char *value, const char *json) {
+	const sofun_function *function = function_get(test, type);
+	const uint32_t number = value_number(function, schema, value);
+	struct instance *instance = instance_get(test, function, sofun_text(id));
+	for (size_t i = 0; i < VALUES_MAX && instance->schema != schema; i++)
+		piece_finish(&instance->values[i]);
+	instance->schema = schema;
+	const sofun_bytes msgpack = sofun_test_json(test, "%s", json);
+	piece_finish(&instance->values[number]);
+	piece_append(&instance->values[number], msgpack.data, msgpack.size);
+}
+
+int sofun_test_migrate(sofun_test *test, const char *type, const char *id, uint32_t to) {
+	const sofun_function *function = function_get(test, type);
+	struct instance *instance = instance_get(test, function, sofun_text(id));
+	struct callback callback;
+	if (function->migrate == NULL || (instance->schema != function->schema) == (to != function->schema))
+		test_stop("the function %s does not migrate schema %u to %u", type, instance->schema, to);
+	callback_begin(test, &callback, instance);
+	callback.migrating = true;
+	callback.out = values_of(function, to, &callback.out_count);
+	struct piece lent = {0};
+	const sofun_migration migration = {.size = sizeof migration,
+		.from = instance->schema,
+		.to = to,
+		.self = {sofun_text(function->type), lend(&lent, piece_bytes(&instance->id))}};
+	const int result = function->migrate(&callback.context, test->plugin_data, &migration);
+	callback_end(&callback, result == 0);
+	piece_finish(&lent);
+	if (result == 0)
+		instance->schema = to;
+	return result;
+}
+
 /* ---- state ---- */
 
 sofun_bytes sofun_test_state(const sofun_test *test, const char *type, sofun_bytes id, const char *value) {
 	const sofun_function *function = function_get(test, type);
 	const struct instance *instance = instance_find(test, function, id);
-	for (uint32_t i = 0; i < function->value_count; i++)
-		if (strcmp(function->values[i].name, value) == 0)
-			return instance == NULL ? sofun_bytes_of(NULL, 0) : piece_bytes(&instance->values[i]);
-	test_stop("the function %s has no value %s", type, value);
+	const uint32_t number = value_number(function, instance == NULL ? function->schema : instance->schema, value);
+	return instance == NULL ? sofun_bytes_of(NULL, 0) : piece_bytes(&instance->values[number]);
 }
 
 int64_t sofun_test_state_int(const sofun_test *test, const char *type, const char *id, const char *value) {

@@ -52,28 +52,30 @@ static bool egress_name_good(sofun_bytes name) {
 
 /* ---- state ---- */
 
-static int value_check(const struct callback *callback, uint32_t value) {
+static int value_check(const struct callback *callback, uint32_t value, uint32_t count) {
 	if (callback->instance == NULL)
 		return SOFUN_NOT_ALLOWED;
-	return value < callback->instance->function->value_count ? SOFUN_OK : SOFUN_BAD_ARGUMENT;
+	return value < count ? SOFUN_OK : SOFUN_BAD_ARGUMENT;
 }
 
 static int host_state_get(sofun_context *context, uint32_t value, sofun_bytes *ret_msgpack) {
 	struct callback *callback = callback_of(context);
-	const int status = value_check(callback, value);
+	const int status = value_check(callback, value, callback->in_count);
 	if (status != SOFUN_OK)
 		return status;
-	struct piece *view = callback->changed[value] ? &callback->values[value] : &callback->views[value];
+	const bool changed = callback->changed[value] && !callback->migrating;
+	struct piece *view = changed ? &callback->values[value] : &callback->views[value];
 	const struct piece *kept = &callback->instance->values[value];
-	if (!callback->changed[value] && view->size == 0 && kept->size > 0)
+	if (!changed && view->size == 0 && kept->size > 0)
 		piece_append(view, kept->data, kept->size);
 	*ret_msgpack = view->size == 0 ? sofun_bytes_of(NULL, 0) : piece_bytes(view);
 	return SOFUN_OK;
 }
 
-/* Every view of the value ends here. */
+/* Every view of the value ends here; in migrate the old values, which are what it sees, stay. */
 static void value_change(struct callback *callback, uint32_t value, struct piece fresh) {
-	piece_finish(&callback->views[value]);
+	if (!callback->migrating)
+		piece_finish(&callback->views[value]);
 	piece_finish(&callback->values[value]);
 	callback->values[value] = fresh;
 	callback->changed[value] = true;
@@ -81,8 +83,8 @@ static void value_change(struct callback *callback, uint32_t value, struct piece
 
 static int host_state_set(sofun_context *context, uint32_t value, sofun_bytes msgpack) {
 	struct callback *callback = callback_of(context);
-	int status = value_check(callback, value);
-	if (status == SOFUN_OK && !kind_fits(msgpack, callback->instance->function->values[value].kind))
+	int status = value_check(callback, value, callback->out_count);
+	if (status == SOFUN_OK && !kind_fits(msgpack, callback->out[value].kind))
 		status = SOFUN_BAD_ARGUMENT;
 	if (status == SOFUN_OK)
 		status = object_check(msgpack, callback->test->value_bytes_max);
@@ -95,7 +97,7 @@ static int host_state_set(sofun_context *context, uint32_t value, sofun_bytes ms
 }
 
 static int host_state_clear(sofun_context *context, uint32_t value) {
-	const int status = value_check(callback_of(context), value);
+	const int status = value_check(callback_of(context), value, callback_of(context)->out_count);
 	if (status == SOFUN_OK)
 		value_change(callback_of(context), value, (struct piece){0});
 	return status;
@@ -125,6 +127,8 @@ static struct effect *effect_add(struct callback *callback, int kind, sofun_byte
 }
 
 static int host_send(sofun_context *context, const sofun_address *to, sofun_bytes type, sofun_bytes payload) {
+	if (callback_of(context)->migrating)
+		return SOFUN_NOT_ALLOWED;
 	if (to->id.size < 1 || to->id.size > ID_BYTES_MAX || to->type.size < 1 || to->type.size > TYPE_BYTES_MAX ||
 		type.size > UINT8_MAX)
 		return SOFUN_BAD_ARGUMENT;

@@ -52,6 +52,7 @@ bool base64_read(sofun_bytes text, struct piece *ret_bytes);
 
 struct instance {
 	const sofun_function *function;
+	uint32_t schema; /* of the values */
 	struct piece id;
 	struct piece values[VALUES_MAX]; /* empty: unset */
 };
@@ -67,6 +68,10 @@ struct callback {
 	sofun_test *test;
 	const sofun_message *message; /* NULL in a router */
 	struct instance *instance;    /* NULL in a router */
+	bool migrating;               /* state_get is of the old values, state_set of the new */
+	uint32_t in_count;            /* what state_get knows: the values as the instance has them */
+	const sofun_value *out;       /* what state_set knows; the same but in migrate */
+	uint32_t out_count;
 	struct piece values[VALUES_MAX];
 	bool changed[VALUES_MAX];
 	struct piece views[VALUES_MAX]; /* what state_get showed of a value that is not changed yet */

@@ -76,6 +76,17 @@ int sofun_test_route(sofun_test *test, const char *ingress, sofun_bytes record);
  * fails. What was sent to other types stays where it is. */
 int sofun_test_deliver(sofun_test *test);
 
+/* ---- state of another version, and its migration ---- */
+
+/* Gives an instance a value as a version of that schema left it: the function's own schema, or one that it declares as an
+ * earlier one. An instance has one schema: values of another that were put before are gone. */
+void sofun_test_state_put(
+	sofun_test *test, const char *type, const char *id, uint32_t schema, const char *value, const char *json);
+
+/* Migrates the instance from the schema that it has, by the function's migrate. What that returned; if it is 0 the
+ * instance has the new values, and sofun_test_state knows them by the names of the new schema. */
+int sofun_test_migrate(sofun_test *test, const char *type, const char *id, uint32_t to);
+
 /* ---- what came of it ---- */
 
 enum { SOFUN_TEST_SEND, SOFUN_TEST_EMIT, SOFUN_TEST_REPLY };

@@ -8,6 +8,7 @@
 
 static void instances_redo(struct shard *shard) {
 	enum { AHEAD = 16 }; /* an epoch of a large state touches more than a core keeps near */
+	struct redo_series series = {.begun = false};
 	for (size_t i = 0; i < shard->dirty_count; i++) {
 		if (i + AHEAD < shard->dirty_count)
 			instance_prefetch(shard->dirty[i + AHEAD]);
@@ -15,7 +16,7 @@ static void instances_redo(struct shard *shard) {
 		instance->flags &= (uint8_t)~INSTANCE_DIRTY;
 		instance->dirty_epoch = shard->epoch;
 		bool was = (instance->flags & INSTANCE_ROW) != 0;
-		instance_redo(instance, &shard->redo, &shard->scratch);
+		instance_redo(instance, &shard->redo, &series, &shard->scratch);
 		bool is = (instance->flags & INSTANCE_ROW) != 0;
 		if (is != was)
 			schema_changes_add(&shard->schemas, instance->type, instance->schema, is ? 1 : -1);

@@ -63,7 +63,12 @@ void instance_set(struct instance *instance, uint32_t number, struct bytes msgpa
 
 /* ---- redo ---- */
 
-static void large_redo(struct instance *instance, struct buf *redo) {
+static void row_remove(struct buf *redo, struct redo_series *series, uint32_t database, struct bytes key) {
+	redo_remove(redo, database, key);
+	series->begun = false;
+}
+
+static void large_redo(struct instance *instance, struct buf *redo, struct redo_series *series) {
 	struct instance_large *large = instance->large;
 	for (uint32_t number = 0; number < instance->value_count && large->dirty != 0; number++) {
 		uint64_t bit = UINT64_C(1) << number;
@@ -72,10 +77,10 @@ static void large_redo(struct instance *instance, struct buf *redo) {
 		large->dirty &= ~bit;
 		struct key key = key_large_value(instance_id_bytes(instance), (uint8_t)number);
 		if (instance->slots[number].size > VALUE_INLINE_BYTES) {
-			redo_put(redo, instance->type, key_bytes(&key), slot_bytes(&instance->slots[number]));
+			redo_put_next(redo, series, instance->type, key_bytes(&key), slot_bytes(&instance->slots[number]));
 			large->rows |= bit;
 		} else {
-			redo_remove(redo, instance->type, key_bytes(&key));
+			row_remove(redo, series, instance->type, key_bytes(&key));
 			large->rows &= ~bit;
 		}
 	}
@@ -99,15 +104,15 @@ static bool row_write(const struct instance *instance, struct buf *row) {
 	return any;
 }
 
-void instance_redo(struct instance *instance, struct buf *redo, struct buf *scratch) {
+void instance_redo(struct instance *instance, struct buf *redo, struct redo_series *series, struct buf *scratch) {
 	if (instance->large != NULL)
-		large_redo(instance, redo);
+		large_redo(instance, redo, series);
 	struct key key = key_instance(instance_id_bytes(instance));
 	if (row_write(instance, scratch)) {
-		redo_put(redo, instance->type, key_bytes(&key), bytes_buf(scratch));
+		redo_put_next(redo, series, instance->type, key_bytes(&key), bytes_buf(scratch));
 		instance->flags |= INSTANCE_ROW;
 	} else if ((instance->flags & INSTANCE_ROW) != 0) {
-		redo_remove(redo, instance->type, key_bytes(&key));
+		row_remove(redo, series, instance->type, key_bytes(&key));
 		instance->flags &= (uint8_t)~INSTANCE_ROW;
 	}
 }

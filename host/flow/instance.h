@@ -74,7 +74,8 @@ static inline bool slot_cold(const struct slot *slot) {
 void instance_set(struct instance *instance, uint32_t number, struct bytes msgpack);
 
 /* Appends the instance's redo: its row and the large values that changed. Clears what it marked. */
-void instance_redo(struct instance *instance, struct buf *redo, struct buf *scratch);
+struct redo_series;
+void instance_redo(struct instance *instance, struct buf *redo, struct redo_series *series, struct buf *scratch);
 
 /* Bytes of memory it takes. */
 size_t instance_memory(const struct instance *instance);

@@ -4,9 +4,12 @@
  *   put    := 0x01 database:varint key:sized value:sized
  *   remove := 0x02 database:varint key:sized
  *   egress := 0x03 name:sized offset:u64le record:sized      offset is filled in by the committer at the cut
+ *   follow := 0x80+shared:u7 rest:sized value:sized          a put in the database of the operation before, which is no
+ *                                                            egress; the key is `shared` bytes of that one's, then rest
  *   sized  := size:varint byte*
  *
- * database 0 is `runtime`; n >= 1 is the database of the function type with that number. */
+ * database 0 is `runtime`; n >= 1 is the database of the function type with that number. Instances that were touched in one
+ * epoch mostly have ids that begin alike: half of the journal was that beginning. */
 #ifndef HOST_STATE_REDO_H
 #define HOST_STATE_REDO_H
 
@@ -28,11 +31,43 @@ struct redo_op {
 void redo_put(struct buf *redo, uint32_t database, struct bytes key, struct bytes value);
 void redo_remove(struct buf *redo, uint32_t database, struct bytes key);
 
+enum {
+	REDO_FOLLOW = 0x80,
+	REDO_SHARED_MAX = 0x7f,
+	REDO_FOLLOW_KEY_BYTES_MAX = 512, /* more than an instance's key has */
+};
+
+/* Puts one behind the other into one buffer, where nothing else may write meanwhile. Zero before the first. */
+struct redo_series {
+	bool begun;
+	uint32_t database;
+	size_t key_size;
+	uint8_t key[REDO_FOLLOW_KEY_BYTES_MAX]; /* of the last put */
+};
+
+/* As redo_put, but says of the key only what the one before does not. */
+void redo_put_next(
+	struct buf *redo, struct redo_series *series, uint32_t database, struct bytes key, struct bytes value);
+
 /* Returns where in the buffer the offset stands, to be filled in by redo_egress_offset_set. */
 size_t redo_egress(struct buf *redo, struct bytes name, struct bytes record);
 void redo_egress_offset_set(struct buf *redo, size_t place, uint64_t offset);
 
-/* Reads one operation from the front of *rest; false at a malformed one. REQUIRES rest->size > 0. */
-bool redo_take(struct bytes *rest, struct redo_op *ret_op);
+/* Reads operations, one behind the other. */
+struct redo_reader {
+	struct bytes rest;
+	bool begun; /* the operation before has a key to follow */
+	uint32_t database;
+	struct bytes key;
+	uint8_t room[REDO_FOLLOW_KEY_BYTES_MAX];
+};
+
+static inline void redo_reader_init(struct redo_reader *reader, struct bytes redo) {
+	reader->rest = redo;
+	reader->begun = false;
+}
+
+/* The operation at the front; its key holds until the next call. False at a malformed one. REQUIRES rest.size > 0. */
+bool redo_next(struct redo_reader *reader, struct redo_op *ret_op);
 
 #endif

@@ -73,25 +73,20 @@ static void record_add(struct egress *egress, const uint8_t *place) {
 	egress->records[egress->record_count++] = place;
 }
 
-/* The first byte of the operation: its kind, the size of the name, then the name, which `op` shows. */
-static const uint8_t *operation_place(const struct redo_op *op) {
-	uint8_t size[VARINT_BYTES_MAX];
-	return op->key.data - (varint_put(size, op->key.size) - size) - 1;
-}
-
-bool egress_take(void *arg, const struct redo_op *op) {
+bool egress_take(void *arg, const uint8_t *place) {
 	struct store *store = arg;
+	const struct redo_op op = table_operation(place);
 	pthread_mutex_lock(&store->egress_mutex);
 	struct egress *egress = store->egress_last;
-	if (egress == NULL || !bytes_equal(bytes_buf(&egress->name), op->key))
-		egress = egress_find(store, op->key);
+	if (egress == NULL || !bytes_equal(bytes_buf(&egress->name), op.key))
+		egress = egress_find(store, op.key);
 	if (egress == NULL)
-		egress = egress_add(store, op->key);
+		egress = egress_add(store, op.key);
 	store->egress_last = egress;
 	/* Less: replayed although the log has it already. More: something is missing. */
-	bool good = op->offset <= egress_end(egress);
-	if (op->offset == egress_end(egress)) {
-		record_add(egress, operation_place(op));
+	bool good = op.offset <= egress_end(egress);
+	if (op.offset == egress_end(egress)) {
+		record_add(egress, place);
 		store->egress_grown = true;
 	}
 	pthread_mutex_unlock(&store->egress_mutex);

@@ -189,7 +189,7 @@ bool store_recover(struct store *store, const struct store_options *options, str
 /* ---- store_egress.c ---- */
 
 /* An egress record of an epoch that is being taken; table_take's egress(). */
-bool egress_take(void *store, const struct redo_op *op);
+bool egress_take(void *store, const uint8_t *place);
 
 /* Tells whoever watches that there is more to read, if there is. [applier] */
 void egress_growth_tell(struct store *store);

@@ -17,6 +17,7 @@
 enum {
 	TABLE_MAGIC = 0x7ab1e001,
 	SLOTS_MIN = 64,
+	TABLE_KEY_BYTES_MAX = (1 << 24) - 1,
 	/* Operations that are parsed ahead of their insertion, so that their slots are on the way from memory meanwhile. */
 	AHEAD = 16,
 };
@@ -157,23 +158,34 @@ static struct table_slot *slot_find(const struct index *index, uint64_t hash, st
 	}
 }
 
-/* An operation that was read and not inserted yet. */
+/* An operation that stands in the arena and in no slot yet. */
 struct ahead {
 	uint64_t hash;
 	struct index *index;
 	struct bytes key;
-	struct bytes whole; /* as it stands in the epoch */
+	const uint8_t *place;
 };
 
-static size_t operation_size(const uint8_t *place) {
-	struct redo_op op = table_operation(place);
-	const struct bytes *last = op.kind == REDO_REMOVE ? &op.key : &op.value;
-	return (size_t)(last->data + last->size - place);
+static size_t operation_size(const struct redo_op *op) {
+	return sizeof(struct table_place) + (op->kind == REDO_EGRESS ? sizeof op->offset : 0) + op->key.size +
+		op->value.size;
 }
 
-static const uint8_t *operation_copy(struct table *table, struct bytes whole) {
-	uint8_t *place = arena_take(&table->arena, whole.size);
-	memcpy(place, whole.data, whole.size);
+static const uint8_t *operation_put(struct table *table, const struct redo_op *op) {
+	uint8_t *place = arena_take(&table->arena, operation_size(op));
+	struct table_place head = {
+		.value_size = (uint32_t)op->value.size, .key_size = op->key.size & 0xffffff, .kind = op->kind};
+	uint8_t *at = place;
+	memcpy(at, &head, sizeof head);
+	at += sizeof head;
+	if (op->kind == REDO_EGRESS) {
+		memcpy(at, &op->offset, sizeof op->offset);
+		at += sizeof op->offset;
+	}
+	if (op->key.size > 0)
+		memcpy(at, op->key.data, op->key.size);
+	if (op->value.size > 0)
+		memcpy(at + op->key.size, op->value.data, op->value.size);
 	return place;
 }
 
@@ -183,12 +195,13 @@ static void ahead_insert_one(struct table *table, const struct ahead *ahead) {
 		index_grow(table, index);
 	struct table_slot *slot = slot_find(index, ahead->hash, ahead->key);
 	const uint8_t *old = slot_place(slot);
-	slot_set(slot, ahead->hash, operation_copy(table, ahead->whole));
+	slot_set(slot, ahead->hash, ahead->place);
 	if (old == NULL) {
 		index->entries++;
 		atomic_fetch_add_explicit(&table->entries, 1, memory_order_relaxed);
 	} else {
-		arena_give(&table->arena, (uint8_t *)(uintptr_t)old, operation_size(old));
+		struct redo_op op = table_operation(old);
+		arena_give(&table->arena, (uint8_t *)(uintptr_t)old, operation_size(&op));
 	}
 }
 
@@ -204,28 +217,32 @@ static void ahead_insert(struct table *table, const struct ahead *ahead, size_t 
 		ahead_insert_one(table, &ahead[i]);
 }
 
+/* What the arena's sizes can tell. */
+static bool operation_fits(const struct redo_op *op) {
+	return op->database < TABLE_DATABASES && op->key.size <= TABLE_KEY_BYTES_MAX && op->value.size <= UINT32_MAX;
+}
+
 static bool part_take(
-	struct table *table, struct bytes rest, bool (*egress)(void *arg, const struct redo_op *op), void *arg) {
+	struct table *table, struct bytes part, bool (*egress)(void *arg, const uint8_t *place), void *arg) {
 	struct ahead ahead[AHEAD];
 	size_t count = 0;
-	while (rest.size > 0) {
-		const uint8_t *start = rest.data;
+	struct redo_reader reader;
+	redo_reader_init(&reader, part);
+	while (reader.rest.size > 0) {
 		struct redo_op op;
-		if (!redo_take(&rest, &op))
+		if (!redo_next(&reader, &op) || !operation_fits(&op))
 			return false;
-		struct bytes whole = bytes_of(start, (size_t)(rest.data - start));
+		const uint8_t *place = operation_put(table, &op);
 		if (op.kind == REDO_EGRESS) {
-			op = table_operation(operation_copy(table, whole));
-			if (!egress(arg, &op))
+			if (!egress(arg, place))
 				return false;
 			continue;
 		}
-		if (op.database >= TABLE_DATABASES)
-			return false;
 		struct index *index = index_of(table, op.database);
+		op = table_operation(place);
 		uint64_t hash = key_hash(op.key);
 		__builtin_prefetch(&index->slots[hash & (index->slot_count - 1)]);
-		ahead[count++] = (struct ahead){hash, index, op.key, whole};
+		ahead[count++] = (struct ahead){hash, index, op.key, place};
 		if (count == AHEAD) {
 			ahead_insert(table, ahead, count);
 			count = 0;
@@ -245,7 +262,7 @@ static void places_recycle(struct table *table) {
 }
 
 bool table_take(
-	struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op), void *arg) {
+	struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const uint8_t *place), void *arg) {
 	CHECK_OBJECT(table, TABLE_MAGIC);
 	check(epoch->epoch > table->epoch);
 	table->epoch = epoch->epoch;

@@ -23,10 +23,10 @@ struct table *table_create(pthread_rwlock_t *readers);
 void table_reference(struct table *table);
 void table_release(struct table *table); /* NULL is fine; the last one frees the epochs too */
 
-/* [applier] Copies the epoch's operations, and destroys it. egress() gets the egress records, in order, as views that live
- * as long as the table; its false, or a malformed operation, ends it with false. */
+/* [applier] Copies the epoch's operations, and destroys it. egress() gets the places of the egress records, in order; those
+ * live as long as the table; its false, or a malformed operation, ends it with false. */
 bool table_take(
-	struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const struct redo_op *op), void *arg);
+	struct table *table, struct store_epoch *epoch, bool (*egress)(void *arg, const uint8_t *place), void *arg);
 
 enum table_found { TABLE_ABSENT, TABLE_VALUE, TABLE_REMOVED };
 
@@ -50,11 +50,25 @@ struct table_slot {
 /* [readers shared] NULL and 0 if the database has no entry. */
 const struct table_slot *table_slots(const struct table *table, uint32_t database, size_t *ret_count);
 
-/* The operation at a place that table_take has checked. */
+/* How an operation stands in memory: this, then an egress record's offset, then key and value. */
+struct table_place {
+	uint32_t value_size;
+	uint32_t key_size : 24;
+	uint32_t kind : 8;
+};
+
+/* The operation at a place, but for its database. */
 static inline struct redo_op table_operation(const uint8_t *place) {
-	struct bytes rest = bytes_of(place, PTRDIFF_MAX);
-	struct redo_op op;
-	redo_take(&rest, &op);
+	struct table_place head;
+	memcpy(&head, place, sizeof head);
+	place += sizeof head;
+	struct redo_op op = {.kind = (enum redo_kind)head.kind};
+	if (op.kind == REDO_EGRESS) {
+		memcpy(&op.offset, place, sizeof op.offset);
+		place += sizeof op.offset;
+	}
+	op.key = bytes_of(place, head.key_size);
+	op.value = bytes_of(place + head.key_size, head.value_size);
 	return op;
 }
 

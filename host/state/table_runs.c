@@ -249,6 +249,7 @@ bool table_runs_peek(const struct table_runs *runs, struct redo_op *ret_op) {
 	if (runs->heap_size == 0)
 		return false;
 	*ret_op = table_operation(run_front(runs, runs->heap[0])->place);
+	ret_op->database = runs->database;
 	return true;
 }
 

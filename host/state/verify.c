@@ -278,8 +278,10 @@ static bool journal_record(void *arg, uint64_t epoch, uint64_t time_ms, struct b
 	struct verify *verify = arg;
 	(void)time_ms;
 	struct redo_op op;
-	while (body.size > 0) {
-		if (redo_take(&body, &op) && (op.kind != REDO_EGRESS || egress_follows(verify, &op)))
+	struct redo_reader reader;
+	redo_reader_init(&reader, body);
+	while (reader.rest.size > 0) {
+		if (redo_next(&reader, &op) && (op.kind != REDO_EGRESS || egress_follows(verify, &op)))
 			continue;
 		error_set(error, ERROR_STORE_FAILED, "the journal's record of epoch %llu does not fit what came before it",
 			(unsigned long long)epoch);

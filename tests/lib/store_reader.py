@@ -34,13 +34,13 @@ class Cursor:  # over bytes: varint and sized as the pages write them
 
 def redo(body):
 	"""(1, database, key, value) puts, (2, database, key) removes, (3, egress, offset, record) emits."""
-	body = Cursor(body)
+	body, database, key = Cursor(body), None, None
 	while body:
 		kind = body.take(1)[0]
-		assert kind in (1, 2, 3), f"redo operation {kind}"
-		first = body.varint() if kind < 3 else body.sized()
-		second = body.sized() if kind < 3 else int.from_bytes(body.take(8), "little")
-		yield (kind, first, second) + ((body.sized(),) if kind != 2 else ())
+		assert kind in (1, 2, 3) or kind >= 0x80 and isinstance(key, bytes) and kind & 0x7F <= len(key), f"redo operation {kind}"
+		database = database if kind >= 0x80 else body.varint() if kind < 3 else body.sized()
+		key = (key[:kind & 0x7F] if kind >= 0x80 else b"") + body.sized() if kind != 3 else int.from_bytes(body.take(8), "little")
+		yield (1 if kind >= 0x80 else kind, database, key) + ((body.sized(),) if kind != 2 else ())
 
 def segments(data):
 	"""{sequence: (file name, content, store id)}; a file whose header is blank or damaged is left out."""

@@ -171,11 +171,14 @@ START_TEST(a_value_of_every_size) {
 		ck_assert(bytes_equal(now, bytes_of(content, sizes[i])));
 		bool had_large = instance->large != NULL && instance->large->rows != 0;
 		buf_reset(&redo);
-		instance_redo(instance, &redo, &scratch);
+		struct redo_series series = {.begun = false};
+		instance_redo(instance, &redo, &series, &scratch);
+		struct redo_reader reader;
+		redo_reader_init(&reader, bytes_buf(&redo));
 		unsigned puts = 0, removes = 0;
-		for (struct bytes rest = bytes_buf(&redo); rest.size > 0;) {
+		while (reader.rest.size > 0) {
 			struct redo_op op;
-			ck_assert(redo_take(&rest, &op));
+			ck_assert(redo_next(&reader, &op));
 			puts += op.kind == REDO_PUT;
 			removes += op.kind == REDO_REMOVE;
 		}

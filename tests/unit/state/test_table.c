@@ -24,9 +24,9 @@ static struct bytes key_of_number(uint64_t number, char *key) {
 	return bytes_of(key, (size_t)size);
 }
 
-static bool no_egress(void *arg, const struct redo_op *op) {
+static bool no_egress(void *arg, const uint8_t *place) {
 	(void)arg;
-	(void)op;
+	(void)place;
 	return false;
 }
 

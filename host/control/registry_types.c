@@ -160,12 +160,20 @@ static void view_bind(struct registry *registry, struct binding *bindings, const
 		const struct function_type *type = type_find(registry, bytes_text(image->facts.functions[i].type));
 		check(type != NULL);
 		struct binding *binding = &bindings[type->number];
-		binding->function = &image->facts.functions[i];
-		binding->plugin_data = image->plugin_data;
-		binding->host = registry->options.host;
-		binding->image = plugin->image;
-		binding->fence_epoch = plugin->state == PLUGIN_LIVE ? UINT64_MAX : plugin->fence;
-		binding->value_count = image->facts.functions[i].value_count;
+		const sofun_function *function = &image->facts.functions[i];
+		binding->versions[0] = (struct version){
+			.function = function,
+			.plugin_data = image->plugin_data,
+			.host = registry->options.host,
+			.image = plugin->image,
+			.schema = function->schema,
+			.value_count = function->value_count,
+		};
+		binding->now = binding->before = (struct split){0};
+		if (plugin->state != PLUGIN_LIVE) {
+			binding->now.base = VERSION_NONE;
+			binding->fence = plugin->fence;
+		}
 	}
 }
 
@@ -202,7 +210,7 @@ struct view *registry_view(struct registry *registry) {
 			bindings[i] = (struct binding){
 				.number = (uint16_t)i,
 				.name = registry->types[i]->name,
-				.fence_epoch = UINT64_MAX,
+				.now.base = VERSION_NONE,
 				.value_count = registry->types[i]->value_count,
 			};
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)

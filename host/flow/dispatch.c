@@ -29,10 +29,18 @@ int dispatch_route(struct shard *shard, const struct route *route, const sofun_r
 	return result;
 }
 
-static int invoke(struct shard *shard, const struct binding *binding, struct instance *instance,
+/* Whom a message is for. */
+struct target {
+	const struct binding *binding;
+	const struct version *version;
+};
+
+static int invoke(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts) {
 	struct invocation *invocation = shard->invocation;
 	const struct view *view = shard->view;
+	const struct binding *binding = target->binding;
+	const struct version *version = target->version;
 	sofun_message call = {
 		.size = sizeof call,
 		.attempt = attempts + 1,
@@ -47,11 +55,11 @@ static int invoke(struct shard *shard, const struct binding *binding, struct ins
 		call.caller.type = (sofun_bytes){(const uint8_t *)name, strlen(name)};
 		call.caller.id = (sofun_bytes){message->caller_id.data, message->caller_id.size};
 	}
-	invocation_begin(invocation, view, binding, instance, shard->epoch_time_ms);
+	invocation_begin(invocation, view, binding, version, instance, shard->epoch_time_ms);
 	shard->calls++;
 	uint64_t start_us = shard->measured_turns > 0 ? monotonic_us() : 0;
 	hold_give(shard);
-	int result = binding->function->invoke(&invocation->context, binding->plugin_data, &call);
+	int result = version->function->invoke(&invocation->context, version->plugin_data, &call);
 	hold_take(shard);
 	if (start_us > 0)
 		dispatch_slow(shard, monotonic_us() - start_us);
@@ -89,16 +97,16 @@ static void failure_text(struct invocation *invocation, int result) {
 		buf_printf(&invocation->failure, "the function returned %d and gave no reason", result);
 }
 
-static void dead(struct shard *shard, const struct binding *binding, const struct message *message, uint32_t attempts) {
+static void dead(struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts) {
 	const struct view *view = shard->view;
 	struct dead_letter letter = {
-		.to = bytes_text(binding->name),
+		.to = bytes_text(target->binding->name),
 		.id = message->id,
 		.code = bytes_text("function_failed"),
 		.reason = bytes_buf(&shard->invocation->failure),
 		.attempts = attempts,
-		.plugin = bytes_text(binding->image->name),
-		.version = bytes_text(binding->image->version),
+		.plugin = bytes_text(target->version->image->name),
+		.version = bytes_text(target->version->image->version),
 		.type = message->type,
 		.time_ms = shard->epoch_time_ms,
 		.payload = message->payload,
@@ -114,10 +122,10 @@ static void dead(struct shard *shard, const struct binding *binding, const struc
 enum outcome { OUTCOME_DONE, OUTCOME_AGAIN, OUTCOME_STORE };
 
 /* Calls the function once and lets its effects happen, or makes a dead letter of a message that is out of attempts. */
-static enum outcome attempt(struct shard *shard, const struct binding *binding, struct instance *instance,
+static enum outcome attempt(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, bool last) {
 	struct invocation *invocation = shard->invocation;
-	int result = invoke(shard, binding, instance, message, attempts);
+	int result = invoke(shard, target, instance, message, attempts);
 	shard_touch(shard); /* the epoch may have been cut while the function ran */
 	if (invocation->store_error.code != ERROR_NONE) {
 		shard_store_error(shard, &invocation->store_error);
@@ -134,19 +142,15 @@ static enum outcome attempt(struct shard *shard, const struct binding *binding, 
 	shard->epoch_messages++;
 	if (!last && attempts + 1 < shard->flow->config->retry_attempts)
 		return OUTCOME_AGAIN;
-	dead(shard, binding, message, attempts + 1);
+	dead(shard, target, message, attempts + 1);
 	return OUTCOME_DONE;
 }
 
-static bool live_for(const struct binding *binding, const struct message_head *head) {
-	return binding->function != NULL && head->birth_epoch < binding->fence_epoch;
-}
-
 /* An instance may have been made while its type had no live version, or an earlier one with fewer values. */
-static struct instance *instance_fit(struct shard *shard, const struct binding *binding, struct instance *instance) {
-	if (instance->value_count >= binding->value_count)
+static struct instance *instance_fit(struct shard *shard, const struct version *version, struct instance *instance) {
+	if (instance->value_count >= version->value_count)
 		return instance;
-	struct instance *wide = cache_widen(&shard->cache, instance, binding->value_count);
+	struct instance *wide = cache_widen(&shard->cache, instance, version->value_count);
 	if (wide->wait != NULL)
 		wide->wait->instance = wide;
 	for (size_t i = 0; (wide->flags & INSTANCE_DIRTY) != 0 && i < shard->dirty_count; i++) {
@@ -156,29 +160,29 @@ static struct instance *instance_fit(struct shard *shard, const struct binding *
 	return wide;
 }
 
-static struct instance *instance_of(struct shard *shard, const struct binding *binding, const struct message *message) {
+static struct instance *instance_of(struct shard *shard, const struct version *version, const struct message *message) {
 	struct error error;
 	struct flow *flow = shard->flow;
-	struct instance *instance = cache_get(&shard->cache, flow->store, message->head->hash, binding->number, message->id,
-		binding->value_count, binding->function->schema, store_applied(flow->store), &error);
+	struct instance *instance = cache_get(&shard->cache, flow->store, message->head->hash, message->head->type,
+		message->id, version->value_count, version->schema, store_applied(flow->store), &error);
 	if (instance == NULL) {
 		shard_store_error(shard, &error);
 		return NULL;
 	}
 	instance->flags |= INSTANCE_USED;
-	return instance_fit(shard, binding, instance);
+	return instance_fit(shard, version, instance);
 }
 
 static bool message_live(
-	struct shard *shard, const struct binding *binding, const uint8_t *at, const struct message *message) {
-	struct instance *instance = instance_of(shard, binding, message);
+	struct shard *shard, const struct target *target, const uint8_t *at, const struct message *message) {
+	struct instance *instance = instance_of(shard, target->version, message);
 	if (instance == NULL)
 		return false;
 	if (instance->wait != NULL) {
 		retry_behind(shard, instance, at);
 		return true;
 	}
-	switch (attempt(shard, binding, instance, message, 0, false)) {
+	switch (attempt(shard, target, instance, message, 0, false)) {
 	case OUTCOME_STORE:
 		return false;
 	case OUTCOME_AGAIN:
@@ -190,17 +194,22 @@ static bool message_live(
 	return true;
 }
 
+static struct target target_of(const struct shard *shard, const struct message *message) {
+	const struct binding *binding = &shard->view->bindings[message->head->type];
+	return (struct target){binding, binding_version(binding, message->head->birth_epoch, message->id)};
+}
+
 bool dispatch_message(struct shard *shard, const uint8_t *at) {
 	struct message message;
 	message_read(at, &message);
 	shard_touch(shard);
 	check(message.head->type < shard->view->binding_count);
-	const struct binding *binding = &shard->view->bindings[message.head->type];
-	if (!live_for(binding, message.head) || park_waits(shard, message.head->type)) {
+	const struct target target = target_of(shard, &message);
+	if (target.version == NULL || park_waits(shard, message.head->type)) {
 		park_message(shard, at);
 		return true;
 	}
-	return message_live(shard, binding, at, &message);
+	return message_live(shard, &target, at, &message);
 }
 
 bool dispatch_parked(struct shard *shard, struct queue *park) {
@@ -214,7 +223,9 @@ bool dispatch_parked(struct shard *shard, struct queue *park) {
 	struct message message;
 	message_read(at, &message);
 	shard_touch(shard);
-	return message_live(shard, &shard->view->bindings[message.head->type], at, &message);
+	const struct target target = target_of(shard, &message);
+	check(target.version != NULL); /* parks_step looks at live types only */
+	return message_live(shard, &target, at, &message);
 }
 
 bool dispatch_waiting(struct shard *shard, struct wait *wait) {
@@ -228,11 +239,15 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 	struct message message;
 	message_read(at, &message);
 	shard_touch(shard);
-	const struct binding *binding = &shard->view->bindings[message.head->type];
+	const struct target target = target_of(shard, &message);
+	if (target.version == NULL) {
+		retry_stall(shard, wait);
+		return true;
+	}
 	const struct config *config = shard->flow->config;
 	bool last = wait->attempts > 0 && shard->epoch_time_ms - wait->first_failed_ms >= config->retry_block_ms_max;
-	struct instance *instance = instance_fit(shard, binding, wait->instance);
-	enum outcome outcome = attempt(shard, binding, instance, &message, wait->attempts, last);
+	struct instance *instance = instance_fit(shard, target.version, wait->instance);
+	enum outcome outcome = attempt(shard, &target, instance, &message, wait->attempts, last);
 	if (outcome == OUTCOME_STORE)
 		return false;
 	if (outcome == OUTCOME_AGAIN)

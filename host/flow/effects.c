@@ -37,7 +37,10 @@ static void values_apply(struct shard *shard, struct invocation *invocation) {
 
 /* A draining version owes only what was born before its fence. */
 static bool counted(const struct shard *shard, uint16_t type) {
-	return type >= shard->view->binding_count || shard->epoch < shard->view->bindings[type].fence_epoch;
+	if (type >= shard->view->binding_count)
+		return true;
+	uint64_t fence = shard->view->bindings[type].fence;
+	return fence == 0 || shard->epoch < fence;
 }
 
 void effects_owed(struct shard *shard, uint16_t type, int64_t change) {

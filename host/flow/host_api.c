@@ -114,7 +114,7 @@ static int egress_resolve(struct invocation *invocation, struct bytes name) {
 /* ---- state ---- */
 
 static bool value_valid(const struct invocation *invocation, uint32_t value) {
-	return invocation->binding != NULL && value < invocation->binding->value_count &&
+	return invocation->binding != NULL && value < invocation->version->value_count &&
 		value < invocation->instance->value_count;
 }
 
@@ -169,7 +169,7 @@ static int api_state_set(sofun_context *context, uint32_t value, sofun_bytes msg
 	struct invocation *invocation = invocation_of(context);
 	if (!value_valid(invocation, value))
 		return invocation->binding == NULL ? SOFUN_NOT_ALLOWED : SOFUN_BAD_ARGUMENT;
-	if (msgpack.size == 0 || !kind_fits(invocation->binding->function->values[value].kind, msgpack.data[0]))
+	if (msgpack.size == 0 || !kind_fits(invocation->version->function->values[value].kind, msgpack.data[0]))
 		return SOFUN_BAD_ARGUMENT;
 	int status = payload_check(invocation, borrowed(msgpack), invocation->flow->config->value_bytes);
 	if (status == SOFUN_OK && msgpack.size > SLOT_INLINE_BYTES)

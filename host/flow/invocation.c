@@ -31,10 +31,11 @@ void invocation_destroy(struct invocation *invocation) {
 }
 
 void invocation_begin(struct invocation *invocation, const struct view *view, const struct binding *binding,
-	struct instance *instance, uint64_t time_ms) {
+	const struct version *version, struct instance *instance, uint64_t time_ms) {
 	invocation->view = view;
 	invocation->binding = binding;
-	invocation->image = binding != NULL ? binding->image : NULL;
+	invocation->version = version;
+	invocation->image = version != NULL ? version->image : NULL;
 	invocation->instance = instance;
 	invocation->time_ms = time_ms;
 	invocation->changed = 0;

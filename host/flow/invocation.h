@@ -32,6 +32,7 @@ struct invocation {
 	struct flow *flow;
 	const struct view *view;
 	const struct binding *binding; /* NULL: a router runs */
+	const struct version *version; /* of the binding */
 	const struct image *image;
 	struct instance *instance;
 	uint64_t time_ms;
@@ -64,7 +65,7 @@ void invocation_destroy(struct invocation *invocation);
 
 /* Forgets the effects of the last call. */
 void invocation_begin(struct invocation *invocation, const struct view *view, const struct binding *binding,
-	struct instance *instance, uint64_t time_ms);
+	const struct version *version, struct instance *instance, uint64_t time_ms);
 
 /* The table that every image is given. The same for all. */
 const sofun_host *host_api_table(void);

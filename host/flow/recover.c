@@ -163,9 +163,11 @@ static struct queue *wait_open(struct recovery *recovery) {
 	uint32_t value_count = 0;
 	uint32_t schema = 1;
 	if (head->type < view->binding_count) {
-		value_count = view->bindings[head->type].value_count;
-		if (view->bindings[head->type].function != NULL)
-			schema = view->bindings[head->type].function->schema;
+		const struct binding *binding = &view->bindings[head->type];
+		const struct version *version = binding_version(binding, 0, id);
+		value_count = binding->value_count;
+		if (version != NULL)
+			schema = version->schema;
 	}
 	struct instance *instance = cache_get(
 		&shard->cache, flow->store, hash, (uint16_t)head->type, id, value_count, schema, UINT64_MAX, recovery->error);

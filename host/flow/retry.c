@@ -152,8 +152,7 @@ void retry_behind(struct shard *shard, struct instance *instance, const uint8_t 
 	wait_append(shard, instance->wait, at);
 }
 
-/* Its type has no live version: it keeps its place until a view brings one. */
-static void wait_stall(struct shard *shard, struct wait *wait) {
+void retry_stall(struct shard *shard, struct wait *wait) {
 	wait->due_ms = UINT64_MAX;
 	heap_down(shard, wait);
 }
@@ -171,10 +170,6 @@ bool retry_step(struct shard *shard, int *budget) {
 	bool worked = false;
 	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
 	while (*budget > 0 && shard->heap_count > 0 && shard->heap[0]->due_ms <= now_ms && shard_epoch_open(shard)) {
-		if (!shard_binding_enters(shard, shard->heap[0]->instance->type)) {
-			wait_stall(shard, shard->heap[0]);
-			continue;
-		}
 		if (!dispatch_waiting(shard, shard->heap[0]))
 			return worked;
 		worked = true;

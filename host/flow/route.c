@@ -173,7 +173,7 @@ static void record_dead(struct shard *shard, struct bytes ingress, struct bytes 
 static const struct route *routers_enter(
 	struct shard *shard, struct bytes ingress, sofun_record *record, struct bytes object) {
 	const struct view *view = shard->view;
-	invocation_begin(shard->invocation, view, NULL, NULL, shard->epoch_time_ms);
+	invocation_begin(shard->invocation, view, NULL, NULL, NULL, shard->epoch_time_ms);
 	for (size_t i = 0; i < view->route_count; i++) {
 		const struct route *route = &view->routes[i];
 		if (!bytes_equal(bytes_text(route->ingress), ingress))

@@ -81,13 +81,7 @@ void shard_touch(struct shard *shard) {
 }
 
 bool shard_binding_live(const struct shard *shard, uint16_t type) {
-	const struct view *view = shard->view;
-	return type < view->binding_count && view->bindings[type].function != NULL &&
-		view->bindings[type].fence_epoch == UINT64_MAX;
-}
-
-bool shard_binding_enters(const struct shard *shard, uint16_t type) {
-	return type < shard->view->binding_count && shard->view->bindings[type].function != NULL;
+	return type < shard->view->binding_count && binding_live(&shard->view->bindings[type]);
 }
 
 /* ---- the steps of a turn, in order ---- */

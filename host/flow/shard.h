@@ -154,16 +154,14 @@ void shard_touch(struct shard *shard);
 /* The type has a live version in the view that the shard has adopted, for messages born now. */
 bool shard_binding_live(const struct shard *shard, uint16_t type);
 
-/* It has a version that may be entered at all: a live or a draining one. */
-bool shard_binding_enters(const struct shard *shard, uint16_t type);
-
 /* ---- dispatch.c: the one place where plugin code is entered ---- */
 
 /* Takes a message that stands at the head of `from` to its instance. True: it is consumed (handled, parked, or it waits
  * in a queue of its own now), and the caller goes past it. False: the store failed. attempts: failed ones so far. */
 bool dispatch_message(struct shard *shard, const uint8_t *at);
 
-/* The head of a wait, or of a park: the same, but it does not queue behind itself. */
+/* The head of a wait, or of a park: the same, but it does not queue behind itself. A wait whose head has no version is
+ * stalled. */
 bool dispatch_waiting(struct shard *shard, struct wait *wait);
 bool dispatch_parked(struct shard *shard, struct queue *park);
 
@@ -213,6 +211,8 @@ void retry_again(struct shard *shard, struct wait *wait);
 void retry_done(struct shard *shard, struct wait *wait);
 /* Puts a message behind those that wait for the same address. */
 void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at);
+/* Its head has no version: it keeps its place until a view brings one. */
+void retry_stall(struct shard *shard, struct wait *wait);
 /* Tries what is due; false if nothing was. */
 bool retry_step(struct shard *shard, int *budget);
 void retry_view_changed(struct shard *shard);     /* what stalled for want of a version may be tried again */

@@ -14,6 +14,39 @@ static void slot_add(struct view *view, uint16_t number) {
 	view->name_slots[i] = number;
 }
 
+static const struct version *version_at(const struct binding *binding, int8_t index) {
+	if (index == VERSION_NONE || binding->versions[index].function == NULL)
+		return NULL;
+	return &binding->versions[index];
+}
+
+/* Canaries have a hash of their own: the shard's would put a small share of the ids on one shard. */
+static const struct version *split_choose(const struct binding *binding, const struct split *split, struct bytes id) {
+	const struct version *base = version_at(binding, split->base);
+	if (split->limit == 0)
+		return base;
+	const struct version *canary = version_at(binding, split->canary);
+	if (base == NULL || canary == NULL)
+		return base == NULL ? canary : base;
+	return hash_bytes(binding->seed, id.data, id.size) >> 32 < split->limit ? canary : base;
+}
+
+const struct version *binding_choose(const struct binding *binding, uint64_t birth_epoch, struct bytes id) {
+	const struct version *version = birth_epoch < binding->fence ? split_choose(binding, &binding->before, id) : NULL;
+	return version != NULL ? version : split_choose(binding, &binding->now, id);
+}
+
+bool binding_live(const struct binding *binding) {
+	return version_at(binding, binding->now.base) != NULL ||
+		(binding->now.limit > 0 && version_at(binding, binding->now.canary) != NULL);
+}
+
+static void binding_settle(struct binding *binding) {
+	binding->settled = NULL;
+	if (binding->fence == 0 && binding->now.limit == 0)
+		binding->settled = version_at(binding, binding->now.base);
+}
+
 struct view *view_create(uint64_t generation, const struct binding *bindings, size_t binding_count,
 	const struct route *routes, size_t route_count) {
 	check(generation > 0 && binding_count <= TYPES_MAX);
@@ -32,6 +65,7 @@ struct view *view_create(uint64_t generation, const struct binding *bindings, si
 		view->name_slot_count *= 2;
 	view->name_slots = check_alloc(view->name_slot_count, sizeof *view->name_slots);
 	for (size_t number = 1; number < binding_count; number++) {
+		binding_settle(&view->bindings[number]);
 		check(view->bindings[number].number == number || view->bindings[number].name == NULL);
 		if (view->bindings[number].name != NULL)
 			slot_add(view, (uint16_t)number);

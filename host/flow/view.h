@@ -14,16 +14,39 @@ struct image; /* plugin/image.h */
 
 enum { TYPES_MAX = 4096, VALUES_MAX = 64 };
 
-/* One declared function type. Numbers are durable (row 'T'), from 1, never reused. */
-struct binding {
-	uint16_t number;
-	const char *name;                      /* "ns/name" */
-	const struct sofun_function *function; /* NULL: no live version, messages wait */
+/* A function type as one image has it. */
+struct version {
+	const struct sofun_function *function; /* NULL: the image does not have the type */
 	void *plugin_data;
 	const struct sofun_host *host; /* the table given to this image */
 	struct image *image;
-	uint64_t fence_epoch; /* messages born at or after it wait; UINT64_MAX while live */
+	uint32_t schema; /* of its state */
 	uint32_t value_count;
+};
+
+enum { VERSIONS_MAX = 2, VERSION_NONE = -1 };
+
+/* Who has which ids of a type: `base` has all, but for those whose hash is below `limit`, which `canary` has. */
+struct split {
+	int8_t base; /* index of a version; VERSION_NONE: nobody, messages wait */
+	int8_t canary;
+	uint64_t limit; /* of SPLIT_WHOLE; 0: no canary */
+};
+#define SPLIT_WHOLE (UINT64_C(1) << 32)
+
+/* One declared function type. Numbers are durable (row 'T'), from 1, never reused. A change of versions is a fence: what
+ * was born before that epoch goes by `before`, the rest by `now`, until nothing of before is left. */
+struct binding {
+	const struct version
+		*settled; /* the one version that has everything; NULL: none, or binding_choose. view_create sets it */
+	uint16_t number;
+	const char *name; /* "ns/name" */
+	struct version versions[VERSIONS_MAX];
+	struct split now;
+	struct split before;
+	uint64_t fence;       /* 0: there is nothing of before */
+	uint64_t seed;        /* of the canary's hash (rule 30) */
+	uint32_t value_count; /* of the version that has most */
 };
 
 struct route {
@@ -52,6 +75,21 @@ void view_destroy(struct view *view);
 
 /* The type's number; 0 if no plugin ever declared it. */
 uint16_t view_type(const struct view *view, struct bytes name);
+
+/* True if messages that are born now have a version. */
+bool binding_live(const struct binding *binding);
+
+/* binding_version for a binding where birth and id matter, or that has no version. */
+const struct version *binding_choose(const struct binding *binding, uint64_t birth_epoch, struct bytes id);
+
+/* The version that a message born in that epoch goes to; NULL: there is none for it, it waits. This is the one place where
+ * a version is chosen. A type that one version of a split does not have is the other one's, whatever the id. */
+static inline const struct version *binding_version(
+	const struct binding *binding, uint64_t birth_epoch, struct bytes id) {
+	if (__builtin_expect(binding->settled != NULL, 1))
+		return binding->settled;
+	return binding_choose(binding, birth_epoch, id);
+}
 
 /* True if some route serves the ingress. */
 bool view_ingress(const struct view *view, struct bytes ingress);

@@ -87,16 +87,20 @@ static void wrong_error(struct world *world, const char *what, const struct erro
 static struct view *world_view(struct world *world, bool live) {
 	struct binding bindings[2] = {{0}};
 	if (!live) {
-		bindings[1] = (struct binding){.number = 1, .name = "sim/node"};
+		bindings[1] = (struct binding){.number = 1, .name = "sim/node", .now.base = VERSION_NONE};
 		return view_create(1, bindings, 2, NULL, 0);
 	}
 	bindings[1] = (struct binding){
 		.number = 1,
 		.name = "sim/node",
-		.function = &program_function,
-		.host = host_api_table(),
-		.image = &world->image,
-		.fence_epoch = UINT64_MAX,
+		.versions[0] =
+			{
+				.function = &program_function,
+				.host = host_api_table(),
+				.image = &world->image,
+				.schema = program_function.schema,
+				.value_count = program_function.value_count,
+			},
 		.value_count = program_function.value_count,
 	};
 	struct route route = {

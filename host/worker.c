@@ -46,6 +46,8 @@ struct store_options store_options_of(const struct config *config, bool readonly
 		.checkpoint_bytes = budget.checkpoint_bytes,
 		.segment_bytes = JOURNAL_SEGMENT_SHARD_BYTES * config->shards,
 		.journal_bytes_max = budget.journal_bytes_max,
+		.retention_bytes = &config->egress_retention_bytes,
+		.retention_s = &config->egress_retention_s,
 		.readonly = readonly,
 	};
 }

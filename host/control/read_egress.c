@@ -3,8 +3,7 @@
 #include "base/check.h"
 #include "control/handlers.h"
 #include "control/read.h"
-#include "wire/cursor.h"
-#include "wire/json.h"
+#include "egress/record.h"
 
 struct egress_job {
 	struct read_job job;
@@ -13,37 +12,22 @@ struct egress_job {
 	uint64_t count;
 	uint64_t bytes;
 	json_t *records;
+	struct buf map; /* of one record */
 	bool damaged;
 };
 
-/* NULL: damaged. record := [time_ms, source_type, source_id, payload] */
-static json_t *record_json(uint64_t offset, struct bytes record) {
-	struct cursor cursor = cursor_of(record);
-	struct bytes type, id, payload;
-	struct error error;
-	uint32_t count;
-	uint64_t time_ms;
-	if (!cursor_read_array(&cursor, &count) || count != 4 || !cursor_read_uint(&cursor, &time_ms) ||
-		!cursor_read_str(&cursor, &type) || !cursor_read_text_or_bin(&cursor, &id) ||
-		cursor_take(&cursor, CURSOR_NESTING_MAX, &payload) != CURSOR_GOOD || !cursor_at_end(&cursor))
-		return NULL;
-	json_t *value = json_from_value(payload, CURSOR_NESTING_MAX, &error);
-	if (value == NULL)
-		return NULL;
-	return json_pack("{s:I, s:I, s:{s:o, s:o}, s:o}", "offset", (json_int_t)offset, "time_ms", (json_int_t)time_ms,
-		"source", "type", json_from_words(type), "id", json_from_bytes(id), "payload", value);
-}
-
 static bool record_add(void *arg, uint64_t offset, struct bytes record) {
 	struct egress_job *egress = arg;
-	json_t *json = record_json(offset, record);
-	if (json == NULL) {
+	if (egress->count > 0 && offset != egress->from + egress->count)
+		return false; /* retention has passed the page meanwhile */
+	buf_reset(&egress->map);
+	if (!record_pack(&egress->map, record)) {
 		egress->damaged = true;
 		return false;
 	}
 	if (egress->count == 0)
 		egress->from = offset;
-	json_array_append_new(egress->records, json);
+	json_array_append_new(egress->records, record_json(offset, bytes_buf(&egress->map)));
 	egress->count++;
 	egress->bytes += record.size;
 	return egress->count < egress->limit && egress->bytes < PAGE_BYTES_MAX;
@@ -62,6 +46,7 @@ static void page_work(struct read_job *job, struct store *store) {
 		job->body = json_pack("{s:O, s:I, s:I}", "records", egress->records, "first", (json_int_t)egress->from, "next",
 			(json_int_t)(egress->count == 0 ? egress->from : egress->from + egress->count));
 	json_decref(egress->records);
+	buf_finish(&egress->map);
 }
 
 static bool from_parse(
@@ -84,23 +69,13 @@ static bool from_parse(
 	return true;
 }
 
-static void egress_missing(struct exchange *exchange) {
-	struct error error;
-	error_set(&error, ERROR_UNKNOWN_EGRESS, "this egress was never used, and no live plugin declares it");
-	exchange_error(exchange, &error);
-}
-
 void handle_egress(struct exchange *exchange) {
 	struct control *control = exchange->control;
 	struct error error;
 	uint64_t from, limit;
 	struct bytes name = exchange_param(exchange, 0);
 	uint64_t end = store_egress_end(control->store, name);
-	if (end == 0 && !registry_egress_declared(control->registry, name)) {
-		egress_missing(exchange);
-		return;
-	}
-	if (!read_limit(exchange, &limit, &error) ||
+	if (!egress_known(control->hub, name, &error) || !read_limit(exchange, &limit, &error) ||
 		!from_parse(exchange, store_egress_start(control->store, name), end, &from, &error)) {
 		exchange_error(exchange, &error);
 		return;

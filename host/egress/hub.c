@@ -117,6 +117,8 @@ static void feed_leave(struct egress_feed *feed) {
 static bool record_collect(void *arg, uint64_t offset, struct bytes record) {
 	struct egress_feed *feed = arg;
 	struct egress_batch *batch = &feed->batch;
+	if (batch->count > 0 && offset != batch->first + batch->count)
+		return false; /* retention has passed the reader meanwhile */
 	if (batch->count + 1 >= batch->capacity) {
 		batch->capacity = batch->capacity == 0 ? 64 : batch->capacity * 2;
 		batch->places = realloc(batch->places, batch->capacity * sizeof *batch->places);

@@ -20,11 +20,25 @@ static void own_row_add(struct checkpoint *checkpoint, struct bytes key, const s
 
 /* ---- beginning ---- */
 
+static struct egress_retention retention_now(const struct store *store, uint64_t time_ms) {
+	struct egress_retention retention = {.bytes = UINT64_MAX};
+	if (store->retention_bytes != NULL)
+		retention.bytes = atomic_load(store->retention_bytes);
+	uint64_t kept_s = store->retention_s == NULL ? UINT64_MAX : atomic_load(store->retention_s);
+	if (kept_s < time_ms / 1000)
+		retention.oldest_ms = time_ms - kept_s * 1000;
+	return retention;
+}
+
+/* Only the applier adds egresses; the lock is for the others' list of them. */
 static void egresses_list(struct store *store, struct checkpoint *checkpoint) {
+	checkpoint->retention = retention_now(store, checkpoint->time_ms);
 	checkpoint->egresses = check_alloc(store->egress_count + 1, sizeof *checkpoint->egresses);
-	for (size_t i = 0; i < store->egress_count; i++)
-		if (store->egresses[i]->frozen_count > 0)
-			checkpoint->egresses[checkpoint->egress_count++] = store->egresses[i];
+	for (size_t i = 0; i < store->egress_count; i++) {
+		struct egress *egress = store->egresses[i];
+		if (egress->frozen_count > 0 || (egress->log != NULL && egress_log_due(egress->log, &checkpoint->retention)))
+			checkpoint->egresses[checkpoint->egress_count++] = egress;
+	}
 }
 
 static void tables_freeze(struct store *store) {
@@ -192,6 +206,9 @@ static void egress_written(struct checkpoint *checkpoint, const struct egress *e
 }
 
 static bool egress_append(struct checkpoint *checkpoint, struct egress *egress, struct error *error) {
+	uint64_t segment_bytes = checkpoint->retention.bytes / EGRESS_SEGMENT_PART;
+	egress_log_begin(
+		egress->log, checkpoint->time_ms, segment_bytes < EGRESS_SEGMENT_BYTES ? segment_bytes : EGRESS_SEGMENT_BYTES);
 	for (size_t bytes = 0; checkpoint->egress_record < egress->frozen_count && bytes < BATCH_BYTES_MAX;) {
 		struct redo_op op = table_operation(egress->records[checkpoint->egress_record]);
 		if (!egress_log_append(egress->log, op.offset, op.value, error))
@@ -214,6 +231,7 @@ static bool egress_step(struct store *store, struct checkpoint *checkpoint, stru
 	if (checkpoint->egress_record < egress->frozen_count)
 		return egress_append(checkpoint, egress, error);
 	struct egress_row row;
+	egress_log_retain(egress->log, &checkpoint->retention);
 	if (!egress_log_sync(egress->log, &row, error))
 		return false;
 	egress_written(checkpoint, egress, &row);
@@ -275,6 +293,9 @@ static void tables_thaw(struct store *store) {
 }
 
 static bool trim_step(struct store *store, struct checkpoint *checkpoint, struct error *error) {
+	for (size_t i = 0; i < checkpoint->egress_count; i++)
+		if (!egress_log_drop(checkpoint->egresses[i]->log, error))
+			return false;
 	if (!journal_trim(store->journal, checkpoint->epoch, error))
 		return false;
 	for (size_t i = 0; i < checkpoint->written_count; i++)

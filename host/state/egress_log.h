@@ -1,7 +1,7 @@
 /* One egress: a folder of segment files of offset-numbered records. A checkpoint appends and syncs; anybody reads up to
  * the published end. Layout: FORMAT.md, "Egress logs".
  *
- * append, sync, close: [applier]. The others: [any thread]. */
+ * begin, append, due, retain, sync, drop, close: [applier]. The others: [any thread]. */
 #ifndef HOST_STATE_EGRESS_LOG_H
 #define HOST_STATE_EGRESS_LOG_H
 
@@ -17,7 +17,7 @@ struct egress_log_options {
 	const char *dir; /* of this egress; made at the first append */
 	uint8_t store_id[STORE_ID_BYTES];
 	struct bytes name;
-	uint64_t segment_bytes; /* a segment is left once it is longer */
+	uint64_t segment_bytes; /* a segment is left once it is longer, until egress_log_begin says otherwise */
 	bool readonly;          /* --verify: nothing is truncated or removed */
 };
 
@@ -26,6 +26,25 @@ struct egress_log_options {
 struct egress_log *egress_log_open(
 	const struct egress_log_options *options, const struct egress_row *row, struct error *error);
 void egress_log_close(struct egress_log *log); /* NULL is fine */
+
+/* What is kept of a log. */
+struct egress_retention {
+	uint64_t bytes;     /* whole segments go while all together are larger, the last excepted */
+	uint64_t oldest_ms; /* and those whose records are all older */
+};
+
+/* Before a checkpoint's records are appended: the time that none of them is younger than, and when to leave a segment. */
+void egress_log_begin(struct egress_log *log, uint64_t time_ms, uint64_t segment_bytes);
+
+/* True: retention would take something. */
+bool egress_log_due(struct egress_log *log, const struct egress_retention *retention);
+
+/* Behind the appends and before egress_log_sync: what retention takes is no longer counted by the row. The files stay until
+ * egress_log_drop, and what they hold can be read. */
+void egress_log_retain(struct egress_log *log, const struct egress_retention *retention);
+
+/* Removes them. REQUIRES that the row is durable: a start finishes what was begun. */
+bool egress_log_drop(struct egress_log *log, struct error *error);
 
 /* REQUIRES offset is the end of what was appended. Not read before egress_log_sync. After an error nothing counts that
  * was appended since the last sync: it starts over from egress_log_end. ENOSPC may pass: see error->system. */

@@ -13,13 +13,14 @@ void egress_header_put(struct buf *buf, const struct egress_header *header) {
 	size_t start = buf->size;
 	struct buf name = {0};
 	buf_append_sized(&name, header->name);
-	size_t size = EGRESS_HEADER_BYTES_MIN - 1 + name.size;
+	size_t size = EGRESS_HEADER_BYTES_MIN - 1 + 8 + name.size;
 	check(size <= EGRESS_HEADER_BYTES_MAX);
 	buf_append(buf, header_magic, sizeof header_magic);
 	buf_append_u32(buf, header->format);
 	buf_append_u32(buf, (uint32_t)size);
 	buf_append(buf, header->store_id, STORE_ID_BYTES);
 	buf_append_u64(buf, header->first);
+	buf_append_u64(buf, header->time_ms);
 	buf_append_bytes(buf, bytes_buf(&name));
 	buf_append_u32(buf, crc32c(0, buf->data + start, buf->size - start));
 	buf_finish(&name);
@@ -39,6 +40,12 @@ bool egress_header_take(struct bytes content, struct egress_header *ret_header) 
 	memcpy(ret_header->store_id, content.data + 16, STORE_ID_BYTES);
 	ret_header->first = little_u64(content.data + 16 + STORE_ID_BYTES);
 	struct bytes rest = bytes_of(content.data + 24 + STORE_ID_BYTES, size - 28 - STORE_ID_BYTES);
+	if (ret_header->format != EGRESS_FORMAT_TIMELESS) {
+		if (rest.size < 8)
+			return false;
+		ret_header->time_ms = little_u64(rest.data);
+		rest = bytes_of(rest.data + 8, rest.size - 8);
+	}
 	return sized_take(&rest, &ret_header->name) && rest.size == 0;
 }
 
@@ -106,8 +113,8 @@ static bool header_is_ours(
 	return false;
 }
 
-bool egress_segment_check(
-	const struct egress_log *log, struct disk_file *file, uint64_t first, uint64_t *ret_bytes, struct error *error) {
+bool egress_segment_check(const struct egress_log *log, struct disk_file *file, uint64_t first,
+	struct egress_header *ret_header, struct error *error) {
 	uint8_t content[EGRESS_HEADER_BYTES_MAX];
 	int64_t size = file->ops->read(file, content, sizeof content, 0);
 	if (size < 0)
@@ -120,7 +127,8 @@ bool egress_segment_check(
 		error_hint(error, "restore the data directory from a backup");
 		return false;
 	}
-	*ret_bytes = header.bytes;
+	*ret_header = header;
+	ret_header->name = bytes_of(NULL, 0); /* of the buffer here */
 	return header_is_ours(log, &header, first, error);
 }
 

@@ -1,7 +1,7 @@
 /* What the files egress_log*.c share. No other code should include this file.
  *
  * segment := header record*
- * header  := "sofuneg" 0x00 format:u32le header_bytes:u32le store_id[16] first:u64le name:sized crc:u32le
+ * header  := "sofuneg" 0x00 format:u32le header_bytes:u32le store_id[16] first:u64le time_ms:u64le name:sized crc:u32le
  * record  := length:u32le crc:u32le offset:u64le byte[length]
  *
  * The header's crc is over all before it; a record's is over length, offset and the bytes. */
@@ -14,7 +14,8 @@
 
 enum {
 	EGRESS_LOG_MAGIC = 0x66e55106,
-	EGRESS_FORMAT = 1,
+	EGRESS_FORMAT = 2,
+	EGRESS_FORMAT_TIMELESS = 1, /* had no time_ms */
 	EGRESS_HEADER_BYTES_MIN = 8 + 4 + 4 + STORE_ID_BYTES + 8 + 1 + 4,
 	EGRESS_HEADER_BYTES_MAX = 4096,
 	EGRESS_RECORD_HEADER_BYTES = 4 + 4 + 8,
@@ -31,6 +32,7 @@ struct egress_mark {
 
 struct egress_segment {
 	uint64_t first;
+	uint64_t time_ms;          /* nothing before it is younger; 0: not known */
 	uint64_t bytes;            /* published: what readers may read; 0: nothing yet */
 	uint64_t written;          /* [applier] not all of it published */
 	struct egress_mark *marks; /* rising; where readers have been */
@@ -54,6 +56,8 @@ struct egress_log {
 	uint64_t end; /* published */
 
 	/* The writer's own. */
+	uint64_t time_ms;       /* no record is younger; 0: not known */
+	size_t dropping;        /* segments that the row no longer counts */
 	struct disk_file *file; /* of the last segment; NULL until needed */
 	uint64_t write_end;     /* offset after what was appended */
 	struct buf pending;     /* goes behind what is written of the last segment */
@@ -67,6 +71,7 @@ struct egress_header {
 	uint32_t bytes;
 	uint8_t store_id[STORE_ID_BYTES];
 	uint64_t first;
+	uint64_t time_ms;
 	struct bytes name;
 };
 
@@ -84,9 +89,25 @@ enum egress_taken egress_record_take(
 /* <dir>/<first, 20 digits>.log; the caller frees it. */
 char *egress_segment_path(const struct egress_log *log, uint64_t first);
 
-/* Reads and checks a segment's header. */
-bool egress_segment_check(
-	const struct egress_log *log, struct disk_file *file, uint64_t first, uint64_t *ret_bytes, struct error *error);
+/* Reads and checks a segment's header, of which only its size and its time are news. */
+bool egress_segment_check(const struct egress_log *log, struct disk_file *file, uint64_t first,
+	struct egress_header *ret_header, struct error *error);
+
+/* ---- egress_log.c ---- */
+
+bool egress_log_failed(const struct egress_log *log, int system, const char *what, struct error *error);
+
+/* NULL: there is none. */
+struct egress_segment *egress_segment_last(struct egress_log *log);
+
+/* [with the mutex, or before anybody reads] */
+void egress_segment_add(struct egress_log *log, uint64_t first, uint64_t time_ms, uint64_t bytes);
+
+/* As disk->open and disk->unlink; a file that is gone already is no error. */
+int egress_segment_open(const struct egress_log *log, uint64_t first, unsigned flags, struct disk_file **ret_file);
+bool egress_segment_remove(const struct egress_log *log, uint64_t first, struct error *error);
+
+/* ---- egress_log_read.c ---- */
 
 /* Notes where a record stands, if it is far enough from the last note. */
 void egress_mark_add(struct egress_segment *segment, uint64_t offset, uint64_t position);

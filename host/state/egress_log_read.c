@@ -26,10 +26,13 @@ static bool read_failed(const struct reader *reader, const char *what, struct er
 	return false;
 }
 
-/* Finds the segment of an offset and the nearest mark; false at the end. */
-static bool segment_find(struct reader *reader, uint64_t offset) {
+/* Finds the segment of an offset and the nearest mark; false at the end. Retention may have passed the offset. */
+static bool segment_find(struct reader *reader, uint64_t *offset_now) {
 	struct egress_log *log = reader->log;
 	pthread_mutex_lock(&log->mutex);
+	if (*offset_now < log->start)
+		*offset_now = log->start;
+	uint64_t offset = *offset_now;
 	bool found = offset < log->end;
 	if (found) {
 		size_t i = log->segment_count;
@@ -74,7 +77,11 @@ static bool segment_enter(struct reader *reader, struct error *error) {
 	reader->mark = 0;
 	if (reader->position > 0)
 		return true;
-	return egress_segment_check(reader->log, reader->file, reader->first, &reader->position, error);
+	struct egress_header header;
+	if (!egress_segment_check(reader->log, reader->file, reader->first, &header, error))
+		return false;
+	reader->position = header.bytes;
+	return true;
 }
 
 static void segment_leave(struct reader *reader) {
@@ -151,11 +158,15 @@ bool egress_log_read(struct egress_log *log, uint64_t from,
 	bool (*each)(void *arg, uint64_t offset, struct bytes record), void *arg, uint64_t *ret_next, struct error *error) {
 	CHECK_OBJECT(log, EGRESS_LOG_MAGIC);
 	struct reader reader = {.log = log};
-	uint64_t start = egress_log_start(log);
-	uint64_t next = from < start ? start : from;
+	uint64_t next = from;
 	bool good = true;
-	for (bool more = true; good && more && segment_find(&reader, next);) {
-		good = segment_enter(&reader, error) && segment_read(&reader, next, each, arg, &more, error);
+	for (bool more = true; good && more && segment_find(&reader, &next);) {
+		good = segment_enter(&reader, error);
+		if (!good && error->system == ENOENT && reader.first < egress_log_start(log)) {
+			good = true; /* retention took it meanwhile */
+			continue;
+		}
+		good = good && segment_read(&reader, next, each, arg, &more, error);
 		if (good && reader.next <= next)
 			good = read_failed(&reader, "no record", error);
 		next = good ? reader.next : next;

@@ -25,8 +25,11 @@ struct store_options {
 	uint64_t checkpoint_bytes;  /* of journal between checkpoints */
 	uint64_t segment_bytes;     /* of a journal segment */
 	uint64_t journal_bytes_max; /* untrimmed; beyond it store_pressed() (rule 17) */
-	bool readonly;              /* --verify */
-	const uint8_t *new_id;      /* STORE_ID_BYTES: the id of a store that is made; NULL: a random one */
+	/* Of each egress: read at every checkpoint, so they may change. NULL: everything is kept. */
+	const _Atomic uint64_t *retention_bytes;
+	const _Atomic uint64_t *retention_s;
+	bool readonly;         /* --verify */
+	const uint8_t *new_id; /* STORE_ID_BYTES: the id of a store that is made; NULL: a random one */
 };
 
 struct store_recovered {

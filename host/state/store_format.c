@@ -10,7 +10,8 @@ static const uint8_t format_magic[8] = {'s', 'o', 'f', 'u', 'n', 'd', 'b', 0};
 enum {
 	FORMAT_FIXED_BYTES = 8 + 4 + 4 + STORE_ID_BYTES + 4,
 	CHECKPOINT_ROW_BYTES = 8 + 8 + 1,
-	EGRESS_ROW_BYTES = 8 + 8 + 8,
+	EGRESS_ROW_BYTES = 8 + 8 + 8 + 8 + 8,
+	EGRESS_ROW_BYTES_FIRST = 8 + 8 + 8, /* before there was retention */
 	/* NAME_MAX is 255; the rest is for the hash. */
 	PATH_NAME_BYTES_MAX = 220,
 };
@@ -80,14 +81,21 @@ void egress_row_put(struct buf *value, const struct egress_row *row) {
 	buf_append_u64(value, row->end);
 	buf_append_u64(value, row->segment);
 	buf_append_u64(value, row->bytes);
+	buf_append_u64(value, row->start);
+	buf_append_u64(value, row->time_ms);
 }
 
 bool egress_row_take(struct bytes value, struct egress_row *ret_row) {
-	if (value.size != EGRESS_ROW_BYTES)
+	if (value.size != EGRESS_ROW_BYTES && value.size != EGRESS_ROW_BYTES_FIRST)
 		return false;
+	*ret_row = (struct egress_row){0};
 	ret_row->end = little_u64(value.data);
 	ret_row->segment = little_u64(value.data + 8);
 	ret_row->bytes = little_u64(value.data + 16);
+	if (value.size == EGRESS_ROW_BYTES_FIRST)
+		return true;
+	ret_row->start = little_u64(value.data + 24);
+	ret_row->time_ms = little_u64(value.data + 32);
 	return true;
 }
 

@@ -51,7 +51,9 @@ bool database_row_take(struct bytes key, struct bytes value, struct database_row
 struct egress_row {
 	uint64_t end;     /* offset after the last record */
 	uint64_t segment; /* first offset of the last segment file */
-	uint64_t bytes;   /* of that file, its header included */
+	uint64_t bytes;   /* of that file, its header included; 0: there is no file */
+	uint64_t start;   /* first offset that is kept */
+	uint64_t time_ms; /* no record is younger; 0: not known */
 };
 
 void egress_row_put(struct buf *value, const struct egress_row *row);

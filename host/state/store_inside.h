@@ -33,7 +33,9 @@ enum {
 	APPLIER_SPACE_POLL_US = 100000,
 };
 
+/* Retention takes whole segments, so one is at most this part of what is kept. */
 #define EGRESS_SEGMENT_BYTES ((uint64_t)64 << 20)
+#define EGRESS_SEGMENT_PART 8
 
 struct database {
 	uint32_t number;
@@ -60,7 +62,7 @@ enum checkpoint_phase {
 	CHECKPOINT_TYPES,   /* each: sort, batches, flush and seal */
 	CHECKPOINT_EGRESS,  /* append and sync */
 	CHECKPOINT_RUNTIME, /* sort, batches, the store's own rows; flush and seal: the checkpoint stands */
-	CHECKPOINT_TRIM,    /* the journal; the frozen table goes */
+	CHECKPOINT_TRIM,    /* the egress logs, the journal; the frozen table goes */
 };
 
 /* A checkpoint in progress. [applier] */
@@ -73,7 +75,7 @@ struct checkpoint {
 	struct database **written; /* databases whose part is done */
 	size_t written_count;
 	size_t written_capacity;
-	struct egress **egresses; /* those with frozen records */
+	struct egress **egresses; /* those with frozen records, or with segments that retention takes */
 	size_t egress_count;
 	size_t egress;        /* next of them to be appended */
 	size_t egress_record; /* next of its records */
@@ -81,6 +83,7 @@ struct checkpoint {
 	size_t own_row_count;
 	uint64_t epoch;
 	uint64_t time_ms;
+	struct egress_retention retention;
 };
 
 struct store {
@@ -90,6 +93,8 @@ struct store {
 	char *dir;
 	uint64_t checkpoint_bytes;
 	uint64_t journal_bytes_max;
+	const _Atomic uint64_t *retention_bytes;
+	const _Atomic uint64_t *retention_s;
 	uint8_t id[STORE_ID_BYTES];
 	const uint8_t *new_id; /* during store_open only */
 

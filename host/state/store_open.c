@@ -150,6 +150,8 @@ static struct store *store_create(const struct store_options *options) {
 	store->new_id = options->new_id;
 	store->checkpoint_bytes = options->checkpoint_bytes;
 	store->journal_bytes_max = options->journal_bytes_max;
+	store->retention_bytes = options->retention_bytes;
+	store->retention_s = options->retention_s;
 	pthread_mutex_init(&store->journal_mutex, NULL);
 	pthread_mutex_init(&store->handed_mutex, NULL);
 	pthread_mutex_init(&store->taking, NULL);

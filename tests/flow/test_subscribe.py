@@ -2,6 +2,7 @@
 """`subscribe` and `ack`: every offset once and in order, windows, names, slow readers, kills, restarts."""
 
 import random
+import shutil
 import sys
 import time
 from pathlib import Path
@@ -277,6 +278,91 @@ def test_offsets_across_kills(test):
 	expect_equal(seen_named, all[:len(seen_named)], "and what the named one saw, its repeats taken out")
 	test.note(f"{len(all)} records, {len(seen)} seen, {len(seen_named)} by name")
 	expect(len(seen) > 100, "the test did something")
+
+
+def segments(host, egress="play"):
+	return sorted((host.data / "egress" / egress).glob("*.log"))
+
+
+def test_retention_by_size(test):
+	"""Whole segments go at a checkpoint, which an orderly stop makes. Who was away is told how many records it has missed."""
+	host = Host(test, settings={"egress.retention_bytes": "1MiB"}).start()
+	payload = "x" * 1000
+	emit(host, [payload] * 50)
+	reader = Subscriber(host, name="r", **{"from": "acked"}).until(50)
+	reader.ack("r", 40)
+	for _ in range(5):
+		emit(host, [payload] * 600)
+		host.stop()
+		host.restart()
+	kept = sum(path.stat().st_size for path in segments(host))
+	expect(kept < 1200 << 10, f"kept {kept >> 10} KiB")
+	start, end = int(segments(host)[0].stem), 3050
+	expect(1500 < start < end, f"start {start}")
+	for params, next in (({"from": "acked", "name": "r"}, 40), ({"from": 7}, 7), ({"from": start}, start), ({"from": "earliest"}, start)):
+		reader = Subscriber(host, window=5000, **params)
+		expect_equal((reader.next, reader.forked), (next, None), f"{params}")
+		reader.until(end)
+		expect_equal((reader.skipped, len(reader.records)), (start - next, end - start), f"skipped and read from {params}")
+	page = host.http.get("/v1/egresses/play?from=3&limit=2")
+	expect_equal((page["first"], page["records"][0]["offset"], page["next"]), (start, start, start + 2), "a page by HTTP")
+	slow = Subscriber(host, name="slow", window=10, **{"from": start})
+	slow.until(start + 10)
+	host.stop()
+	host.restart(settings={"egress.retention_bytes": "2MiB"})
+	emit(host, [payload])
+	expect_equal(int(segments(host)[0].stem), start, "more is kept from here on")
+
+
+def test_retention_by_age(test):
+	hour = 3600
+	host = Host(test, settings={"egress.retention_s": hour}, flags=["--test-clock", "1700000000000"]).start()
+	emit(host, range(10))
+	host.stop()
+	host.restart()
+	expect_equal(len(segments(host)), 1, "an hour is not over")
+	reader = Subscriber(host, name="a", **{"from": "earliest"}).until(10)
+	reader.ack("a", 5)
+	reader.close()
+	host.http.post("/v1/clock", {"advance_ms": 2 * hour * 1000})
+	with host.rpc() as rpc:
+		rpc.call("test/play", "x", {"add": 1, "reply": True})
+	host.stop()
+	host.restart()
+	expect_equal(segments(host), [], "all of it is too old")
+	again = Subscriber(host, name="a", **{"from": "acked"})
+	expect_equal(again.next, 5, "the position stands")
+	emit(host, ["new"])
+	again.until(11)
+	expect_equal((again.skipped, again.payloads()), (5, ["new"]), "what it missed, and what is new")
+	host.kill()
+	host.restart()
+	expect_equal(Subscriber(host, **{"from": "earliest"}).until(11).payloads(), ["new"], "offsets go on after a kill")
+
+
+def test_a_data_directory_from_a_backup_is_a_fork(test):
+	"""Offsets mean other records there (rule 11): who comes with the incarnation in which it saw them is told."""
+	host = Host(test).start()
+	emit(host, range(10))
+	first = Subscriber(host, **{"from": "earliest"}).until(10)
+	host.stop()
+	backup = test.dir / "backup"
+	shutil.copytree(host.data, backup)
+	host.restart()
+	expect_equal(Subscriber(host, incarnation=first.incarnation, **{"from": 10}).forked, None, "a restart is no fork")
+	emit(host, range(10, 20))
+	seen = Subscriber(host, **{"from": 5}).until(20)
+	host.stop()
+	shutil.rmtree(host.data)
+	shutil.copytree(backup, host.data)
+	host.restart()
+	emit(host, range(100, 130))
+	old = Subscriber(host, incarnation=first.incarnation, **{"from": 10})
+	expect_equal((old.next, old.forked), (10, None), "what both have in common")
+	forked = Subscriber(host, incarnation=seen.incarnation, **{"from": 20})
+	expect(forked.forked is not None and forked.forked <= 10 and forked.next == forked.forked, f"forked {forked.forked}")
+	forked.until(40)
+	expect_equal(forked.payloads()[-30:], list(range(100, 130)), "the records of this history")
 
 
 if __name__ == "__main__":

@@ -40,6 +40,7 @@ struct store_options store_kit_options(struct store_kit *kit) {
 		.checkpoint_bytes = kit->checkpoint_bytes,
 		.segment_bytes = STORE_KIT_SEGMENT_BYTES,
 		.journal_bytes_max = 4 * STORE_KIT_CHECKPOINT_BYTES,
+		.retention_bytes = kit->retention_bytes == 0 ? NULL : &kit->retention_bytes,
 	};
 }
 
@@ -241,6 +242,10 @@ static bool egress_record(void *arg, uint64_t offset, struct bytes record) {
 static bool egress_holds(struct store_kit *kit, uint64_t epoch, uint32_t egress) {
 	uint64_t end = kit->models[epoch].ends[egress];
 	uint64_t from = end == 0 ? 0 : store_kit_random(kit, end);
+	uint64_t start = store_egress_start(kit->store, store_kit_egress(egress));
+	if (start > end || (start > 0 && kit->retention_bytes == 0))
+		return wrong(epoch, "start of egress", egress, (uint32_t)start);
+	from = from < start ? start : from;
 	struct egress_count count = {.egress = egress, .next = from, .good = true};
 	uint64_t next;
 	bool good =

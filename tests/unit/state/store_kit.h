@@ -29,6 +29,7 @@ struct store_kit {
 	struct store_recovered recovered;
 	struct error error;
 	uint64_t checkpoint_bytes;
+	_Atomic uint64_t retention_bytes; /* of an egress; 0: everything is kept */
 	uint64_t random;
 	uint64_t epoch;  /* last appended */
 	uint64_t synced; /* last synced */

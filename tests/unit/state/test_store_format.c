@@ -78,16 +78,23 @@ START_TEST(a_database_row) {
 END_TEST
 
 START_TEST(an_egress_row) {
-	struct egress_row row = {.end = 0x0102, .segment = 0x0304, .bytes = 0x0506};
+	struct egress_row row = {.end = 0x0102, .segment = 0x0304, .bytes = 0x0506, .start = 0x0708, .time_ms = 0x090a};
 	egress_row_put(&made, &row);
-	static const uint8_t golden[] = {2, 1, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 6, 5, 0, 0, 0, 0, 0, 0};
+	static const uint8_t golden[] = {2, 1, 0, 0, 0, 0, 0, 0, 4, 3, 0, 0, 0, 0, 0, 0, 6, 5, 0, 0, 0, 0, 0, 0, 8, 7, 0, 0,
+		0, 0, 0, 0, 10, 9, 0, 0, 0, 0, 0, 0};
 	made_is(golden, sizeof golden);
 	struct egress_row taken;
 	ck_assert(egress_row_take(bytes_buf(&made), &taken));
 	ck_assert_uint_eq(taken.end, row.end);
 	ck_assert_uint_eq(taken.segment, row.segment);
 	ck_assert_uint_eq(taken.bytes, row.bytes);
+	ck_assert_uint_eq(taken.start, row.start);
+	ck_assert_uint_eq(taken.time_ms, row.time_ms);
 	ck_assert(!egress_row_take(bytes_of(made.data, 23), &taken));
+	ck_assert(!egress_row_take(bytes_of(made.data, 39), &taken));
+	ck_assert(egress_row_take(bytes_of(made.data, 24), &taken)); /* as it was before there was retention */
+	ck_assert_uint_eq(taken.bytes, row.bytes);
+	ck_assert_uint_eq(taken.start + taken.time_ms, 0);
 }
 END_TEST
 

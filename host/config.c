@@ -248,6 +248,9 @@ void config_finish(struct config *config) {
 	free(config->data);
 	free(config->plugins);
 	free(config->file);
+	free(config->tls_certificate);
+	free(config->tls_key);
+	free(config->auth_tokens);
 	config_list_finish(&config->listen_data);
 	config_list_finish(&config->listen_http);
 	for (size_t i = 0; i < config->ingress_count; i++)

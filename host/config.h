@@ -38,8 +38,11 @@ struct config {
 	bool keep_images;
 	bool accept_clock; /* a store whose time is far ahead of the system's is taken all the same */
 
-	struct config_list listen_data; /* tcp:HOST:PORT; refused with "later" if used before TCP listeners exist */
+	struct config_list listen_data; /* tcp:HOST:PORT */
 	struct config_list listen_http;
+	char *tls_certificate; /* NULL or "": none; so below */
+	char *tls_key;
+	char *auth_tokens;
 	_Atomic uint32_t shards;
 	enum durability durability;
 	uint64_t durability_interval_ms;
@@ -99,6 +102,7 @@ struct config_shown {
 	bool number;         /* value is a whole number, in `numeric` */
 	uint64_t numeric;
 	const struct config_list *list; /* NULL: one value */
+	const char *text;               /* NULL: no text of the user's; else value without YAML's quotes */
 };
 void config_each(const struct config *config, void (*each)(void *arg, const struct config_shown *shown), void *arg);
 

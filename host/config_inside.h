@@ -27,7 +27,15 @@ struct config_value {
 	size_t count;
 };
 
-enum setting_kind { SETTING_U32, SETTING_U64, SETTING_BYTES, SETTING_LISTEN, SETTING_DURABILITY, SETTING_POLICY };
+enum setting_kind {
+	SETTING_U32,
+	SETTING_U64,
+	SETTING_BYTES,
+	SETTING_LISTEN,
+	SETTING_TEXT,
+	SETTING_DURABILITY,
+	SETTING_POLICY
+};
 
 /* A line of the table in config_table.c. */
 struct setting {

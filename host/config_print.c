@@ -29,6 +29,17 @@ static void list_print(const struct config_list *list, struct buf *text) {
 	buf_printf(text, "]");
 }
 
+/* As YAML quotes it. */
+static void text_print(const char *value, struct buf *text) {
+	buf_append_u8(text, '"');
+	for (const char *at = value == NULL ? "" : value; *at != '\0'; at++) {
+		if (*at == '"' || *at == '\\')
+			buf_append_u8(text, '\\');
+		buf_append_u8(text, (uint8_t)*at);
+	}
+	buf_append_u8(text, '"');
+}
+
 static void durability_print(const struct config *config, struct buf *text) {
 	if (config->durability == DURABILITY_INTERVAL)
 		buf_printf(text, "interval=%" PRIu64, (uint64_t)config->durability_interval_ms);
@@ -47,6 +58,9 @@ void config_value_print(const struct config *config, const struct setting *setti
 		break;
 	case SETTING_LISTEN:
 		list_print((const void *)((const char *)config + setting->offset), text);
+		break;
+	case SETTING_TEXT:
+		text_print(*(char *const *)(const void *)((const char *)config + setting->offset), text);
 		break;
 	case SETTING_DURABILITY:
 		durability_print(config, text);
@@ -82,6 +96,10 @@ static void setting_show(const struct config *config, const struct config *prese
 		.number = setting->kind <= SETTING_BYTES,
 		.list = setting->kind == SETTING_LISTEN ? (const void *)((const char *)config + setting->offset) : NULL,
 	};
+	if (setting->kind == SETTING_TEXT) {
+		shown.text = *(char *const *)(const void *)((const char *)config + setting->offset);
+		shown.text = shown.text == NULL ? "" : shown.text;
+	}
 	if (shown.number)
 		shown.numeric = number_of(config, setting);
 	each(arg, &shown);

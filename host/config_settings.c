@@ -211,7 +211,7 @@ static bool listen_is_good(const char *text) {
 	if (strncmp(text, "tcp:", 4) != 0 || colon <= text + 4)
 		return false;
 	colon++;
-	return digits_read(&colon, &port) && *colon == '\0' && port >= 1 && port <= UINT16_MAX;
+	return digits_read(&colon, &port) && *colon == '\0' && port <= UINT16_MAX;
 }
 
 void config_list_finish(struct config_list *list) {
@@ -261,6 +261,12 @@ static bool ingress_set(struct config *config, struct bytes name, const char *te
 	return value_refuse(refusal, text, "line, json or msgpack");
 }
 
+static bool text_set(char **field, const char *text) {
+	free(*field);
+	*field = check_strdup(text);
+	return true;
+}
+
 static bool setting_set(struct config *config, const struct setting *setting, const struct config_value *value,
 	const struct refusal *refusal) {
 	if (setting->kind == SETTING_LISTEN)
@@ -270,6 +276,8 @@ static bool setting_set(struct config *config, const struct setting *setting, co
 	switch (setting->kind) {
 	case SETTING_DURABILITY:
 		return durability_set(config, value->items[0], refusal);
+	case SETTING_TEXT:
+		return text_set((char **)(void *)((char *)config + setting->offset), value->items[0]);
 	case SETTING_POLICY:
 		return policy_set(config, value->items[0], refusal);
 	default:

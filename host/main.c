@@ -14,6 +14,7 @@
 #include "config.h"
 #include "config_live.h"
 #include "data_dir.h"
+#include "door/door.h"
 #include "loop.h"
 #include "plugin/probe.h"
 #include "supervisor/listen.h"
@@ -28,6 +29,7 @@ struct start {
 	char *data_path;
 	int control_fd;
 	int data_fd;
+	struct doors doors; /* on the network */
 };
 
 static char *path_join(const char *dir, const char *name) {
@@ -72,6 +74,7 @@ static void start_close(struct start *start) {
 		close(start->control_fd);
 	if (start->data_fd >= 0)
 		close(start->data_fd);
+	doors_close(&start->doors);
 	data_dir_close(&start->dir);
 	free(start->control_path);
 	free(start->data_path);
@@ -79,7 +82,7 @@ static void start_close(struct start *start) {
 
 static int work(void *arg, const struct seat *seat) {
 	struct start *start = arg;
-	return worker_main(&start->config, start->settings, seat);
+	return worker_main(&start->config, start->settings, &start->doors, seat);
 }
 
 static int start_main(struct start *start) {
@@ -91,6 +94,8 @@ static int start_main(struct start *start) {
 		code = complain(&error, EXIT_USAGE);
 	} else if (!start_open(start, &error)) {
 		code = complain(&error, EXIT_DATA);
+	} else if (!doors_open(&start->doors, &start->config, &error)) {
+		code = complain(&error, EXIT_USAGE);
 	} else {
 		const struct supervisor_options options = {
 			.control_fd = start->control_fd,
@@ -237,15 +242,6 @@ static int mutant_take(int *argc, char *argv[]) {
 }
 #endif
 
-static bool listeners_check(const struct config *config, struct error *error) {
-	if (config->listen_data.count == 0 && config->listen_http.count == 0)
-		return true;
-	error_set(error, ERROR_BAD_REQUEST, "listening on TCP comes with a later version");
-	error_found(error, "listen.%s", config->listen_data.count > 0 ? "data" : "http");
-	error_expected(error, "the Unix sockets in the data directory");
-	return false;
-}
-
 int main(int argc, char *argv[]) {
 	struct start start = {0};
 	struct error error;
@@ -263,7 +259,7 @@ int main(int argc, char *argv[]) {
 	json_object_seed(0); /* before there are threads: jansson makes its seed at first need */
 	bool check_only = check_take(&argc, argv);
 	config_init(&start.config);
-	if (!config_parse(&start.config, argc, argv, &error) || !listeners_check(&start.config, &error)) {
+	if (!config_parse(&start.config, argc, argv, &error) || !doors_check(&start.config, &error)) {
 		code = complain(&error, EXIT_USAGE);
 	} else if (check_only) {
 		code = check_main(&start.config);

@@ -10,6 +10,7 @@
 #include "budget.h"
 #include "control/server.h"
 #include "control/settings.h"
+#include "door/door.h"
 #include "flow/invocation.h"
 #include "ingress/data_server.h"
 #include "limits.h"
@@ -24,7 +25,10 @@ struct host {
 	const struct seat *seat;
 	struct control control;
 	struct loop *loop;
+	struct doors *doors;
 	struct http_server *http;
+	struct http_server *network[LISTEN_SOCKETS_MAX]; /* HTTP on TCP */
+	size_t network_count;
 	struct data_server *data;
 	int code; /* of the exit */
 };
@@ -60,7 +64,7 @@ static bool store_start(struct host *host, struct error *error) {
 	control->base = event_base_new();
 	check_memory(control->base);
 	control->requests = requests_create();
-	host->http = http_server_create(control, host->seat->control_fd);
+	host->http = http_server_create(control, host->seat->control_fd, NULL);
 	struct store_options options = store_options_of(host->config, false);
 	control->store = store_open(&options, &control->recovered, error);
 	return control->store != NULL;
@@ -107,6 +111,21 @@ static bool flow_start(struct host *host, struct error *error) {
 	return true;
 }
 
+/* From here on the network is served; until now whoever connected has waited. */
+static void doors_serve(struct host *host) {
+	struct doors *doors = host->doors;
+	for (size_t i = 0; i < doors->sockets.count; i++) {
+		struct listen_socket *socket = &doors->sockets.items[i];
+		if (socket->http)
+			host->network[host->network_count++] = http_server_create(&host->control, socket->fd, doors);
+		else
+			data_server_listen(host->data, socket->fd, doors);
+		socket->fd = -1; /* the server's */
+		log_event(LOG_INFO, "listening", "door=%s address=%s tls=%s tokens=%s", socket->http ? "http" : "data",
+			socket->address, doors->tls != NULL ? "yes" : "no", doors->access != NULL ? "yes" : "no");
+	}
+}
+
 /* registry_on_settled: everything that stood in the plugins directory has been judged. */
 static void host_ready(void *arg) {
 	struct host *host = arg;
@@ -115,6 +134,7 @@ static void host_ready(void *arg) {
 	host->data =
 		data_server_create(control->base, host->config, control->engine, control->requests, host->seat->data_fd);
 	data_server_egresses(host->data, control->hub);
+	doors_serve(host);
 	control->phase = CONTROL_READY;
 	log_event(LOG_INFO, "ready", "version=%s recovered=%s epoch=%llu start_ms=%llu", SOFUN_VERSION,
 		recovered_word(&control->recovered), (unsigned long long)control->recovered.epoch,
@@ -131,7 +151,10 @@ static void host_ready(void *arg) {
 
 static bool answers_open(void *arg) {
 	const struct host *host = arg;
-	return http_server_busy(host->http) || (host->data != NULL && data_server_busy(host->data));
+	bool open = http_server_busy(host->http) || (host->data != NULL && data_server_busy(host->data));
+	for (size_t i = 0; i < host->network_count; i++)
+		open = open || http_server_busy(host->network[i]);
+	return open;
 }
 
 /* From serving to silence: nothing new comes in, what was accepted is committed, everyone who asked gets an answer. */
@@ -153,6 +176,8 @@ static void host_finish(struct host *host, bool clean) {
 	struct control *control = &host->control;
 	struct error error;
 	data_server_destroy(host->data);
+	for (size_t i = 0; i < host->network_count; i++)
+		http_server_destroy(host->network[i]);
 	http_server_destroy(host->http);
 	loop_destroy(host->loop);
 	registry_destroy(control->registry);
@@ -170,13 +195,20 @@ static void host_finish(struct host *host, bool clean) {
 
 /* ---- the life of the host ---- */
 
+/* SIGHUP: what a person may have changed is read again. */
+static void host_hangup(void *arg) {
+	struct host *host = arg;
+	settings_hangup(&host->control);
+	doors_reload(host->doors);
+}
+
 static void host_run(struct host *host) {
 	struct control *control = &host->control;
 	struct engine_status status;
 	host->loop = loop_create(control);
-	loop_on_hangup(host->loop, settings_hangup, control);
+	loop_on_hangup(host->loop, host_hangup, host);
 	if (host->seat->restarts > 0)
-		settings_hangup(control); /* what an earlier worker was told to read */
+		host_hangup(host); /* what an earlier worker was told to read */
 	if (registry_busy(control->registry))
 		registry_on_settled(control->registry, host_ready, host);
 	else
@@ -188,8 +220,9 @@ static void host_run(struct host *host) {
 	flow_stop(host);
 }
 
-int worker_main(const struct config *config, struct config_live *settings, const struct seat *seat) {
-	struct host host = {.config = config, .seat = seat};
+int worker_main(
+	const struct config *config, struct config_live *settings, struct doors *doors, const struct seat *seat) {
+	struct host host = {.config = config, .doors = doors, .seat = seat};
 	struct error error;
 	host.control.config = config;
 	host.control.settings = settings;

@@ -9,10 +9,12 @@
 #include "supervisor/supervisor.h"
 
 struct config_live;
+struct doors;
 
 /* Serves until SIGTERM, SIGINT or the store's failure; the exit code. REQUIRES the lock of the data directory. settings:
- * those of config, which they change. */
-int worker_main(const struct config *config, struct config_live *settings, const struct seat *seat);
+ * those of config, which they change. doors: those to the network, whose sockets it takes over. */
+int worker_main(
+	const struct config *config, struct config_live *settings, struct doors *doors, const struct seat *seat);
 
 /* readonly: LevelDB cannot open a database without writing to it, so shadows are opened. */
 struct store_options store_options_of(const struct config *config, bool readonly);

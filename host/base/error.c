@@ -92,6 +92,8 @@ void error_line(const struct error *error, char *line, unsigned long size) {
 	if (error->found[0] != '\0')
 		used += snprintf(line + used, size - (unsigned long)used, " (found %s%s%s)", error->found,
 			error->expected[0] != '\0' ? ", expected " : "", error->expected);
+	else if (error->expected[0] != '\0')
+		used += snprintf(line + used, size - (unsigned long)used, " (expected %s)", error->expected);
 	if (error->hint[0] != '\0' && (unsigned long)used < size)
 		snprintf(line + used, size - (unsigned long)used, "; %s", error->hint);
 }

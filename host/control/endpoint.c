@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "door/access.h"
 
 /* Takes the segment at *at, which begins with "/", off the pattern. */
 static struct bytes pattern_take(const char **at) {
@@ -44,6 +45,14 @@ void endpoint_match(const struct endpoint *endpoints, size_t count, const char *
 			ret_match->allow + used, sizeof ret_match->allow - used, "%s%s", used > 0 ? ", " : "", endpoints[i].method);
 	}
 	ret_match->param_count = 0;
+}
+
+/* What is not named here is control, so that a new endpoint is closed to the network until somebody opens it. */
+uint32_t endpoint_right(const struct endpoint *endpoint) {
+	static const char functions[] = "/v1/functions/";
+	if (strncmp(endpoint->path, functions, sizeof functions - 1) == 0)
+		return RIGHT_CALL;
+	return strcmp(endpoint->path, "/metrics") == 0 ? RIGHT_METRICS : RIGHT_CONTROL;
 }
 
 bool name_listed(const char *names, struct bytes name) {

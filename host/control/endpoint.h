@@ -28,6 +28,9 @@ struct endpoint_match {
 void endpoint_match(const struct endpoint *endpoints, size_t count, const char *method, const struct target *target,
 	struct endpoint_match *ret_match);
 
+/* The right (door/access.h) that the endpoint needs. */
+uint32_t endpoint_right(const struct endpoint *endpoint);
+
 /* True if name is one of the words of a list "limit,after". */
 bool name_listed(const char *names, struct bytes name);
 

@@ -5,12 +5,11 @@
 #include <event2/http.h>
 #include <stdlib.h>
 #include <strings.h>
-#include <sys/socket.h>
-#include <unistd.h>
 
 #include "base/check.h"
 #include "control/endpoints.h"
 #include "control/http_error.h"
+#include "door/door.h"
 #include "wire/json.h"
 
 #define EXCHANGE_MAGIC 0x48545450u
@@ -220,16 +219,32 @@ static const char *method_name(enum evhttp_cmd_type command) {
 	}
 }
 
-/* The socket's mode keeps others out already; this also holds where a data directory was made readable by mistake. */
-static bool peer_allowed(struct evhttp_request *event, struct error *error) {
-	struct ucred peer = {.uid = (uid_t)-1};
-	socklen_t size = sizeof peer;
-	int fd = bufferevent_getfd(evhttp_connection_get_bufferevent(evhttp_request_get_connection(event)));
-	if (getsockopt(fd, SOL_SOCKET, SO_PEERCRED, &peer, &size) == 0 && (peer.uid == 0 || peer.uid == geteuid()))
+/* What whoever asks may do here: on the Unix socket everything, if it is the host's user; else what the token says, of
+ * which control is never a part. */
+static bool rights_find(const struct exchange *exchange, uint32_t *ret_rights, struct error *error) {
+	static const char scheme[] = "Bearer ";
+	struct evhttp_connection *connection = evhttp_request_get_connection(exchange->event);
+	*ret_rights = RIGHTS_ALL;
+	if (exchange->doors == NULL)
+		return access_peer(bufferevent_getfd(evhttp_connection_get_bufferevent(connection)), error);
+	struct access_pass pass = {0};
+	const char *header = exchange_header(exchange, "Authorization");
+	if (header != NULL && strncasecmp(header, scheme, sizeof scheme - 1) == 0)
+		access_show(&pass, bytes_text(header + sizeof scheme - 1));
+	*ret_rights = access_rights(exchange->doors->access, &pass);
+	if (*ret_rights != 0)
 		return true;
-	error_set(error, ERROR_FORBIDDEN, "this user may not control the host");
-	error_found(error, "uid %ld", (long)(int)peer.uid);
-	error_expected(error, "uid 0 or %ld", (long)geteuid());
+	error_set(error, ERROR_FORBIDDEN, pass.shown ? "nobody has this token" : "a token is needed here");
+	error_expected(error, "Authorization: Bearer TOKEN");
+	error_hint(error, "the tokens are in the file that auth.tokens names; SIGHUP reads it again");
+	return false;
+}
+
+static bool right_check(const struct exchange *exchange, uint32_t rights, struct error *error) {
+	uint32_t right = endpoint_right(exchange->match.endpoint);
+	if ((right & ~rights) == 0)
+		return true;
+	access_refuse(right, exchange->doors->access != NULL, error);
 	return false;
 }
 
@@ -264,20 +279,24 @@ static bool stopping(const struct exchange *exchange, struct error *error) {
 	return true;
 }
 
-void exchange_begin(struct control *control, struct evhttp_request *event, struct exchange **list) {
+void exchange_begin(
+	struct control *control, struct evhttp_request *event, const struct doors *doors, struct exchange **list) {
 	struct exchange *exchange = exchange_create(control, event, list);
 	const char *method = method_name(evhttp_request_get_command(event));
 	struct error error;
+	uint32_t rights;
 	size_t count;
 	const struct endpoint *endpoints = endpoints_all(&count);
-	if (!peer_allowed(event, &error) || !target_read(exchange, &error)) {
+	exchange->doors = doors;
+	if (!rights_find(exchange, &rights, &error) || !target_read(exchange, &error)) {
 		exchange_error(exchange, &error);
 		return;
 	}
 	endpoint_match(endpoints, count, method, &exchange->target, &exchange->match);
 	if (exchange->match.endpoint == NULL)
 		refuse_endpoint(exchange, method);
-	else if (!endpoint_query_check(exchange->match.endpoint, &exchange->target, &error) || stopping(exchange, &error))
+	else if (!right_check(exchange, rights, &error) ||
+		!endpoint_query_check(exchange->match.endpoint, &exchange->target, &error) || stopping(exchange, &error))
 		exchange_error(exchange, &error);
 	else
 		exchange->match.endpoint->handle(exchange);

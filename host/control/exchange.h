@@ -9,12 +9,14 @@
 #include "control/control.h"
 #include "control/endpoint.h"
 
+struct doors;
 struct evhttp_request;
 
 struct exchange {
 	uint32_t magic;
 	struct control *control;
 	struct evhttp_request *event;
+	const struct doors *doors; /* NULL: the Unix socket, whose user may do everything */
 	struct target target;
 	struct endpoint_match match;
 	struct exchange *next; /* of those that are open or being written */
@@ -57,6 +59,7 @@ void exchange_answer_error(struct exchange *exchange, const struct engine_answer
 /* ---- for the server only ---- */
 
 /* Finds the handler of a request that evhttp has read whole. list: where it stands until it is written. */
-void exchange_begin(struct control *control, struct evhttp_request *event, struct exchange **list);
+void exchange_begin(
+	struct control *control, struct evhttp_request *event, const struct doors *doors, struct exchange **list);
 
 #endif

@@ -51,9 +51,11 @@ static void page_replace(struct evbuffer *output, int status, const struct confi
 	json_to_text(body, &text);
 	json_decref(body);
 	buf_append_u8(&text, '\n');
-	evbuffer_unfreeze(output, 1); /* bufferevents guard the front of what they write from others */
-	check(evbuffer_drain(output, evbuffer_get_length(output)) == 0);
-	evbuffer_freeze(output, 1);
+	if (evbuffer_drain(output, evbuffer_get_length(output)) != 0) {
+		evbuffer_unfreeze(output, 1); /* plain bufferevents guard the front of what they write from others */
+		check(evbuffer_drain(output, evbuffer_get_length(output)) == 0);
+		evbuffer_freeze(output, 1);
+	}
 	check(evbuffer_add_printf(output,
 			  "HTTP/1.1 %s\r\nContent-Type: application/json\r\nContent-Length: %zu\r\n"
 			  "Connection: close\r\n\r\n",
@@ -74,9 +76,7 @@ static void output_look(struct evbuffer *output, const struct evbuffer_cb_info *
 		page_replace(output, status, config);
 }
 
-struct bufferevent *page_connection(struct event_base *base, void *arg) {
-	struct bufferevent *connection = bufferevent_socket_new(base, -1, 0);
-	check_memory(connection);
-	check(evbuffer_add_cb(bufferevent_get_output(connection), output_look, arg) != NULL);
-	return connection;
+void page_watch(struct bufferevent *connection, const struct config *config) {
+	struct evbuffer *output = bufferevent_get_output(connection);
+	check(evbuffer_add_cb(output, output_look, (void *)(uintptr_t)config) != NULL);
 }

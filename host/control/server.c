@@ -1,5 +1,7 @@
 #include "control/server.h"
 
+#include <event2/bufferevent.h>
+#include <event2/bufferevent_ssl.h>
 #include <event2/event.h>
 #include <event2/http.h>
 #include <event2/listener.h>
@@ -9,6 +11,7 @@
 #include "base/log.h"
 #include "control/exchange.h"
 #include "control/page.h"
+#include "door/door.h"
 #include "supervisor/listen.h"
 
 #define SERVER_MAGIC 0x48545352u
@@ -18,6 +21,8 @@ enum {
 	/* A connection that is silent this long is closed. Longer than people pause between two curl commands on one
 	 * connection; a barrier may take longer, for while an answer is being made nothing is read. */
 	IDLE_S = 600,
+	/* On the network connections cost more than they do between programs of one user. */
+	NETWORK_IDLE_S = 60,
 	/* When the process has no descriptor left for a connection, it tries again after this long; without the pause the
 	 * loop would spin on the connection that waits. */
 	ACCEPT_AGAIN_MS = 100,
@@ -27,6 +32,7 @@ struct http_server {
 	uint32_t magic;
 	struct control *control;
 	struct evhttp *http;
+	const struct doors *doors;  /* NULL: the Unix socket */
 	int fd;                     /* of the listener */
 	struct exchange *exchanges; /* without an answer, or being written */
 };
@@ -48,7 +54,24 @@ static void accept_failed(struct evconnlistener *listener, void *arg) {
 static void request_read(struct evhttp_request *event, void *arg) {
 	struct http_server *server = arg;
 	CHECK_OBJECT(server, SERVER_MAGIC);
-	exchange_begin(server->control, event, &server->exchanges);
+	exchange_begin(server->control, event, server->doors, &server->exchanges);
+}
+
+/* evhttp_set_bevcb: what evhttp reads and writes through. */
+static struct bufferevent *connection_make(struct event_base *base, void *arg) {
+	const struct http_server *server = arg;
+	struct bufferevent *connection;
+	if (server->doors != NULL && server->doors->tls != NULL) {
+		connection = bufferevent_openssl_socket_new(
+			base, -1, tls_session(server->doors->tls), BUFFEREVENT_SSL_ACCEPTING, BEV_OPT_CLOSE_ON_FREE);
+		check_memory(connection);
+		bufferevent_openssl_set_allow_dirty_shutdown(connection, 1);
+	} else {
+		connection = bufferevent_socket_new(base, -1, 0);
+		check_memory(connection);
+	}
+	page_watch(connection, server->control->config);
+	return connection;
 }
 
 static void http_configure(struct http_server *server) {
@@ -57,21 +80,22 @@ static void http_configure(struct http_server *server) {
 	evhttp_set_max_headers_size(http, HEADERS_BYTES_MAX);
 	evhttp_set_max_body_size(http, (ev_ssize_t)config->frame_bytes);
 	evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE); /* a client reads the refusal once it has sent its body */
-	evhttp_set_bevcb(http, page_connection, (void *)(uintptr_t)config);
-	evhttp_set_timeout(http, IDLE_S);
+	evhttp_set_bevcb(http, connection_make, server);
+	evhttp_set_timeout(http, server->doors == NULL ? IDLE_S : NETWORK_IDLE_S);
 	evhttp_set_allowed_methods(http,
 		EVHTTP_REQ_GET | EVHTTP_REQ_POST | EVHTTP_REQ_HEAD | EVHTTP_REQ_PUT | EVHTTP_REQ_DELETE | EVHTTP_REQ_OPTIONS |
 			EVHTTP_REQ_TRACE | EVHTTP_REQ_CONNECT | EVHTTP_REQ_PATCH);
 	evhttp_set_gencb(http, request_read, server);
 }
 
-struct http_server *http_server_create(struct control *control, int fd) {
+struct http_server *http_server_create(struct control *control, int fd, const struct doors *doors) {
 	struct evconnlistener *listener =
 		evconnlistener_new(control->base, NULL, NULL, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
 	check_memory(listener);
 	struct http_server *server = check_alloc(1, sizeof *server);
 	server->magic = SERVER_MAGIC;
 	server->control = control;
+	server->doors = doors;
 	server->fd = fd;
 	server->http = evhttp_new(control->base);
 	check_memory(server->http);

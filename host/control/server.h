@@ -1,13 +1,16 @@
-/* The control socket: HTTP/1.1 by libevent's evhttp on a socket that listens already (supervisor/listen.h). [loop thread] */
+/* HTTP/1.1 by libevent's evhttp on a socket that listens already (supervisor/listen.h): the control socket, and TCP, where
+ * functions and metrics are served only. [loop thread] */
 #ifndef HOST_CONTROL_SERVER_H
 #define HOST_CONTROL_SERVER_H
 
 #include "control/control.h"
 
+struct doors;
 struct http_server;
 
-/* Takes the listening socket over; whoever connects waits until the loop runs. */
-struct http_server *http_server_create(struct control *control, int fd);
+/* Takes the listening socket over; whoever connects waits until the loop runs. doors: what who connects on TCP must show; they
+ * are kept. NULL: the Unix socket, whose user may do everything. */
+struct http_server *http_server_create(struct control *control, int fd, const struct doors *doors);
 
 /* True until every request has been answered and its answer written. */
 bool http_server_busy(const struct http_server *server);

@@ -13,6 +13,8 @@
 static json_t *value_json(const struct config_shown *shown) {
 	if (shown->number)
 		return json_integer((json_int_t)shown->numeric);
+	if (shown->text != NULL)
+		return json_from_words(bytes_text(shown->text));
 	if (shown->list == NULL)
 		return json_from_words(shown->value);
 	json_t *list = json_array();

@@ -13,12 +13,24 @@
 
 static void write_ready(evutil_socket_t fd, short what, void *arg);
 
-void connection_create(struct data_server *server, int fd) {
+/* Whoever has not said who it is by now keeps a place from others. */
+static void greeting_over(struct deadline *deadline) {
+	struct connection *connection = (struct connection *)((char *)deadline - offsetof(struct connection, greeting));
+	if (transport_ready(&connection->transport) && connection_rights(connection) != 0)
+		return;
+	log_event(LOG_INFO, "connection_dropped", "session=%llu reason=\"%s\"", (unsigned long long)connection->session,
+		transport_ready(&connection->transport) ? "no token was shown" : "TLS was not agreed on");
+	connection->lost = true;
+	connection_due(connection);
+}
+
+void connection_create(struct data_server *server, int fd, const struct doors *doors) {
 	struct connection *connection = check_alloc(1, sizeof *connection);
 	connection->magic = CONNECTION_MAGIC;
 	connection->server = server;
 	connection->session = ++server->sessions;
-	connection->fd = fd;
+	connection->doors = doors;
+	transport_init(&connection->transport, fd, doors == NULL ? NULL : doors->tls);
 	rpc_reader_init(&connection->reader, server->config->frame_bytes, server->config->nesting);
 	connection->read_event = event_new(server->base, fd, EV_READ | EV_PERSIST, connection_read_ready, connection);
 	connection->write_event = event_new(server->base, fd, EV_WRITE, write_ready, connection);
@@ -27,7 +39,13 @@ void connection_create(struct data_server *server, int fd) {
 	subscriptions_init(&connection->subscriptions);
 	LIST_INSERT_HEAD(&server->connections, connection, link);
 	server->connection_count++;
+	if (doors != NULL)
+		deadline_start(server->deadlines, &connection->greeting, DOOR_GREETING_MS, greeting_over);
 	connection_settle(connection);
+}
+
+uint32_t connection_rights(struct connection *connection) {
+	return connection->doors == NULL ? RIGHTS_ALL : access_rights(connection->doors->access, &connection->pass);
 }
 
 void connection_destroy(struct connection *connection) {
@@ -38,6 +56,7 @@ void connection_destroy(struct connection *connection) {
 		pending_cancel(LIST_FIRST(&connection->pendings));
 	large_leave(connection);
 	deadline_stop(server->deadlines, &connection->linger);
+	deadline_stop(server->deadlines, &connection->greeting);
 	if (connection->is_due)
 		TAILQ_REMOVE(&server->due, connection, due_link);
 	if (connection->is_held)
@@ -46,7 +65,7 @@ void connection_destroy(struct connection *connection) {
 	server->connection_count--;
 	event_free(connection->read_event);
 	event_free(connection->write_event);
-	close(connection->fd);
+	transport_finish(&connection->transport);
 	buf_finish(&connection->input);
 	buf_finish(&connection->output);
 	connection->magic = 0;
@@ -85,8 +104,7 @@ static void connection_write(struct connection *connection) {
 	size_t unsent = connection_unsent(connection);
 	if (unsent == 0 || connection->writing || connection->lost)
 		return;
-	ssize_t size =
-		send(connection->fd, connection->output.data + connection->output_sent, unsent, MSG_NOSIGNAL | MSG_DONTWAIT);
+	ssize_t size = transport_write(&connection->transport, connection->output.data + connection->output_sent, unsent);
 	if (size < 0 && errno != EAGAIN && errno != EINTR) {
 		connection->lost = true; /* the peer is gone: what it asked for is done all the same */
 		return;
@@ -110,6 +128,11 @@ static void write_ready(evutil_socket_t fd, short what, void *arg) {
 	struct connection *connection = arg;
 	CHECK_OBJECT(connection, CONNECTION_MAGIC);
 	connection->writing = false;
+	if (connection->transport.full) {
+		connection->transport.full = false;
+		if (connection->reading)
+			event_active(connection->read_event, EV_READ, 0); /* what could not be read before its turn to write */
+	}
 	connection_turn(connection);
 }
 
@@ -137,6 +160,16 @@ static void reading_set(struct connection *connection, bool reading) {
 	connection->reading = reading;
 }
 
+/* TLS has its own to write while it agrees, and may hold bytes that the socket does not announce again. */
+static void transport_settle(struct connection *connection) {
+	if (connection->transport.full && !connection->writing) {
+		connection->writing = true;
+		check(event_add(connection->write_event, NULL) == 0);
+	}
+	if (connection->reading && transport_holds(&connection->transport))
+		event_active(connection->read_event, EV_READ, 0);
+}
+
 void connection_settle(struct connection *connection) {
 	struct data_server *server = connection->server;
 	if (connection->lost || (connection->state == CONNECTION_FINISHING && is_answered(connection))) {
@@ -144,10 +177,11 @@ void connection_settle(struct connection *connection) {
 		return;
 	}
 	if (connection->state == CONNECTION_REFUSING && is_answered(connection) && !connection->shut) {
-		shutdown(connection->fd, SHUT_WR);
+		transport_shut(&connection->transport);
 		connection->shut = true;
 	}
 	reading_set(connection, wants_to_read(connection));
+	transport_settle(connection);
 	if (connection->state == CONNECTION_OPEN && server_holds(server) && !connection->is_held) {
 		TAILQ_INSERT_TAIL(&server->held, connection, held_link);
 		connection->is_held = true;

@@ -10,6 +10,7 @@
 #define HOST_INGRESS_CONNECTION_H
 
 #include "base/bytes.h"
+#include "door/transport.h"
 #include "ingress/pending.h"
 #include "ingress/server.h"
 #include "ingress/subscription.h"
@@ -37,7 +38,10 @@ struct connection {
 	enum connection_state state;
 	struct data_server *server;
 	uint64_t session;
-	int fd;
+	const struct doors *doors; /* NULL: the Unix socket, whose user may do everything */
+	struct access_pass pass;
+	struct deadline greeting;
+	struct transport transport;
 	struct event *read_event;
 	struct event *write_event;
 	bool reading; /* read_event is added */
@@ -64,8 +68,11 @@ struct connection {
 	TAILQ_ENTRY(connection) large_link;
 };
 
-/* Takes the socket (non-blocking). */
-void connection_create(struct data_server *server, int fd);
+/* Takes the socket (non-blocking). doors: as in struct connection. */
+void connection_create(struct data_server *server, int fd, const struct doors *doors);
+
+/* What it may do now (door/access.h). */
+uint32_t connection_rights(struct connection *connection);
 
 /* Cancels what is open, closes the socket, frees. */
 void connection_destroy(struct connection *connection);

@@ -23,6 +23,8 @@ static void frame_serve(struct connection *connection, const struct rpc_frame *f
 		if (frame->kind == RPC_NOTIFICATION)
 			return;
 		method_unknown(frame->method, &error);
+	} else if ((method->right & ~connection_rights(connection)) != 0) {
+		access_refuse(method->right, connection->doors->access != NULL, &error);
 	} else if (method->serve(connection, frame, &error)) {
 		return;
 	}
@@ -106,7 +108,7 @@ static void connection_end(struct connection *connection, ssize_t size) {
 		return;
 	}
 	/* The peer has sent its last byte. If it has closed altogether, nobody is left to be answered. */
-	struct pollfd poller = {.fd = connection->fd, .events = POLLOUT};
+	struct pollfd poller = {.fd = connection->transport.fd, .events = POLLOUT};
 	connection->lost = poll(&poller, 1, 0) > 0 && (poller.revents & (POLLHUP | POLLERR)) != 0;
 	connection->state = CONNECTION_FINISHING;
 	buf_finish(&connection->input);
@@ -120,7 +122,7 @@ static void receive_small(struct connection *connection) {
 	size_t carried = input->size;
 	if (carried > 0)
 		memcpy(scratch, input->data, carried);
-	ssize_t size = read(connection->fd, scratch + carried, READ_BYTES);
+	ssize_t size = transport_read(&connection->transport, scratch + carried, READ_BYTES);
 	if (size <= 0) {
 		connection_end(connection, size);
 		return;
@@ -135,7 +137,7 @@ static void receive_small(struct connection *connection) {
 /* A large frame is read to where it stays. */
 static void receive_large(struct connection *connection) {
 	struct buf *input = &connection->input;
-	ssize_t size = read(connection->fd, buf_reserve(input, READ_BYTES), READ_BYTES);
+	ssize_t size = transport_read(&connection->transport, buf_reserve(input, READ_BYTES), READ_BYTES);
 	if (size <= 0) {
 		connection_end(connection, size);
 		return;
@@ -147,7 +149,7 @@ static void receive_large(struct connection *connection) {
 
 /* After an unparsable frame: whatever still comes is thrown away. */
 static void receive_nothing(struct connection *connection) {
-	ssize_t size = read(connection->fd, connection->server->scratch, READ_BYTES);
+	ssize_t size = transport_read(&connection->transport, connection->server->scratch, READ_BYTES);
 	if (size <= 0)
 		connection_end(connection, size);
 }

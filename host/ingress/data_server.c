@@ -3,6 +3,8 @@
 #include <event2/event.h>
 #include <event2/listener.h>
 #include <stdlib.h>
+#include <sys/socket.h>
+#include <unistd.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -18,34 +20,77 @@ static struct timeval time_of_us(uint64_t us) {
 
 static void accept_rest(struct data_server *server) {
 	struct timeval again = time_of_us(ACCEPT_AGAIN_MS * 1000);
-	evconnlistener_disable(server->listener);
+	struct data_listener *listener;
+	SLIST_FOREACH(listener, &server->listeners, link)
+	evconnlistener_disable(listener->accepting);
 	check(evtimer_add(server->accept_again, &again) == 0);
 }
 
 static void accept_again(evutil_socket_t fd, short what, void *arg) {
 	(void)fd, (void)what;
 	struct data_server *server = arg;
-	if (server->listener == NULL)
-		return;
-	if (server->connection_count >= CONNECTIONS_MAX)
+	struct data_listener *listener;
+	if (server->connection_count >= CONNECTIONS_MAX) {
 		accept_rest(server);
-	else
-		evconnlistener_enable(server->listener);
+		return;
+	}
+	SLIST_FOREACH(listener, &server->listeners, link)
+	evconnlistener_enable(listener->accepting);
+}
+
+/* The socket's mode keeps others out already; this also holds where a data directory was made readable by mistake. */
+static bool peer_refused(const struct data_listener *listener, int fd) {
+	struct error error;
+	if (listener->doors != NULL || access_peer(fd, &error))
+		return false;
+	struct buf answer = {0};
+	rpc_write_unparsable(&answer, &error);
+	ssize_t sent = send(fd, answer.data, answer.size, MSG_NOSIGNAL | MSG_DONTWAIT);
+	(void)sent; /* whoever may not come in is owed no answer */
+	buf_finish(&answer);
+	log_event(LOG_WARN, "peer_refused", "socket=data %s", error.found);
+	close(fd);
+	return true;
 }
 
 static void accepted(
-	struct evconnlistener *listener, evutil_socket_t fd, struct sockaddr *address, int size, void *arg) {
-	(void)listener, (void)address, (void)size;
-	struct data_server *server = arg;
-	connection_create(server, fd);
+	struct evconnlistener *accepting, evutil_socket_t fd, struct sockaddr *address, int size, void *arg) {
+	(void)accepting, (void)address, (void)size;
+	const struct data_listener *listener = arg;
+	struct data_server *server = listener->server;
+	if (peer_refused(listener, fd))
+		return;
+	connection_create(server, fd, listener->doors);
 	if (server->connection_count >= CONNECTIONS_MAX)
 		accept_rest(server);
 }
 
-static void accept_failed(struct evconnlistener *listener, void *arg) {
-	(void)listener;
+static void accept_failed(struct evconnlistener *accepting, void *arg) {
+	(void)accepting;
+	const struct data_listener *listener = arg;
 	log_event(LOG_WARN, "accept_failed", "socket=data reason=\"%s\"", strerror(EVUTIL_SOCKET_ERROR()));
-	accept_rest(arg);
+	accept_rest(listener->server);
+}
+
+void data_server_listen(struct data_server *server, int fd, const struct doors *doors) {
+	struct data_listener *listener = check_alloc(1, sizeof *listener);
+	listener->server = server;
+	listener->doors = doors;
+	listener->fd = fd;
+	listener->accepting =
+		evconnlistener_new(server->base, accepted, listener, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
+	check_memory(listener->accepting);
+	evconnlistener_set_error_cb(listener->accepting, accept_failed);
+	SLIST_INSERT_HEAD(&server->listeners, listener, link);
+}
+
+static void listeners_end(struct data_server *server) {
+	for (struct data_listener *listener; (listener = SLIST_FIRST(&server->listeners)) != NULL;) {
+		SLIST_REMOVE_HEAD(&server->listeners, link);
+		listen_end(listener->fd); /* before the listener closes it */
+		evconnlistener_free(listener->accepting);
+		free(listener);
+	}
 }
 
 /* ---- turns ---- */
@@ -110,7 +155,6 @@ struct data_server *data_server_create(
 		.config = config,
 		.engine = engine,
 		.requests = requests,
-		.fd = fd,
 		.scratch = check_alloc(1, CARRY_BYTES_MAX + READ_BYTES)};
 	TAILQ_INIT(&server->due);
 	TAILQ_INIT(&server->held);
@@ -120,9 +164,7 @@ struct data_server *data_server_create(
 	server->turn = timer_new(server, turn_end);
 	server->look = timer_new(server, look_again);
 	server->deadlines = deadlines_create(base);
-	server->listener = evconnlistener_new(base, accepted, server, LEV_OPT_CLOSE_ON_FREE | LEV_OPT_CLOSE_ON_EXEC, 0, fd);
-	check_memory(server->listener);
-	evconnlistener_set_error_cb(server->listener, accept_failed);
+	data_server_listen(server, fd, NULL);
 	return server;
 }
 
@@ -147,9 +189,7 @@ void data_server_stop(struct data_server *server) {
 	if (server->stopped)
 		return;
 	server->stopped = true;
-	listen_end(server->fd); /* before the listener closes it */
-	evconnlistener_free(server->listener);
-	server->listener = NULL;
+	listeners_end(server);
 	evtimer_del(server->accept_again);
 	evtimer_del(server->look);
 }

@@ -10,6 +10,7 @@
 #include "flow/engine.h"
 #include "flow/request.h"
 
+struct doors;
 struct egress_hub;
 struct event_base;
 struct data_server;
@@ -20,6 +21,10 @@ struct data_server *data_server_create(
 
 /* What `subscribe` and `ack` read from; before the first turn of the loop. */
 void data_server_egresses(struct data_server *server, struct egress_hub *hub);
+
+/* Accepts on another socket that listens, and takes it over. Who connects there must show what the doors ask for; they are
+ * kept. doors = NULL: a Unix socket, whose user may do everything. */
+void data_server_listen(struct data_server *server, int fd, const struct doors *doors);
 
 /* Sockets are not read until data_server_resume. The server pauses by itself while engine_pressed(); this is for any
  * other reason to wait. */

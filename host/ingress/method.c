@@ -1,16 +1,19 @@
 #include "ingress/method.h"
 
+#include "door/access.h"
+
 /* clang-format off */
-#define METHOD(name) {#name, sizeof #name - 1, method_##name}
+#define METHOD(name, right) {#name, sizeof #name - 1, right, method_##name}
 /* clang-format on */
 
 /* The most frequent first. */
 static const struct method methods[] = {
-	METHOD(call),
-	METHOD(ingest),
-	METHOD(send),
-	METHOD(subscribe),
-	METHOD(ack),
+	METHOD(call, RIGHT_CALL),
+	METHOD(ingest, RIGHT_INGEST),
+	METHOD(send, RIGHT_CALL),
+	METHOD(subscribe, RIGHT_SUBSCRIBE),
+	METHOD(ack, RIGHT_SUBSCRIBE),
+	METHOD(auth, 0),
 };
 
 const struct method *method_find(struct bytes name) {

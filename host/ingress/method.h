@@ -12,7 +12,8 @@ struct connection;
 
 struct method {
 	const char *name;
-	size_t size; /* of name */
+	size_t size;    /* of name */
+	uint32_t right; /* that it needs; 0: none (door/access.h) */
 	/* Checks the params and hands the request to the engine: true, and the answer comes later. False: refused, and
 	 * nothing has happened. */
 	bool (*serve)(struct connection *connection, const struct rpc_frame *frame, struct error *error);
@@ -27,6 +28,7 @@ bool method_ingest(struct connection *connection, const struct rpc_frame *frame,
 bool method_send(struct connection *connection, const struct rpc_frame *frame, struct error *error);
 bool method_call(struct connection *connection, const struct rpc_frame *frame, struct error *error);
 bool method_subscribe(struct connection *connection, const struct rpc_frame *frame, struct error *error);
+bool method_auth(struct connection *connection, const struct rpc_frame *frame, struct error *error);
 bool method_ack(struct connection *connection, const struct rpc_frame *frame, struct error *error);
 
 #endif

@@ -5,6 +5,7 @@
 #include <stdbool.h>
 #include <sys/queue.h>
 
+#include "door/door.h"
 #include "ingress/data_server.h"
 #include "ingress/deadline.h"
 #include "limits.h"
@@ -32,6 +33,16 @@ LIST_HEAD(connection_list, connection);
 TAILQ_HEAD(connection_queue, connection);
 SLIST_HEAD(pending_pool, pending);
 
+/* A socket that listens. */
+struct data_listener {
+	SLIST_ENTRY(data_listener) link;
+	struct data_server *server;
+	const struct doors *doors; /* NULL: the Unix socket */
+	int fd;
+	struct evconnlistener *accepting;
+};
+SLIST_HEAD(data_listeners, data_listener);
+
 struct data_server {
 	uint32_t magic; /* DATA_SERVER_MAGIC */
 	struct event_base *base;
@@ -39,8 +50,7 @@ struct data_server {
 	struct engine *engine;
 	struct requests *requests;
 	struct egress_hub *hub;
-	int fd;                          /* of the listener */
-	struct evconnlistener *listener; /* NULL: stopped */
+	struct data_listeners listeners; /* empty: stopped */
 	struct event *accept_again;
 	struct event *turn; /* made active when a connection is due; runs behind what the turn has still to do */
 	struct event *look; /* while pressed */

@@ -20,15 +20,27 @@ class HttpError(Exception):
 		super().__init__(f"HTTP {status}: {body[:300]!r}")
 
 
-class _UnixConnection(http.client.HTTPConnection):
-	def __init__(self, path, timeout):
+def connected(place, timeout, tls=None):
+	"""A socket that is connected to a path, or to (host, port), there by TLS if a context is given."""
+	family = socket.AF_INET if isinstance(place, tuple) else socket.AF_UNIX
+	sock = socket.socket(family, socket.SOCK_STREAM)
+	try:
+		sock.settimeout(timeout)
+		sock.connect(place if isinstance(place, tuple) else str(place))
+		return tls.wrap_socket(sock, server_hostname="localhost") if tls else sock
+	except OSError:
+		sock.close()
+		raise
+
+
+class _Connection(http.client.HTTPConnection):
+	def __init__(self, place, timeout, tls):
 		super().__init__("localhost", timeout=timeout)
-		self.path = str(path)
+		self.place = place
+		self.tls = tls
 
 	def connect(self):
-		self.sock = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-		self.sock.settimeout(self.timeout)
-		self.sock.connect(self.path)
+		self.sock = connected(self.place, self.timeout, self.tls)
 
 
 def id_quoted(id):
@@ -36,9 +48,11 @@ def id_quoted(id):
 
 
 class Http:
-	def __init__(self, path, timeout=60.0):
+	def __init__(self, path, timeout=60.0, tls=None, token=None):
 		self.path = path
 		self.timeout = timeout
+		self.tls = tls
+		self.headers = {"Authorization": f"Bearer {token}"} if token else {}
 		self.connection = None
 
 	def close(self):
@@ -51,9 +65,9 @@ class Http:
 		for again in (False, True):
 			fresh = self.connection is None
 			if fresh:
-				self.connection = _UnixConnection(self.path, self.timeout)
+				self.connection = _Connection(self.path, self.timeout, self.tls)
 			try:
-				self.connection.request(method, path, body=body, headers=headers or {})
+				self.connection.request(method, path, body=body, headers={**self.headers, **(headers or {})})
 				response = self.connection.getresponse()
 				data = response.read()
 			except (http.client.HTTPException, OSError):

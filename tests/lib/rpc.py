@@ -6,6 +6,8 @@ import time
 
 import msgpack
 
+from lib.http import connected
+
 
 class RpcError(Exception):
 	"""The error slot of an answer."""
@@ -37,14 +39,11 @@ def ingest_bytes(number, ingress, producer, first, packed_records):
 
 
 class Rpc:
-	def __init__(self, path, timeout=30.0):
+	def __init__(self, path, timeout=30.0, tls=None):
 		self.timeout = timeout
-		self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-		self.socket.settimeout(timeout)
 		try:
-			self.socket.connect(str(path))
+			self.socket = connected(path, timeout, tls)
 		except OSError as error:
-			self.socket.close()
 			raise Closed(f"connect {path}: {error}") from error
 		self.unpacker = msgpack.Unpacker(raw=False, strict_map_key=False, unicode_errors="surrogateescape",
 			max_buffer_size=1 << 30)
@@ -63,6 +62,9 @@ class Rpc:
 
 	def raw(self, data):
 		"""Writes all of it, and reads meanwhile: a host does not read from a caller that does not read."""
+		if hasattr(self.socket, "pending"):  # TLS: Python's has no way to write a part
+			self.socket.sendall(data)
+			return
 		view, end = memoryview(data), time.monotonic() + self.timeout
 		while view:
 			readable, writable, _ = select.select([self.socket], [self.socket], [], max(0.0, end - time.monotonic()))

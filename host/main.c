@@ -5,6 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/resource.h>
+#include <sys/stat.h>
 #include <sys/un.h>
 #include <unistd.h>
 
@@ -88,6 +89,7 @@ static int work(void *arg, const struct seat *seat) {
 static int start_main(struct start *start) {
 	struct error error;
 	int code;
+	umask(0077); /* what is made below --data is its owner's alone, by whichever library */
 	start->dir.lock_fd = -1;
 	start->control_fd = start->data_fd = -1;
 	if (!paths_check(start, &error)) {

@@ -4,6 +4,7 @@
 import json
 import os
 import pty
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -115,6 +116,9 @@ def test_ingest(test):
 	expect_equal([first[key] for key in ("producer", "read", "accepted", "skipped", "durable")], ["p", 1000, 1000, 0, 1000], "first")
 	again = command.json("ingest", "counter", str(lines), "--producer", "p")
 	expect_equal([again[key] for key in ("read", "accepted", "skipped", "durable")], [1000, 0, 1000, 1000], "resumed")
+	for _ in range(10):
+		text = command.text("ingest", "counter", str(lines), "--producer", "p", flags=("--json",))
+		expect(re.search(r'"seconds":\d+\.\d{1,3}\}', text), f"seconds with milliseconds: {text}")
 	expect_equal(command.json("ingest", "counter", "--producer", "p", "--position")["durable"], 1000, "position")
 	fresh = command.json("ingest", "counter", "-", "--batch", "7", input=b"id-1\nid-2")
 	expect_equal([fresh["read"], fresh["accepted"]], [2, 2], "from stdin, the last line without its end")

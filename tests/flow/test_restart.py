@@ -141,6 +141,18 @@ def test_sockets_are_for_their_owner_alone(test):
 		expect_equal(oct(path.stat().st_mode & 0o777), "0o600", f"mode of {path.name}")
 
 
+def test_folders_are_for_their_owner_alone(test):
+	host = Host(test, data=test.dir / "deep" / "data", plugins=()).start()
+	host.drop("play")
+	host.wait_live("play")
+	with host.rpc() as rpc:
+		rpc.call("test/play", "a", {"add": 1, "reply": True, "emit": {"egress": "play", "payload": 1}})
+	host.stop()  # a checkpoint makes the rest
+	folders = [host.data, *(path for path in host.data.rglob("*") if path.is_dir())]
+	expect({"runtime", "types", "journal", "images", "egress", "plugins"} <= {path.name for path in folders}, f"{folders}")
+	expect_equal([str(path) for path in folders if path.stat().st_mode & 0o077], [], "folders that others may enter")
+
+
 def test_health_and_status_are_whole(test):
 	host = Host(test, shards=3).start()
 	expect_equal(host.http.get("/healthz"), {"status": "ok"}, "healthz")

@@ -53,7 +53,7 @@ static void result_print(const struct feed *feed) {
 		json_t *result = json_pack("{s:s, s:I, s:I, s:I, s:I, s:f}", "producer", feed->producer, "read",
 			(json_int_t)feed->read, "accepted", (json_int_t)accepted, "skipped", (json_int_t)feed->skipped, "durable",
 			(json_int_t)feed->durable, "seconds", seconds);
-		output_json(result);
+		output_json_figures(result);
 		json_decref(result);
 		return;
 	}

@@ -15,6 +15,11 @@ void output_json(const json_t *value) {
 	putchar('\n');
 }
 
+void output_json_figures(const json_t *value) {
+	json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY | JSON_REAL_PRECISION(9));
+	putchar('\n');
+}
+
 void table_init(struct table *table, size_t columns) {
 	check(columns > 0 && columns <= COLUMNS_MAX);
 	*table = (struct table){.columns = columns};

@@ -10,6 +10,9 @@
 /* One line of compact JSON. */
 void output_json(const json_t *value);
 
+/* The same for what the command measured itself: 0.003, where a double's own digits would be 0.0030000000000000001. */
+void output_json_figures(const json_t *value);
+
 /* Rows of left-justified columns, as wide as their widest cell; the first row is the head. */
 struct table {
 	size_t columns;

@@ -8,6 +8,8 @@
 
 enum {
 	CACHE_FIRST_SLOTS = 1024,
+	MOVE_SLOTS =
+		8, /* of a growing table at each insertion: two would do for it to be done before the new one is full */
 	EVICT_LOOKS_MAX = 64, /* slots the hand passes for one insertion: bounded work, and more than one goes on average */
 };
 
@@ -160,36 +162,42 @@ void cache_init(struct cache *cache, size_t memory_max) {
 	cache->memory = cache->slot_count * sizeof *cache->slots;
 }
 
-void cache_finish(struct cache *cache) {
-	for (size_t i = 0; i < cache->slot_count; i++) {
-		if (cache->slots[i].instance != NULL)
-			instance_destroy(cache->slots[i].instance);
-	}
-	free(cache->slots);
-	buf_finish(&cache->row);
+static size_t slot_home(uint32_t hash, size_t mask) {
+	return (size_t)(hash * 0x9e3779b1u) & mask;
 }
 
-static size_t slot_home(const struct cache *cache, uint32_t hash) {
-	return (size_t)(hash * 0x9e3779b1u) & (cache->slot_count - 1);
+static bool instance_is(const struct instance *instance, uint16_t type, struct bytes id) {
+	return instance->type == type && instance->id_size == id.size &&
+		memcmp(instance_id(instance), id.data, id.size) == 0;
+}
+
+/* What the growing table has not taken over yet. */
+static struct instance *cache_find_left(const struct cache *cache, uint32_t hash, uint16_t type, struct bytes id) {
+	size_t mask = cache->left_count - 1;
+	for (size_t i = slot_home(hash, mask);; i = (i + 1) & mask) {
+		const struct cache_slot *slot = &cache->left[i];
+		if (slot->instance == NULL && !slot->moved)
+			return NULL;
+		if (slot->hash == hash && slot->instance != NULL && instance_is(slot->instance, type, id))
+			return slot->instance;
+	}
 }
 
 struct instance *cache_find(struct cache *cache, uint32_t hash, uint16_t type, struct bytes id) {
 	size_t mask = cache->slot_count - 1;
-	for (size_t i = slot_home(cache, hash); cache->slots[i].instance != NULL; i = (i + 1) & mask) {
-		struct instance *instance = cache->slots[i].instance;
-		if (cache->slots[i].hash == hash && instance->type == type && instance->id_size == id.size &&
-			memcmp(instance_id(instance), id.data, id.size) == 0)
-			return instance;
+	for (size_t i = slot_home(hash, mask); cache->slots[i].instance != NULL; i = (i + 1) & mask) {
+		if (cache->slots[i].hash == hash && instance_is(cache->slots[i].instance, type, id))
+			return cache->slots[i].instance;
 	}
-	return NULL;
+	return cache->left == NULL ? NULL : cache_find_left(cache, hash, type, id);
 }
 
 void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t count) {
-	for (size_t i = 0; i < count; i++)
-		__builtin_prefetch(&cache->slots[slot_home(cache, hashes[i])]);
 	size_t mask = cache->slot_count - 1;
+	for (size_t i = 0; i < count; i++)
+		__builtin_prefetch(&cache->slots[slot_home(hashes[i], mask)]);
 	for (size_t i = 0; i < count; i++) {
-		size_t at = slot_home(cache, hashes[i]);
+		size_t at = slot_home(hashes[i], mask);
 		while (cache->slots[at].instance != NULL && cache->slots[at].hash != hashes[i])
 			at = (at + 1) & mask;
 		if (cache->slots[at].instance != NULL)
@@ -199,26 +207,49 @@ void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t co
 
 static void slot_place(struct cache *cache, uint32_t hash, struct instance *instance) {
 	size_t mask = cache->slot_count - 1;
-	size_t i = slot_home(cache, hash);
+	size_t i = slot_home(hash, mask);
 	while (cache->slots[i].instance != NULL)
 		i = (i + 1) & mask;
 	cache->slots[i] = (struct cache_slot){.hash = hash, .instance = instance};
 }
 
-/* The homes are low bits of a hash that stands in the slot: the old table is read from front to back and the new one
- * written at two places that move likewise, and no instance is touched. 524,288 of them take 8 ms, 1,048,576 take 17. */
-static void cache_double(struct cache *cache) {
-	struct cache_slot *old = cache->slots;
-	size_t old_count = cache->slot_count;
+/* The table grows a little at each insertion: at once, a million instances would stand still for 30 to 80 ms. */
+static void cache_grow(struct cache *cache) {
+	check(cache->left == NULL); /* it moves faster than it fills */
+	cache->left = cache->slots;
+	cache->left_count = cache->slot_count;
+	cache->left_next = 0;
 	cache->slot_count *= 2;
 	cache->slots = check_alloc(cache->slot_count, sizeof *cache->slots);
 	cache->hand = 0;
-	cache->memory += old_count * sizeof *cache->slots;
-	for (size_t i = 0; i < old_count; i++) {
-		if (old[i].instance != NULL)
-			slot_place(cache, old[i].hash, old[i].instance);
+	cache->memory += cache->slot_count * sizeof *cache->slots;
+}
+
+/* Moves what stands in so many slots of the table that is left. */
+static void cache_move(struct cache *cache, size_t count) {
+	for (; count > 0 && cache->left_next < cache->left_count; count--) {
+		struct cache_slot *slot = &cache->left[cache->left_next++];
+		if (slot->instance != NULL)
+			slot_place(cache, slot->hash, slot->instance);
+		slot->moved = slot->instance != NULL;
+		slot->instance = NULL;
 	}
-	free(old);
+	if (cache->left_next < cache->left_count)
+		return;
+	free(cache->left);
+	cache->left = NULL;
+	cache->memory -= cache->left_count * sizeof *cache->slots;
+}
+
+void cache_finish(struct cache *cache) {
+	if (cache->left != NULL)
+		cache_move(cache, cache->left_count);
+	for (size_t i = 0; i < cache->slot_count; i++) {
+		if (cache->slots[i].instance != NULL)
+			instance_destroy(cache->slots[i].instance);
+	}
+	free(cache->slots);
+	buf_finish(&cache->row);
 }
 
 /* Removes slot i and closes the gap, so that every probe still finds what follows. */
@@ -226,7 +257,7 @@ static void slot_remove(struct cache *cache, size_t i) {
 	size_t mask = cache->slot_count - 1;
 	size_t hole = i;
 	for (size_t next = (i + 1) & mask; cache->slots[next].instance != NULL; next = (next + 1) & mask) {
-		size_t home = slot_home(cache, cache->slots[next].hash);
+		size_t home = slot_home(cache->slots[next].hash, mask);
 		if (((next - home) & mask) >= ((next - hole) & mask)) {
 			cache->slots[hole] = cache->slots[next];
 			hole = next;
@@ -309,12 +340,29 @@ struct instance *cache_get(struct cache *cache, struct store *store, uint32_t ha
 		return NULL;
 	if (cache->memory > cache->memory_max)
 		cache_evict(cache, applied);
-	if ((cache->used + 1) * 4 > cache->slot_count * 3)
-		cache_double(cache);
+	if (cache->left != NULL) /* what is evicted is found in the new table only */
+		cache_move(cache, cache->memory > cache->memory_max ? EVICT_LOOKS_MAX : MOVE_SLOTS);
+	else if ((cache->used + 1) * 4 > cache->slot_count * 3)
+		cache_grow(cache);
 	slot_place(cache, instance->hash, instance);
 	cache->used++;
 	cache->memory += instance_memory(instance);
 	return instance;
+}
+
+/* Where it stands; REQUIRES: in the cache. */
+static struct cache_slot *slot_of(const struct cache *cache, const struct instance *instance) {
+	size_t mask = cache->slot_count - 1;
+	size_t i = slot_home(instance->hash, mask);
+	for (; cache->slots[i].instance != NULL; i = (i + 1) & mask) {
+		if (cache->slots[i].instance == instance)
+			return &cache->slots[i];
+	}
+	check(cache->left != NULL);
+	mask = cache->left_count - 1;
+	for (i = slot_home(instance->hash, mask); cache->left[i].instance != instance; i = (i + 1) & mask)
+		check(cache->left[i].instance != NULL || cache->left[i].moved);
+	return &cache->left[i];
 }
 
 struct instance *cache_widen(struct cache *cache, struct instance *instance, uint32_t value_count) {
@@ -326,13 +374,7 @@ struct instance *cache_widen(struct cache *cache, struct instance *instance, uin
 	wide->large = instance->large;
 	wide->wait = instance->wait;
 	memcpy(wide->slots, instance->slots, instance->value_count * sizeof *instance->slots);
-	size_t mask = cache->slot_count - 1;
-	size_t i = slot_home(cache, instance->hash);
-	while (cache->slots[i].instance != instance) {
-		check(cache->slots[i].instance != NULL);
-		i = (i + 1) & mask;
-	}
-	cache->slots[i].instance = wide;
+	slot_of(cache, instance)->instance = wide;
 	cache->memory += instance_memory(wide) - instance_memory(instance);
 	free(instance); /* its values on the heap are wide's now */
 	return wide;

@@ -82,7 +82,7 @@ size_t instance_memory(const struct instance *instance);
 
 struct cache_slot {
 	uint32_t hash;
-	uint32_t filled;
+	bool moved; /* in the table that is left: its instance stands in the new one, and probes go past it */
 	struct instance *instance;
 };
 
@@ -90,8 +90,11 @@ struct cache {
 	struct cache_slot *slots;
 	size_t slot_count; /* power of two */
 	size_t used;
-	size_t hand;   /* of the eviction clock */
-	size_t memory; /* of the instances and the slots */
+	struct cache_slot *left; /* the table that it grows out of; NULL: it is not growing */
+	size_t left_count;
+	size_t left_next; /* slots below it have moved */
+	size_t hand;      /* of the eviction clock */
+	size_t memory;    /* of the instances and the slots */
 	size_t memory_max;
 	struct buf row; /* scratch for reading */
 };

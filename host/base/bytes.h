@@ -36,6 +36,49 @@ static inline bool bytes_equal(struct bytes a, struct bytes b) {
 	return a.size == b.size && (a.size == 0 || memcmp(a.data, b.data, a.size) == 0);
 }
 
+static inline uint64_t bytes_word(const uint8_t *at) {
+	uint64_t word;
+	memcpy(&word, at, sizeof word);
+	return word;
+}
+
+static inline uint32_t bytes_half(const uint8_t *at) {
+	uint32_t half;
+	memcpy(&half, at, sizeof half);
+	return half;
+}
+
+/* memcpy and memcmp == 0 for what is mostly shorter than a call of those is worth: ids, names, small values. Two loads
+ * from the ends, which overlap, serve every size in between. */
+static inline void bytes_copy(uint8_t *to, const uint8_t *from, size_t size) {
+	if (size > 16) {
+		memcpy(to, from, size);
+	} else if (size >= 8) {
+		uint64_t first = bytes_word(from), last = bytes_word(from + size - 8);
+		memcpy(to, &first, 8);
+		memcpy(to + size - 8, &last, 8);
+	} else if (size >= 4) {
+		uint32_t first = bytes_half(from), last = bytes_half(from + size - 4);
+		memcpy(to, &first, 4);
+		memcpy(to + size - 4, &last, 4);
+	} else if (size > 0) {
+		uint8_t first = from[0], middle = from[size / 2], last = from[size - 1];
+		to[0] = first;
+		to[size / 2] = middle;
+		to[size - 1] = last;
+	}
+}
+
+static inline bool bytes_same(const uint8_t *a, const uint8_t *b, size_t size) {
+	if (size > 16)
+		return memcmp(a, b, size) == 0;
+	if (size >= 8)
+		return bytes_word(a) == bytes_word(b) && bytes_word(a + size - 8) == bytes_word(b + size - 8);
+	if (size >= 4)
+		return bytes_half(a) == bytes_half(b) && bytes_half(a + size - 4) == bytes_half(b + size - 4);
+	return size == 0 || (a[0] == b[0] && a[size / 2] == b[size / 2] && a[size - 1] == b[size - 1]);
+}
+
 /* As memcmp, a prefix sorts before what it begins: the order of keys in every database. */
 int bytes_compare(struct bytes a, struct bytes b);
 

@@ -44,15 +44,15 @@ static int invoke(struct shard *shard, const struct target *target, struct insta
 	sofun_message call = {
 		.size = sizeof call,
 		.attempt = attempts + 1,
-		.self = {.type = {(const uint8_t *)binding->name, strlen(binding->name)},
+		.self = {.type = {(const uint8_t *)binding->name, binding->name_size},
 			.id = {message->id.data, message->id.size}},
 		.type = {message->type.size > 0 ? message->type.data : NULL, message->type.size},
 		.payload = {message->payload.data, message->payload.size},
 	};
 	uint16_t caller = message->head->caller_type;
 	if (caller != 0 && caller < view->binding_count && view->bindings[caller].name != NULL) {
-		const char *name = view->bindings[caller].name;
-		call.caller.type = (sofun_bytes){(const uint8_t *)name, strlen(name)};
+		const struct binding *from = &view->bindings[caller];
+		call.caller.type = (sofun_bytes){(const uint8_t *)from->name, from->name_size};
 		call.caller.id = (sofun_bytes){message->caller_id.data, message->caller_id.size};
 	}
 	invocation_begin(invocation, view, binding, version, instance, shard->epoch_time_ms);

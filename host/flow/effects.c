@@ -24,14 +24,14 @@ void effects_dirty(struct shard *shard, struct instance *instance) {
 
 static void values_apply(struct shard *shard, struct invocation *invocation) {
 	struct instance *instance = invocation->instance;
-	size_t before = instance_memory(instance);
 	while (invocation->changed != 0) {
 		uint32_t number = (uint32_t)__builtin_ctzll(invocation->changed);
 		invocation->changed &= invocation->changed - 1;
+		size_t before = slot_memory(&instance->slots[number]);
 		instance_set(instance, number, bytes_buf(&invocation->values[number]));
+		cache_account(&shard->cache, before, slot_memory(&instance->slots[number]));
 		shard->epoch_bytes += invocation->values[number].size;
 	}
-	cache_account(&shard->cache, before, instance_memory(instance));
 	effects_dirty(shard, instance);
 }
 
@@ -99,9 +99,10 @@ static void sends_apply(struct shard *shard, const struct cause *cause, const st
 		if (route != NULL) {
 			send_with_route(channel, sends->data + at, route, shard, cause->colour);
 		} else {
-			effects_born(shard, head, cause->colour);
-			memcpy(queue_reserve(channel, head->size), head, head->size);
-			queue_commit(channel, head->size);
+			uint8_t *place = queue_reserve(channel, head->size);
+			memcpy(place, head, size);
+			effects_born(shard, (struct message_head *)(void *)place, cause->colour);
+			queue_commit(channel, (uint32_t)size);
 		}
 		shard->touched |= UINT64_C(1) << to;
 		shard->epoch_bytes += size;

@@ -55,7 +55,3 @@ int flow_egress(struct flow *flow, struct bytes name) {
 	pthread_mutex_unlock(&flow->egress_mutex);
 	return index < EGRESSES_MAX ? (int)index : -1;
 }
-
-uint32_t flow_hash(const struct flow *flow, uint16_t type, struct bytes id) {
-	return (uint32_t)hash_bytes(flow->hash_seed ^ ((uint64_t)type * HASH_K0), id.data, id.size);
-}

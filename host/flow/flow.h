@@ -12,6 +12,7 @@
 #include <pthread.h>
 #include <stdatomic.h>
 
+#include "base/hash.h"
 #include "base/park.h"
 #include "config.h"
 #include "flow/engine.h"
@@ -123,6 +124,8 @@ void flow_fail(struct flow *flow, const struct error *error);
 int flow_egress(struct flow *flow, struct bytes name);
 
 /* The address hash of FORMAT.md. */
-uint32_t flow_hash(const struct flow *flow, uint16_t type, struct bytes id);
+static inline uint32_t flow_hash(const struct flow *flow, uint16_t type, struct bytes id) {
+	return (uint32_t)hash_bytes(flow->hash_seed ^ ((uint64_t)type * HASH_K0), id.data, id.size);
+}
 
 #endif

@@ -20,10 +20,10 @@ static struct bytes borrowed(sofun_bytes bytes) {
 /* ---- arguments ---- */
 
 static int payload_check(const struct invocation *invocation, struct bytes payload, uint64_t size_max) {
-	if (payload.size == 1 && payload.data[0] <= 0x7f) /* a small integer: the commonest of all */
-		return SOFUN_OK;
 	if (payload.size > size_max)
 		return SOFUN_TOO_LARGE;
+	if (cursor_is_scalar(payload))
+		return SOFUN_OK;
 	switch (cursor_check(payload, invocation->flow->config->nesting)) {
 	case CURSOR_GOOD:
 		return SOFUN_OK;
@@ -64,7 +64,7 @@ static struct name_cache *name_cache_at(struct name_cache *cache, struct bytes n
 
 static bool name_cache_hit(const struct name_cache *slot, struct bytes name, uint64_t generation) {
 	return slot->data == name.data && slot->size == name.size && slot->generation == generation &&
-		memcmp(slot->name, name.data, name.size) == 0;
+		bytes_same((const uint8_t *)slot->name, name.data, name.size);
 }
 
 static void name_cache_fill(struct name_cache *slot, struct bytes name, uint64_t generation, uint32_t number) {
@@ -159,7 +159,7 @@ static int value_change(struct invocation *invocation, uint32_t value, struct by
 	if (msgpack.data >= buf->data && msgpack.data < buf->data + buf->capacity && msgpack.size > 0 && buf->data != NULL)
 		memmove(buf->data, msgpack.data, msgpack.size); /* a view of the value itself */
 	else if (msgpack.size > 0)
-		memcpy((buf->size = 0, buf_reserve(buf, msgpack.size)), msgpack.data, msgpack.size);
+		bytes_copy((buf->size = 0, buf_reserve(buf, msgpack.size)), msgpack.data, msgpack.size);
 	buf->size = msgpack.size;
 	invocation->changed |= UINT64_C(1) << value;
 	return SOFUN_OK;
@@ -204,19 +204,33 @@ static void stray_add(
 
 static void send_add(
 	struct invocation *invocation, uint16_t number, struct bytes id, struct bytes type, struct bytes payload) {
-	struct message_parts parts = {
-		.head = {.type = number, .hash = flow_hash(invocation->flow, number, id)},
-		.id = id,
-		.type = type,
-		.payload = payload,
-	};
+	uint16_t caller_type = 0;
+	struct bytes caller_id = {0};
 	if (invocation->binding != NULL) {
-		parts.head.caller_type = invocation->binding->number;
-		parts.caller_id = instance_id_bytes(invocation->instance);
+		caller_type = invocation->binding->number;
+		caller_id = instance_id_bytes(invocation->instance);
 	}
-	uint32_t size = message_measure(&parts);
-	message_put(buf_reserve(&invocation->sends, size), &parts);
+	uint32_t hash = flow_hash(invocation->flow, number, id);
+	uint32_t size = message_size(id.size + caller_id.size + type.size + payload.size);
+	uint8_t *at = buf_reserve(&invocation->sends, size);
 	invocation->sends.size += size;
+	memset(at + size - 8, 0, 8);
+	/* Straight to where it stays, field by field: a copy of what was just put together waits for all of it. */
+	*(struct message_head *)(void *)at = (struct message_head){
+		.size = size,
+		.hash = hash,
+		.type = number,
+		.caller_type = caller_type,
+		.id_size = (uint8_t)id.size,
+		.caller_id_size = (uint8_t)caller_id.size,
+		.type_size = (uint8_t)type.size,
+		.payload_size = (uint32_t)payload.size,
+	};
+	at += sizeof(struct message_head);
+	bytes_copy(at, id.data, id.size);
+	bytes_copy(at += id.size, caller_id.data, caller_id.size);
+	bytes_copy(at += caller_id.size, type.data, type.size);
+	bytes_copy(at + type.size, payload.data, payload.size);
 }
 
 static int api_send(sofun_context *context, const sofun_address *to, sofun_bytes type, sofun_bytes payload) {
@@ -252,7 +266,8 @@ static int api_reply(sofun_context *context, sofun_bytes type, sofun_bytes paylo
 		return status;
 	invocation->replied = true;
 	buf_reset(&invocation->reply);
-	buf_append(&invocation->reply, payload.data, payload.size);
+	bytes_copy(buf_reserve(&invocation->reply, payload.size), payload.data, payload.size);
+	invocation->reply.size = payload.size;
 	buf_reset(&invocation->reply_type);
 	buf_append(&invocation->reply_type, type.data, type.size);
 	return SOFUN_OK;

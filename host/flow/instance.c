@@ -46,8 +46,7 @@ static void slot_set(struct slot *slot, struct bytes msgpack) {
 	} else {
 		if (was_big)
 			free(slot_heap(slot));
-		if (msgpack.size > 0)
-			memcpy(slot->as.small, msgpack.data, msgpack.size);
+		bytes_copy(slot->as.small, msgpack.data, msgpack.size);
 	}
 	slot->size = (uint32_t)msgpack.size;
 }
@@ -146,11 +145,8 @@ size_t instance_memory(const struct instance *instance) {
 	enum { MALLOC_HEAD_BYTES = 16 };
 	size_t memory =
 		MALLOC_HEAD_BYTES + sizeof *instance + instance->value_count * sizeof(struct slot) + instance->id_size;
-	for (uint32_t number = 0; number < instance->value_count; number++) {
-		const struct slot *slot = &instance->slots[number];
-		if (slot->size > SLOT_INLINE_BYTES && slot->as.big.cold == 0)
-			memory += MALLOC_HEAD_BYTES + slot->size;
-	}
+	for (uint32_t number = 0; number < instance->value_count; number++)
+		memory += slot_memory(&instance->slots[number]);
 	return memory;
 }
 
@@ -168,7 +164,7 @@ static size_t slot_home(uint32_t hash, size_t mask) {
 
 static bool instance_is(const struct instance *instance, uint16_t type, struct bytes id) {
 	return instance->type == type && instance->id_size == id.size &&
-		memcmp(instance_id(instance), id.data, id.size) == 0;
+		bytes_same(instance_id(instance), id.data, id.size);
 }
 
 /* What the growing table has not taken over yet. */

@@ -77,7 +77,13 @@ void instance_set(struct instance *instance, uint32_t number, struct bytes msgpa
 struct redo_series;
 void instance_redo(struct instance *instance, struct buf *redo, struct redo_series *series, struct buf *scratch);
 
-/* Bytes of memory it takes. */
+/* Bytes of memory that a value takes besides its slot. */
+static inline size_t slot_memory(const struct slot *slot) {
+	enum { MALLOC_HEAD_BYTES = 16 };
+	return slot->size <= SLOT_INLINE_BYTES || slot->as.big.cold != 0 ? 0 : MALLOC_HEAD_BYTES + (size_t)slot->size;
+}
+
+/* Bytes of memory that it takes. */
 size_t instance_memory(const struct instance *instance);
 
 struct cache_slot {

@@ -19,8 +19,7 @@ uint32_t message_measure(struct message_parts *parts) {
 }
 
 static uint8_t *part_put(uint8_t *at, struct bytes part) {
-	if (part.size > 0)
-		memcpy(at, part.data, part.size);
+	bytes_copy(at, part.data, part.size);
 	return at + part.size;
 }
 
@@ -38,24 +37,6 @@ void message_put(uint8_t *at, const struct message_parts *parts) {
 	at = part_put(at, parts->type);
 	at = part_put(at, parts->payload);
 	check(at <= end);
-}
-
-void message_read(const uint8_t *at, struct message *ret_message) {
-	const struct message_head *head = (const struct message_head *)(const void *)at;
-	ret_message->head = head;
-	at += sizeof *head;
-	ret_message->route = (struct message_route){0};
-	if ((head->flags & MESSAGE_ROUTE) != 0) {
-		memcpy(&ret_message->route, at, sizeof ret_message->route);
-		at += sizeof ret_message->route;
-	}
-	ret_message->id = bytes_of(at, head->id_size);
-	at += head->id_size;
-	ret_message->caller_id = bytes_of(at, head->caller_id_size);
-	at += head->caller_id_size;
-	ret_message->type = bytes_of(at, head->type_size);
-	at += head->type_size;
-	ret_message->payload = bytes_of(at, head->payload_size);
 }
 
 bool message_run_valid(struct bytes run, uint64_t *ret_count) {

@@ -51,6 +51,11 @@ struct message_parts {
 	struct bytes payload;
 };
 
+/* head.size of a message without a route, whose parts have so many bytes together. */
+static inline uint32_t message_size(size_t bytes) {
+	return (uint32_t)((sizeof(struct message_head) + bytes + 7) & ~(size_t)7);
+}
+
 /* Fills in the sizes; returns head.size. */
 uint32_t message_measure(struct message_parts *parts);
 
@@ -68,7 +73,23 @@ struct message {
 };
 
 /* `at` is 8-aligned and holds a whole message (what we wrote ourselves). */
-void message_read(const uint8_t *at, struct message *ret_message);
+static inline void message_read(const uint8_t *at, struct message *ret_message) {
+	const struct message_head *head = (const struct message_head *)(const void *)at;
+	ret_message->head = head;
+	at += sizeof *head;
+	ret_message->route = (struct message_route){0};
+	if ((head->flags & MESSAGE_ROUTE) != 0) {
+		memcpy(&ret_message->route, at, sizeof ret_message->route);
+		at += sizeof ret_message->route;
+	}
+	ret_message->id = bytes_of(at, head->id_size);
+	at += head->id_size;
+	ret_message->caller_id = bytes_of(at, head->caller_id_size);
+	at += head->caller_id_size;
+	ret_message->type = bytes_of(at, head->type_size);
+	at += head->type_size;
+	ret_message->payload = bytes_of(at, head->payload_size);
+}
 
 /* True if the run holds whole messages and nothing else; counts them. For rows read back from the store. */
 bool message_run_valid(struct bytes run, uint64_t *ret_count);

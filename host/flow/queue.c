@@ -172,6 +172,9 @@ static void head_leave(struct queue *queue, struct queue_chunk *to) {
 }
 
 const uint8_t *queue_peek(struct queue *queue, struct store *store, bool *ret_failed, struct error *error) {
+	const struct queue_chunk *chunk = queue->head.chunk;
+	if (chunk->data != NULL && queue->head.offset < chunk_used(chunk))
+		return chunk->data + queue->head.offset;
 	struct queue_cursor at = queue->head;
 	if (!cursor_settle(&at))
 		return NULL;
@@ -187,11 +190,6 @@ const uint8_t *queue_peek(struct queue *queue, struct store *store, bool *ret_fa
 static uint32_t message_size_at(const struct queue_cursor *cursor) {
 	const struct message_head *head = (const struct message_head *)(const void *)(cursor->chunk->data + cursor->offset);
 	return head->size;
-}
-
-void queue_consume(struct queue *queue) {
-	queue->head.offset += message_size_at(&queue->head);
-	queue->head.number++;
 }
 
 size_t queue_ahead(const struct queue *queue, const struct message_head **ret_heads, size_t max) {

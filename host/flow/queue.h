@@ -111,7 +111,11 @@ void queue_mark(struct queue *queue, uint64_t epoch);
 const uint8_t *queue_peek(struct queue *queue, struct store *store, bool *ret_failed, struct error *error);
 
 /* Goes past the message at the head. */
-void queue_consume(struct queue *queue);
+static inline void queue_consume(struct queue *queue) {
+	const uint8_t *at = queue->head.chunk->data + queue->head.offset;
+	queue->head.offset += ((const struct message_head *)(const void *)at)->size;
+	queue->head.number++;
+}
 
 /* The messages at the head, as many as are visible in its chunk and in memory, at most `max`: to look at, for nothing is
  * fetched. */

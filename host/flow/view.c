@@ -67,8 +67,10 @@ struct view *view_create(uint64_t generation, const struct binding *bindings, si
 	for (size_t number = 1; number < binding_count; number++) {
 		binding_settle(&view->bindings[number]);
 		check(view->bindings[number].number == number || view->bindings[number].name == NULL);
-		if (view->bindings[number].name != NULL)
-			slot_add(view, (uint16_t)number);
+		if (view->bindings[number].name == NULL)
+			continue;
+		view->bindings[number].name_size = strlen(view->bindings[number].name);
+		slot_add(view, (uint16_t)number);
 	}
 	return view;
 }

@@ -41,6 +41,7 @@ struct binding {
 		*settled; /* the one version that has everything; NULL: none, or binding_choose. view_create sets it */
 	uint16_t number;
 	const char *name; /* "ns/name" */
+	size_t name_size; /* set by view_create */
 	struct version versions[VERSIONS_MAX];
 	struct split now;
 	struct split before;

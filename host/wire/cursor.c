@@ -134,6 +134,16 @@ enum cursor_result cursor_take(struct cursor *cursor, uint32_t nesting, struct b
 	return result;
 }
 
+#define SIXTEEN(size) size, size, size, size, size, size, size, size, size, size, size, size, size, size, size, size
+const uint8_t cursor_scalar_sizes[256] = {
+	SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1), SIXTEEN(1),     /* positive */
+	[0xa0] = 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15, 16,                                     /* str */
+	[0xb0] = 17, 18, 19, 20, 21, 22, 23, 24, 25, 26, 27, 28, 29, 30, 31, 32, [0xc0] = 1, [0xc2] = 1, 1, /* nil, bool */
+	[0xca] = 5, 9, 2, 3, 5, 9, 2, 3, 5, 9, /* float, uint, int */
+	[0xe0] = SIXTEEN(1), SIXTEEN(1),       /* negative */
+};
+#undef SIXTEEN
+
 enum cursor_result cursor_check(struct bytes object, uint32_t nesting) {
 	struct cursor cursor = cursor_of(object);
 	enum cursor_result result = cursor_skip(&cursor, nesting);

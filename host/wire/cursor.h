@@ -92,6 +92,14 @@ enum cursor_result cursor_skip(struct cursor *cursor, uint32_t nesting);
 /* As cursor_skip; *ret_object is what was passed over. */
 enum cursor_result cursor_take(struct cursor *cursor, uint32_t nesting, struct bytes *ret_object);
 
+/* By the first byte, how long a scalar is whose size that byte tells; 0: another one. */
+extern const uint8_t cursor_scalar_sizes[256];
+
+/* True: exactly one short scalar, so that cursor_check would call it good. False says nothing. */
+static inline bool cursor_is_scalar(struct bytes object) {
+	return object.size > 0 && cursor_scalar_sizes[object.data[0]] == object.size;
+}
+
 /* Exactly one object and nothing behind it? */
 enum cursor_result cursor_check(struct bytes object, uint32_t nesting);
 

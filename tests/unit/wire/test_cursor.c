@@ -215,6 +215,23 @@ START_TEST(test_cursor_nesting) {
 }
 END_TEST
 
+/* Whatever the first byte and the size: what is called a scalar is good, and short scalars are found. */
+START_TEST(test_cursor_short_scalars) {
+	enum { SIZES = 40 };
+	unsigned found = 0;
+	for (unsigned lead = 0; lead < 256; lead++)
+		for (size_t size = 0; size < SIZES; size++) {
+			uint8_t bytes[SIZES] = {(uint8_t)lead};
+			if (!cursor_is_scalar(bytes_of(bytes, size)))
+				continue;
+			ck_assert_int_eq(cursor_check(bytes_of(bytes, size), 0), CURSOR_GOOD);
+			found++;
+		}
+	/* positive, negative, str of 0 to 31, nil, bools, floats, integers of four widths with and without sign */
+	ck_assert_uint_eq(found, 128 + 32 + 32 + 1 + 2 + 2 + 8);
+}
+END_TEST
+
 START_TEST(test_cursor_what_is_no_messagepack) {
 	struct error error;
 	ck_assert_int_eq(cursor_check((struct bytes){0}, 64), CURSOR_SHORT);
@@ -250,6 +267,7 @@ int main(void) {
 	tcase_add_test(tests, test_cursor_random_values_cut_anywhere);
 	tcase_add_test(tests, test_cursor_random_bytes);
 	tcase_add_test(tests, test_cursor_nesting);
+	tcase_add_test(tests, test_cursor_short_scalars);
 	tcase_add_test(tests, test_cursor_what_is_no_messagepack);
 	tcase_add_test(tests, test_cursor_scan_knows_the_least_size_at_the_header);
 	suite_add_tcase(suite, tests);

@@ -8,6 +8,13 @@
 
 /* ---- as JSON ---- */
 
+static json_t *names_json(const char *const *names, size_t count) {
+	json_t *list = json_array();
+	for (size_t i = 0; i < count; i++)
+		json_array_append_new(list, json_string(names[i]));
+	return list;
+}
+
 static json_t *routers_json(const struct registry_plugin *plugin) {
 	json_t *routers = json_array();
 	for (size_t i = 0; i < plugin->router_count; i++)
@@ -28,13 +35,11 @@ static json_t *waiting_json(const struct registry_plugin *plugin) {
 }
 
 json_t *plugin_json(const struct registry_plugin *plugin) {
-	json_t *functions = json_array();
-	for (size_t i = 0; i < plugin->function_count; i++)
-		json_array_append_new(functions, json_string(plugin->functions[i]));
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:o}", "name", plugin->name, "version", plugin->version,
-		"state", plugin->state, "share_percent", (json_int_t)plugin->share_percent, "file",
-		json_from_words(bytes_text(plugin->file)), "content_hash", plugin->hash, "functions", functions, "routers",
-		routers_json(plugin), "waiting_for", waiting_json(plugin));
+	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:o, s:o}", "name", plugin->name, "version",
+		plugin->version, "state", plugin->state, "share_percent", (json_int_t)plugin->share_percent, "file",
+		json_from_words(bytes_text(plugin->file)), "content_hash", plugin->hash, "functions",
+		names_json(plugin->functions, plugin->function_count), "routers", routers_json(plugin), "egresses",
+		names_json(plugin->egresses, plugin->egress_count), "waiting_for", waiting_json(plugin));
 }
 
 static void plugin_append(void *list, const struct registry_plugin *plugin) {

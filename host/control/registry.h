@@ -76,6 +76,8 @@ struct registry_plugin {
 	const char *const *functions;
 	size_t router_count;
 	const struct registry_router *routers;
+	size_t egress_count;
+	const char *const *egresses; /* that it declares */
 	size_t waiting_count;
 	const struct registry_waiting *waiting;
 };

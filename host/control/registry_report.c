@@ -55,6 +55,7 @@ static void plugin_report(
 	const struct manifest *manifest = plugin->image == NULL ? &empty : &plugin->image->manifest;
 	const char **functions = check_alloc(manifest->function_count + 1, sizeof(*functions));
 	struct registry_router *routers = check_alloc(manifest->router_count + 1, sizeof(*routers));
+	const char **egresses = check_alloc(manifest->egress_count + 1, sizeof(*egresses));
 	struct registry_waiting *waiting = check_alloc(WAITING_MAX, sizeof(*waiting));
 	char hash[HASH_TEXT_BYTES];
 	image_hash_text(plugin->verdict->hash, hash);
@@ -63,6 +64,8 @@ static void plugin_report(
 	for (size_t i = 0; i < manifest->router_count; i++)
 		routers[i] = (struct registry_router){
 			manifest->routers[i].ingress, format_name(plugin->registry, &manifest->routers[i])};
+	for (size_t i = 0; i < manifest->egress_count; i++)
+		egresses[i] = manifest->egresses[i].name;
 	bool live = plugin->state == PLUGIN_LIVE;
 	const struct registry_plugin report = {
 		.name = plugin->verdict->name,
@@ -75,11 +78,14 @@ static void plugin_report(
 		.functions = functions,
 		.router_count = manifest->router_count,
 		.routers = routers,
+		.egress_count = manifest->egress_count,
+		.egresses = egresses,
 		.waiting_count = plugin->image == NULL ? 0 : plugin_waiting(plugin, waiting),
 		.waiting = waiting,
 	};
 	each(arg, &report);
 	free(waiting);
+	free(egresses);
 	free(routers);
 	free(functions);
 }

@@ -22,8 +22,9 @@ enum {
 };
 
 struct option {
-	const char *name;  /* "--batch"; NULL ends the list */
-	const char *value; /* what it takes, as help shows it; NULL: a flag */
+	const char *name; /* "--batch"; NULL ends the list */
+	const char
+		*value; /* what it takes, as help shows it, fixed words in small letters: NAME|first|last; NULL: a flag */
 	const char *help;
 };
 
@@ -49,6 +50,7 @@ struct command {
 	const char *usage;            /* behind the name */
 	const char *summary;          /* one line */
 	const char *help;             /* what it teaches: paragraphs and examples */
+	const char *completes;        /* what its arguments are, for the shell: complete.c knows the words; NULL: nothing */
 	const struct option *options; /* NULL: none */
 	size_t arguments_min;
 	size_t arguments_max;

@@ -2,6 +2,7 @@
 
 const struct command *const commands[] = {
 	&status_command,
+	&top_command,
 	&wait_command,
 	&load_command,
 	&unload_command,

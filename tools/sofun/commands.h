@@ -4,7 +4,7 @@
 
 #include "command.h"
 
-extern const struct command status_command, wait_command;
+extern const struct command status_command, top_command, wait_command;
 extern const struct command load_command, unload_command, inspect_command;
 extern const struct command swap_command, rollback_command, versions_command;
 extern const struct command send_command, call_command, ingest_command;

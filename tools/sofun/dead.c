@@ -183,6 +183,7 @@ const struct command dead_command = {
 		"  sofun dead\n"
 		"  sofun dead show 3\n"
 		"  sofun dead retry --all",
+	.completes = "list|show|retry|drop",
 	.options = dead_options,
 	.arguments_min = 0,
 	.arguments_max = 2,

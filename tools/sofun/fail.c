@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "show/terminal.h"
 
 static int exit_of(const char *code) {
 	if (strcmp(code, "not_found") == 0 || strncmp(code, "unknown_", 8) == 0)
@@ -27,7 +28,7 @@ static const char *text_of(const json_t *error, const char *key) {
 /* "message (found X, expected Y); hint" */
 static void line_print(const json_t *error) {
 	const char *found = text_of(error, "found"), *expected = text_of(error, "expected"), *hint = text_of(error, "hint");
-	const char *red = isatty(STDERR_FILENO) ? "\033[31m" : "", *plain = *red == '\0' ? "" : "\033[0m";
+	const char *red = terminal_style(STDERR_FILENO, STYLE_ERROR), *plain = terminal_plain(STDERR_FILENO);
 	struct buf line = {0};
 	buf_printf(&line, "%ssofun: %s%s", red, text_of(error, "message"), plain);
 	if (*found != '\0')

@@ -41,6 +41,7 @@ const struct command inspect_command = {
 		"Reads the manifest in the file, and runs nothing of it: name, version, ABI, functions with their states, ingresses.\n"
 		"A file that no host would take: exit 5, with the reason. Needs no running host.\n\n"
 		"  sofun inspect build/lib/sofun/plugins/counter.so",
+	.completes = "file",
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = inspect_run,

@@ -58,6 +58,7 @@ const struct command load_command = {
 		"Copies FILE into the host's plugins directory and waits until it is live, or refused with a reason. Dropping a\n"
 		"file into that directory does the same without the waiting.\n\n"
 		"  sofun load build/counter.so",
+	.completes = "file",
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = load_run,
@@ -71,6 +72,7 @@ const struct command unload_command = {
 		"What was accepted is handled first; then the plugin leaves, and its file leaves the plugins directory. Its state\n"
 		"stays: a later load goes on with it. Messages that come meanwhile wait.\n\n"
 		"  sofun unload counter",
+	.completes = "plugin",
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = unload_run,

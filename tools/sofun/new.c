@@ -140,6 +140,7 @@ const struct command new_command = {
 		"Writes a plugin that builds, is tested and runs as it stands, with numbered steps that say what to change, into DIR\n"
 		"(default: NAME), which must be new or empty. Needs no running host.\n\n"
 		"  sofun new greeter",
+	.completes = "- file",
 	.arguments_min = 1,
 	.arguments_max = 2,
 	.run = new_run,

@@ -125,6 +125,7 @@ const struct command send_command = {
 		"once the message is durable: it will be handled exactly once, whatever dies. It does not wait for the function.\n\n"
 		"  sofun send demo/counter alice 5\n"
 		"  echo '{\"add\":1}' | sofun send test/play 7 -",
+	.completes = "type id",
 	.arguments_min = 2,
 	.arguments_max = 3,
 	.run = send_run,
@@ -140,6 +141,7 @@ const struct command call_command = {
 		"time: exit 6; what the function did stands.\n\n"
 		"  sofun call demo/counter alice 5\n"
 		"  sofun call demo/counter alice --timeout 2",
+	.completes = "type id",
 	.options = call_options,
 	.arguments_min = 2,
 	.arguments_max = 3,

@@ -148,6 +148,7 @@ const struct command state_command = {
 		"values. An instance without state: exit 4.\n\n"
 		"  sofun state auth/source --limit 100 --values\n"
 		"  sofun state auth/source 203.0.113.7",
+	.completes = "type id",
 	.options = state_options,
 	.arguments_min = 1,
 	.arguments_max = 2,

@@ -74,7 +74,7 @@ static int versions_run(const struct invocation *run) {
 }
 
 static const struct option swap_options[] = {
-	{"--drain", "HOW",
+	{"--drain", "accepted|running",
 		"accepted: what was accepted before is finished by the old version (default); running: only what runs"},
 	{"--deadline", "MS", "after this, what still waits goes to the new version"},
 	{"--canary", "P", "give the new version this share of the ids only, in percent"},
@@ -90,6 +90,7 @@ const struct command swap_command = {
 		"reordered.\n\n"
 		"  sofun swap counter 1.1.0\n"
 		"  sofun swap counter 1.1.0 --canary 5",
+	.completes = "plugin version",
 	.options = swap_options,
 	.arguments_min = 2,
 	.arguments_max = 2,
@@ -102,6 +103,7 @@ const struct command rollback_command = {
 	.summary = "go back to the version before",
 	.help = "Switches the plugin NAME to the version that was live before, in one step.\n\n"
 			"  sofun rollback counter",
+	.completes = "plugin",
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = rollback_run,
@@ -113,6 +115,7 @@ const struct command versions_command = {
 	.summary = "the versions of a plugin that the host knows",
 	.help = "Lists the versions of the plugin NAME with their state and share.\n\n"
 			"  sofun versions counter",
+	.completes = "plugin",
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = versions_run,

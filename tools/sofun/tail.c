@@ -10,6 +10,7 @@
 
 enum {
 	PAGE = 1000,
+	PATIENCE_MS = 10000,
 	PAUSE_MS = 100, /* between two looks for new records with --follow */
 };
 
@@ -18,7 +19,8 @@ struct tail {
 	unsigned long long from;
 	bool started; /* from is known; else the host is asked for the place named by word */
 	const char *word;
-	unsigned long long left; /* records still to print */
+	unsigned long long left;        /* records still to print */
+	unsigned long long patience_ms; /* with --follow: for a host that went away */
 };
 
 static void record_print(const struct invocation *run, const json_t *record) {
@@ -48,7 +50,7 @@ static int page_ask(const struct tail *tail, unsigned long long limit, json_t **
 		buf_printf(&target, "?from=%llu&limit=%llu", tail->from, limit);
 	else
 		buf_printf(&target, "?from=%s&limit=%llu", tail->word, limit);
-	int result = http_json(tail->run, "GET", target_text(&target), NULL, ret_page);
+	int result = http_json_patient(tail->run, target_text(&target), tail->started ? tail->patience_ms : 0, ret_page);
 	buf_finish(&target);
 	return result;
 }
@@ -87,7 +89,11 @@ static bool tail_init(struct tail *tail, const struct invocation *run) {
 		return false;
 	else
 		tail->started = from != NULL;
-	return option_number(run, "--count", ~0ULL, &tail->left);
+	unsigned long long patience_ms = PATIENCE_MS;
+	if (!option_number(run, "--count", ~0ULL, &tail->left) || !option_seconds(run, "--patience", &patience_ms))
+		return false;
+	tail->patience_ms = option_value(run, "--follow") == NULL ? 0 : patience_ms;
+	return true;
 }
 
 static int tail_run(const struct invocation *run) {
@@ -112,15 +118,16 @@ static int tail_run(const struct invocation *run) {
 }
 
 static const struct option tail_options[] = {
-	{"--from", "OFFSET", "begin at this offset; or earliest (default), or latest: only what is new"},
+	{"--from", "OFFSET|earliest|latest", "begin there (default: earliest); latest: only what is new"},
 	{"--follow", NULL, "do not end: wait for new records"},
+	{"--patience", "S", "with --follow: how long to try to reach a host that went away (default 10)"},
 	{"--count", "N", "end after this many records"},
 	{NULL, NULL, NULL},
 };
 
 const struct command tail_command = {
 	.name = "tail",
-	.usage = "EGRESS [--from OFFSET|earliest|latest] [--follow] [--count N]",
+	.usage = "EGRESS [--from OFFSET|earliest|latest] [--follow] [--patience S] [--count N]",
 	.summary = "the records of an egress",
 	.help =
 		"Prints the durable records of EGRESS, one a line: offset, time, source and payload. With --json each line is one\n"
@@ -128,6 +135,7 @@ const struct command tail_command = {
 		"  sofun tail bans\n"
 		"  sofun tail bans --follow --from latest\n"
 		"  sofun --json tail bans --from 10 --count 5",
+	.completes = "egress",
 	.options = tail_options,
 	.arguments_min = 1,
 	.arguments_max = 1,

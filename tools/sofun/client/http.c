@@ -15,6 +15,7 @@
 enum {
 	PROBLEM_BYTES = 256,
 	READ_BYTES = 65536,
+	RETRY_MS = 50,
 	TIMEOUT_MS = 60000, /* of a request that has no limit of its own: the host answers these from memory or one sync */
 };
 
@@ -136,11 +137,10 @@ static int answer_take(
 	return result;
 }
 
-/* EXIT_OK: there is an answer, of whatever status. */
-static int answer_ask(const struct invocation *run, const char *method, const char *target, struct bytes body,
-	uint64_t timeout_ms, struct http_answer *ret_answer) {
-	char problem[PROBLEM_BYTES] = "";
-	switch (http_request(run->control, method, target, body, timeout_ms, ret_answer, problem)) {
+/* EXIT_OK: there is an answer, of whatever status. Else it is told why not. */
+static int answer_judge(
+	const struct invocation *run, enum http_result result, uint64_t timeout_ms, const char *problem) {
+	switch (result) {
 	case HTTP_UNREACHABLE:
 		return fail_unreachable(run, "%s", problem);
 	case HTTP_TIMEOUT:
@@ -151,6 +151,33 @@ static int answer_ask(const struct invocation *run, const char *method, const ch
 		break;
 	}
 	return EXIT_OK;
+}
+
+static int answer_ask(const struct invocation *run, const char *method, const char *target, struct bytes body,
+	uint64_t timeout_ms, struct http_answer *ret_answer) {
+	char problem[PROBLEM_BYTES] = "";
+	enum http_result result = http_request(run->control, method, target, body, timeout_ms, ret_answer, problem);
+	return answer_judge(run, result, timeout_ms, problem);
+}
+
+int http_json_patient(const struct invocation *run, const char *target, uint64_t patience_ms, json_t **ret_answer) {
+	const uint64_t deadline_ms = clock_ms() + patience_ms;
+	char problem[PROBLEM_BYTES] = "";
+	struct http_answer answer;
+	enum http_result result;
+	for (;;) {
+		result = http_request(run->control, "GET", target, bytes_of(NULL, 0), TIMEOUT_MS, &answer, problem);
+		const bool away = result == HTTP_UNREACHABLE || (result == HTTP_OK && answer.status == 503);
+		if (!away || clock_ms() + RETRY_MS > deadline_ms)
+			break;
+		buf_finish(&answer.body);
+		socket_wait(-1, 0, clock_ms() + RETRY_MS);
+	}
+	int code = answer_judge(run, result, TIMEOUT_MS, problem);
+	if (code == EXIT_OK)
+		code = answer_take(run, target, &answer, ret_answer);
+	buf_finish(&answer.body);
+	return code;
 }
 
 int http_call(const struct invocation *run, const char *method, const char *target, struct bytes body,

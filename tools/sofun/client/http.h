@@ -30,6 +30,9 @@ int http_call(const struct invocation *run, const char *method, const char *targ
 int http_json(
 	const struct invocation *run, const char *method, const char *target, const json_t *body, json_t **ret_answer);
 
+/* GET that a host which is away or starts is asked again for so long. */
+int http_json_patient(const struct invocation *run, const char *target, uint64_t patience_ms, json_t **ret_answer);
+
 /* GET, where not_found is no failure: *ret_answer is NULL then. */
 int http_json_if_found(const struct invocation *run, const char *target, json_t **ret_answer);
 

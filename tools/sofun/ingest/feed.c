@@ -241,13 +241,16 @@ static enum step feed_reconnect(struct feed *feed, int *ret_exit) {
 	uint64_t deadline_ms = clock_ms() + feed->patience_ms;
 	char problem[PROBLEM_BYTES];
 	uint64_t known = feed->durable;
-	for (;;) {
+	while (*feed->stop == 0) {
+		char word[PROBLEM_BYTES * 2];
 		rpc_close(&feed->rpc);
 		enum step step = feed_connect(feed, problem, ret_exit);
 		if (step == STEP_GO_ON)
 			break;
 		if (step == STEP_FAILED)
 			return step;
+		snprintf(word, sizeof word, "trying again: %s; %llu records are durable", problem, (unsigned long long)known);
+		progress_say(&feed->progress, word);
 		if (clock_ms() + RETRY_MS > deadline_ms) {
 			*ret_exit = fail_unreachable(feed->run, "%s; records up to %llu are durable: go on with --producer %s",
 				problem, (unsigned long long)known, feed->producer);
@@ -260,12 +263,21 @@ static enum step feed_reconnect(struct feed *feed, int *ret_exit) {
 	return STEP_GO_ON;
 }
 
+static int feed_stopped(struct feed *feed) {
+	progress_finish(&feed->progress);
+	return fail_here(feed->run, "stopped; records up to %llu are durable: go on with --producer %s",
+		(unsigned long long)feed->durable, feed->producer);
+}
+
 int feed_run(struct feed *feed) {
 	int result = EXIT_OK;
 	feed->skipped = feed->durable;
 	enum step step = STEP_GO_ON;
-	while (step == STEP_GO_ON || step == STEP_LOST)
+	while (step == STEP_GO_ON || step == STEP_LOST) {
+		if (*feed->stop != 0)
+			return feed_stopped(feed);
 		step = step == STEP_LOST ? feed_reconnect(feed, &result) : feed_step(feed, &result);
+	}
 	if (feed->skipped > feed->read)
 		feed->skipped = feed->read; /* the source is shorter than what the producer sent before */
 	return result;

@@ -3,6 +3,7 @@
 #ifndef SOFUN_FEED_H
 #define SOFUN_FEED_H
 
+#include <signal.h>
 #include <stdint.h>
 
 #include "client/rpc.h"
@@ -27,8 +28,9 @@ struct feed {
 	const char *ingress;
 	const char *producer;
 	uint64_t batch_records;
-	uint64_t rate;        /* records a second; 0: as fast as it goes */
-	uint64_t patience_ms; /* how long to try to reach a host that went away */
+	uint64_t rate;                     /* records a second; 0: as fast as it goes */
+	uint64_t patience_ms;              /* how long to try to reach a host that went away */
+	const volatile sig_atomic_t *stop; /* not 0: the user wants no more */
 	struct source *source;
 	struct progress progress;
 

@@ -1,4 +1,5 @@
 /* ingest: streams records into an ingress, each taken once, whatever dies on the way. */
+#include <signal.h>
 #include <stdio.h>
 #include <sys/random.h>
 
@@ -16,6 +17,13 @@ enum {
 	PATIENCE_MS = 10000,
 	PRODUCER_BYTES = 40,
 };
+
+static volatile sig_atomic_t stop_asked;
+
+static void stop_note(int signal_number) {
+	(void)signal_number;
+	stop_asked = 1;
+}
 
 static void producer_make(char *ret_name) {
 	unsigned char random[12];
@@ -95,6 +103,7 @@ static int records_run(struct feed *feed) {
 	if (!source_open(&source, argument(feed->run, 1), objects))
 		return (source.missing ? fail_missing : fail_here)(feed->run, "%s", source.problem);
 	feed->source = &source;
+	sigaction(SIGINT, &(struct sigaction){.sa_handler = stop_note}, NULL); /* so that it says where it stood */
 	progress_init(&feed->progress, !feed->run->json);
 	result = feed_open(feed);
 	if (result == EXIT_OK)
@@ -123,6 +132,7 @@ static int ingest_run(const struct invocation *run) {
 		.producer = producer == NULL ? fresh : producer,
 		.batch_records = batch,
 		.rate = rate,
+		.stop = &stop_asked,
 		.patience_ms = patience_ms,
 	};
 	return option_value(run, "--position") == NULL ? records_run(&feed) : position_run(&feed);
@@ -149,6 +159,7 @@ const struct command ingest_command = {
 		"  sofun ingest authlog /var/log/auth.log --producer $(hostname)\n"
 		"  journalctl -u ssh | sofun ingest authlog -\n"
 		"  sofun ingest authlog --producer web1 --position",
+	.completes = "ingress file",
 	.options = ingest_options,
 	.arguments_min = 1,
 	.arguments_max = 2,

@@ -7,8 +7,13 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "show/terminal.h"
 
-enum { COLUMNS_MAX = 8 };
+enum {
+	COLUMNS_MAX = 10,
+	COLUMN_GAP = 2,
+	COLUMN_WIDTH_MIN = 8, /* a narrower one says nothing */
+};
 
 void output_json(const json_t *value) {
 	json_dumpf(value, stdout, JSON_COMPACT | JSON_ENCODE_ANY);
@@ -63,11 +68,39 @@ static size_t text_width(const char *text) {
 	return width;
 }
 
+/* Makes the widest columns narrower until a row fits; a column keeps room for a few characters. */
+static void widths_fit(size_t *widths, size_t columns, size_t room) {
+	for (;;) {
+		size_t sum = (columns - 1) * COLUMN_GAP, widest = 0;
+		for (size_t i = 0; i < columns; i++) {
+			sum += widths[i];
+			widest = widths[i] > widths[widest] ? i : widest;
+		}
+		if (sum <= room || widths[widest] <= COLUMN_WIDTH_MIN)
+			return;
+		const size_t over = sum - room, spare = widths[widest] - COLUMN_WIDTH_MIN;
+		widths[widest] -= over > spare ? spare : over > widths[widest] / 4 ? widths[widest] / 4 : over;
+	}
+}
+
+/* The text, or what fits of it and an ellipsis. */
+static void cell_print(const char *text, size_t width, bool pad) {
+	const size_t full = text_width(text);
+	if (full <= width) {
+		printf("%s%*s", text, pad ? (int)(width - full + COLUMN_GAP) : 0, "");
+		return;
+	}
+	const char *end = text;
+	for (size_t shown = 0; shown + 1 < width; shown++)
+		do
+			end++;
+		while (((unsigned char)*end & 0xc0) == 0x80);
+	printf("%.*s\xe2\x80\xa6%*s", (int)(end - text), text, pad ? COLUMN_GAP : 0, "");
+}
+
 static void row_print(const char **at, size_t columns, const size_t *widths) {
 	for (size_t i = 0; i < columns; i++) {
-		fputs(*at, stdout);
-		if (i + 1 < columns)
-			printf("%*s", (int)(widths[i] - text_width(*at) + 2), "");
+		cell_print(*at, widths[i], i + 1 < columns);
 		*at += strlen(*at) + 1;
 	}
 	putchar('\n');
@@ -75,19 +108,19 @@ static void row_print(const char **at, size_t columns, const size_t *widths) {
 
 void table_print(struct table *table) {
 	size_t widths[COLUMNS_MAX] = {0};
+	const size_t room = terminal_columns(STDOUT_FILENO);
 	const char *at = (const char *)table->cells.data;
 	check(table->count % table->columns == 0);
 	for (size_t i = 0; i < table->count; i++, at += strlen(at) + 1)
 		if (text_width(at) > widths[i % table->columns])
 			widths[i % table->columns] = text_width(at);
+	if (room > 0) /* where nobody looks nothing is cut */
+		widths_fit(widths, table->columns, room);
 	at = (const char *)table->cells.data;
-	bool bold = isatty(STDOUT_FILENO);
 	for (size_t i = 0; i < table->count; i += table->columns) {
-		if (bold && i == 0)
-			fputs("\033[1m", stdout);
+		fputs(i == 0 ? terminal_style(STDOUT_FILENO, STYLE_HEAD) : "", stdout);
 		row_print(&at, table->columns, widths);
-		if (bold && i == 0)
-			fputs("\033[0m", stdout);
+		fputs(i == 0 ? terminal_plain(STDOUT_FILENO) : "", stdout);
 	}
 	buf_finish(&table->cells);
 }

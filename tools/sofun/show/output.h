@@ -13,7 +13,8 @@ void output_json(const json_t *value);
 /* The same for what the command measured itself: 0.003, where a double's own digits would be 0.0030000000000000001. */
 void output_json_figures(const json_t *value);
 
-/* Rows of left-justified columns, as wide as their widest cell; the first row is the head. */
+/* Rows of left-justified columns, as wide as their widest cell; the first row is the head. On a terminal the widest are
+ * cut until a row fits. */
 struct table {
 	size_t columns;
 	struct buf cells; /* NUL-terminated texts, row by row */

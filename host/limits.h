@@ -28,6 +28,9 @@ enum {
 	/* Messages of a shard's inputs are taken only while fewer than this wait in its mailboxes: accepted work first. */
 	MAILBOX_BEFORE_INPUT_MAX = 8192,
 	SHARDS_MAX = 64,
+	/* Timers are numbered from (epoch of the start) << this on, so that no restart gives a number twice: 16 million in an
+	 * epoch, on the average of a life, are more than EPOCH_BYTES_MAX has room for. */
+	TIMERS_PER_EPOCH_BITS = 24,
 	/* A store whose last time is further ahead of the system's clock is not opened without --accept-clock: a summer
 	 * time mistaken for the zone's is an hour, what is more is a wrong clock (rule 38). */
 	CLOCK_AHEAD_MS_MAX = 3600 * 1000,

@@ -159,6 +159,13 @@ static void counts_add(struct counts *sum, const struct counts *counts) {
 	sum->colour[0] += counts->colour[0];
 	sum->colour[1] += counts->colour[1];
 	sum->due += counts->due;
+	if (counts->due_next_ms < sum->due_next_ms)
+		sum->due_next_ms = counts->due_next_ms;
+	sum->channels_in += counts->channels_in;
+	sum->channels_out += counts->channels_out;
+	sum->timers_set += counts->timers_set;
+	sum->timers_sent += counts->timers_sent;
+	sum->timers_cancelled += counts->timers_cancelled;
 	sum->retrying += counts->retrying;
 	sum->cache_bytes += counts->cache_bytes;
 	if (counts->barrier_seen < sum->barrier_seen)
@@ -168,7 +175,7 @@ static void counts_add(struct counts *sum, const struct counts *counts) {
 }
 
 static struct counts counts_sum(const struct flow *flow) {
-	struct counts sum = {.barrier_seen = UINT64_MAX, .clock_seen = UINT64_MAX};
+	struct counts sum = {.barrier_seen = UINT64_MAX, .clock_seen = UINT64_MAX, .due_next_ms = UINT64_MAX};
 	for (uint32_t i = 0; i < flow->shards_count; i++)
 		counts_add(&sum, &flow->shards[i]->seal.counts);
 	return sum;
@@ -200,8 +207,8 @@ static void owed_publish(struct flow *flow) {
 
 /* Unless the loop thread has given it up. */
 static void milestone_answer(
-	struct committer *committer, struct milestone *milestone, uint64_t serial, uint64_t number) {
-	struct engine_answer answer = {.token = milestone->token, .number = number};
+	struct committer *committer, struct milestone *milestone, uint64_t serial, uint64_t number, uint64_t due_ms) {
+	struct engine_answer answer = {.token = milestone->token, .number = number, .accepted = due_ms};
 	if (atomic_compare_exchange_strong(&milestone->serial, &serial, 0))
 		output_put(&committer->answers, &answer);
 }
@@ -210,10 +217,11 @@ static void milestones_check(struct committer *committer, const struct counts *s
 	uint64_t serial = atomic_load(&committer->barrier.serial);
 	if (serial != 0 && sum->barrier_seen >= serial && sum->colour[committer->barrier.colour] == 0 &&
 		(!committer->barrier.both || sum->colour[1 - committer->barrier.colour] == 0))
-		milestone_answer(committer, &committer->barrier, serial, committer->epoch);
+		milestone_answer(committer, &committer->barrier, serial, committer->epoch, 0);
 	serial = atomic_load(&committer->clock.serial);
-	if (serial != 0 && sum->clock_seen >= serial && sum->due == 0)
-		milestone_answer(committer, &committer->clock, serial, flow_clock_now(&committer->flow->clock));
+	if (serial != 0 && sum->clock_seen >= serial && sum->due == 0 && sum->channels_in == sum->channels_out)
+		milestone_answer(
+			committer, &committer->clock, serial, flow_clock_now(&committer->flow->clock), sum->due_next_ms);
 }
 
 static void epoch_release(struct committer *committer) {

@@ -55,6 +55,8 @@ static int invoke(struct shard *shard, const struct target *target, struct insta
 		call.caller.type = (sofun_bytes){(const uint8_t *)from->name, from->name_size};
 		call.caller.id = (sofun_bytes){message->caller_id.data, message->caller_id.size};
 	}
+	if ((message->head->flags & MESSAGE_TIMED) != 0)
+		shard_clock_look(shard);
 	invocation_begin(invocation, view, binding, version, instance, shard->epoch_time_ms);
 	shard->calls++;
 	uint64_t start_us = shard->measured_turns > 0 ? monotonic_us() : 0;
@@ -93,6 +95,10 @@ static void handled(struct shard *shard, const struct message *message) {
 }
 
 static void failure_text(struct invocation *invocation, int result) {
+	if (invocation->refused != NULL) {
+		buf_reset(&invocation->failure);
+		buf_printf(&invocation->failure, "%s", invocation->refused);
+	}
 	if (invocation->failure.size == 0)
 		buf_printf(&invocation->failure, "the function returned %d and gave no reason", result);
 }
@@ -132,7 +138,7 @@ static enum outcome attempt(struct shard *shard, const struct target *target, st
 		invocation->store_error.code = ERROR_NONE;
 		return OUTCOME_STORE;
 	}
-	if (result == 0) {
+	if (result == 0 && invocation->refused == NULL) {
 		struct cause cause = {.route = route_of(message), .colour = message->head->flags & MESSAGE_COLOUR};
 		effects_apply(shard, &cause);
 		handled(shard, message);

@@ -5,6 +5,7 @@
 #include "base/mutant.h"
 #include "flow/dead_letter.h"
 #include "flow/shard.h"
+#include "flow/timer/effects.h"
 #include "state/key.h"
 
 enum { VALUE_ROW_BYTES = 48 }; /* what a touched instance adds to an epoch besides its values, roughly */
@@ -87,6 +88,7 @@ static void send_with_route(
 static void sends_apply(struct shard *shard, const struct cause *cause, const struct message_route *route) {
 	struct flow *flow = shard->flow;
 	const struct buf *sends = &shard->invocation->sends;
+	uint64_t sent = 0;
 	for (size_t at = 0; at < sends->size;) {
 		struct message_head *head = (struct message_head *)(void *)(sends->data + at);
 		uint32_t to = message_shard(head->hash, flow->shards_count);
@@ -107,7 +109,9 @@ static void sends_apply(struct shard *shard, const struct cause *cause, const st
 		shard->touched |= UINT64_C(1) << to;
 		shard->epoch_bytes += size;
 		at += size;
+		sent++;
 	}
+	shard->counts.channels_in += sent;
 	if ((shard->touched & UINT64_C(1) << shard->index) != 0) {
 		queue_publish(shard_channel(flow, shard->index, shard->index));
 		shard->touched &= ~(UINT64_C(1) << shard->index);
@@ -177,6 +181,8 @@ void effects_apply(struct shard *shard, const struct cause *cause) {
 		sends_apply(shard, cause, pass_on);
 	if (invocation->emits.size > 0)
 		emits_apply(shard);
+	if (invocation->timers.size > 0)
+		timer_effects_apply(shard);
 	if (invocation->stray_count > 0)
 		strays_apply(shard, pass_on);
 	if (invocation->replied && cause->route != NULL)

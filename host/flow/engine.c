@@ -8,7 +8,7 @@
 
 /* Of limits.memory_bytes less its base: what functions keep warm, and what may wait in memory before it is paged out. The
  * rest is the store's (budget.c), but for what the open epochs hold. */
-enum { CACHE_SHARE_PERCENT = 33, QUEUE_SHARE_PERCENT = 7 };
+enum { CACHE_SHARE_PERCENT = 31, QUEUE_SHARE_PERCENT = 7, TIMER_SHARE_PERCENT = 2 };
 
 /* ---- life ---- */
 
@@ -18,11 +18,14 @@ static void flow_init(
 	flow->store = store;
 	flow->shards_count = config->shards;
 	flow->incarnation = recovered->epoch + 1;
+	/* above all of earlier lives: no epoch sets so many */
+	atomic_store(&flow->timer_next, (recovered->epoch + 1) << TIMERS_PER_EPOCH_BITS);
 	memcpy(&flow->hash_seed, recovered->store_id, sizeof flow->hash_seed);
 	uint64_t base = config->memory_bytes / 4 < MEMORY_BASE_BYTES ? config->memory_bytes / 4 : MEMORY_BASE_BYTES;
 	uint64_t share = (config->memory_bytes - base) / config->shards;
 	flow->cache_bytes = (size_t)(share / 100 * CACHE_SHARE_PERCENT);
 	flow->queue_bytes = (size_t)(share / 100 * QUEUE_SHARE_PERCENT);
+	flow->timer_bytes = (size_t)(share / 100 * TIMER_SHARE_PERCENT);
 	flow->epoch_bytes_max = share / MEMORY_PER_EPOCH;
 	if (flow->epoch_bytes_max > EPOCH_BYTES_MAX)
 		flow->epoch_bytes_max = EPOCH_BYTES_MAX;
@@ -88,8 +91,10 @@ void engine_start(struct engine *engine, struct view *view) {
 		flow->shards[i]->seal.counts = flow->shards[i]->counts;
 	committer_counts_update(&engine->committer);
 	engine->started = true;
-	if (!engine->threadless)
+	if (!engine->threadless) {
+		flow->reader_park = &engine->reader_park;
 		engine_threads_start(engine);
+	}
 }
 
 void engine_stop(struct engine *engine) {
@@ -131,6 +136,7 @@ void engine_destroy(struct engine *engine) {
 		shard_destroy(flow->shards[i]);
 	free(flow->shards);
 	free(flow->channels);
+	buf_finish(&flow->timer_row);
 	committer_finish(&engine->committer);
 	schema_counts_finish(&flow->schemas);
 	views_destroy(engine);
@@ -160,9 +166,11 @@ static void outputs_answer(struct engine *engine, const struct buf *outputs,
 			.payload = bytes_of(payload, output.payload_size),
 			.type = bytes_of(payload + output.payload_size, output.type_size),
 		};
+		at += output.size;
+		if (engine_clock_goes_on(engine, &out))
+			continue;
 		answer(arg, &out);
 		engine_milestone_answered(engine, output.token);
-		at += output.size;
 	}
 }
 

@@ -45,6 +45,7 @@ struct engine {
 	uint64_t serial;        /* of the last barrier or clock move */
 	uint64_t barrier_token; /* under way; 0: none */
 	uint64_t clock_token;
+	uint64_t clock_to_ms;     /* where that move ends */
 	struct pending *barriers; /* waiting for their turn */
 	struct pending *clocks;
 	uint64_t drain_fence[TYPES_MAX]; /* for which drain_epoch counts */
@@ -75,6 +76,9 @@ void engine_requests_refuse(struct engine *engine);
 
 /* engine_milestones.c: an answer went out; the next barrier or clock move may be placed. */
 void engine_milestone_answered(struct engine *engine, uint64_t token);
+
+/* A step of a clock move is done: true if another one follows, and nobody is answered yet. */
+bool engine_clock_goes_on(struct engine *engine, const struct engine_answer *answer);
 
 /* Places an input of `size` bytes in all at shard `to`: fill it, then input_submit. */
 struct input *input_reserve(struct engine *engine, uint32_t to, enum input_kind kind, size_t body);

@@ -81,18 +81,32 @@ void engine_barrier_cancel(struct engine *engine, uint64_t token) {
 	}
 }
 
+/* The clock goes from one due time to the next, and each waits until what was due before has been handled: so what it sets in
+ * turn is found, and everyone sees its own time. The first step goes nowhere: it finds out what is due. */
+static void clock_step(struct engine *engine, uint64_t to_ms) {
+	flow_clock_set(&engine->flow.clock, to_ms);
+	uint64_t serial = ++engine->serial;
+	engine->committer.clock.token = engine->clock_token;
+	atomic_store(&engine->committer.clock.serial, serial);
+	inputs_place(engine, INPUT_CLOCK, serial);
+}
+
 static void clock_next(struct engine *engine) {
 	struct pending pending;
 	if (engine->clock_token != 0 || !pending_take(&engine->clocks, &pending))
 		return;
-	struct flow *flow = &engine->flow;
-	uint64_t to_ms = pending.relative ? flow_clock_now(&flow->clock) + pending.ms : pending.ms;
-	flow_clock_set(&flow->clock, to_ms);
-	uint64_t serial = ++engine->serial;
+	uint64_t now_ms = flow_clock_now(&engine->flow.clock);
+	engine->clock_to_ms = pending.relative ? now_ms + pending.ms : pending.ms;
 	engine->clock_token = pending.token;
-	engine->committer.clock.token = pending.token;
-	atomic_store(&engine->committer.clock.serial, serial);
-	inputs_place(engine, INPUT_CLOCK, serial);
+	clock_step(engine, now_ms);
+}
+
+bool engine_clock_goes_on(struct engine *engine, const struct engine_answer *answer) {
+	if (answer->token != engine->clock_token || answer->code != ERROR_NONE || answer->number >= engine->clock_to_ms)
+		return false;
+	uint64_t due_ms = answer->accepted;
+	clock_step(engine, due_ms < engine->clock_to_ms ? due_ms : engine->clock_to_ms);
+	return true;
 }
 
 void engine_clock(struct engine *engine, uint64_t token, bool relative, uint64_t ms) {

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "flow/engine_inside.h"
+#include "flow/timer/load.h"
 
 enum { APPLIED_LOOK_US = 500 };
 
@@ -76,7 +77,8 @@ void *engine_reader_main(void *arg) {
 		if (reading == NULL) {
 			if (atomic_load(&engine->ending))
 				return NULL;
-			park_sleep(&engine->reader_park, UINT64_MAX);
+			if (!timers_load_step(&engine->flow))
+				park_sleep(&engine->reader_park, timers_load_asked(&engine->flow) ? APPLIED_LOOK_US : UINT64_MAX);
 			continue;
 		}
 		while (reading != NULL) {
@@ -87,6 +89,7 @@ void *engine_reader_main(void *arg) {
 			readings_add(&engine->read, reading);
 			pthread_mutex_unlock(&engine->reading_mutex);
 			eventfd_write(engine->committer.release_fd, 1);
+			timers_load_step(&engine->flow);
 			reading = next;
 		}
 	}

@@ -53,7 +53,10 @@ static void seal_fill(struct shard *shard) {
 	check(changes.count == 0);
 	seal->schemas = shard->schemas;
 	shard->schemas = changes;
-	shard->counts.due = retry_due_ms(shard) <= flow_clock_now(&shard->flow->clock);
+	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
+	shard->counts.due = retry_due_ms(shard) <= now_ms || timers_next_ms(shard) <= now_ms;
+	shard->counts.due_next_ms =
+		retry_due_ms(shard) < timers_next_ms(shard) ? retry_due_ms(shard) : timers_next_ms(shard);
 	shard->counts.cache_bytes = shard->cache.memory;
 	seal->counts = shard->counts;
 	if (seal->owed_count < shard->owed_count) {

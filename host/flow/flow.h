@@ -43,9 +43,15 @@ struct counts {
 	int64_t colour[2];     /* in flight, by colour */
 	uint64_t barrier_seen; /* serial of the last barrier whose place in the input was passed */
 	uint64_t clock_seen;   /* the same for clock moves */
-	uint64_t due;          /* waits whose time has come but that were not tried yet */
-	uint64_t retrying;     /* addresses in backoff */
-	uint64_t cache_bytes;  /* memory of instances */
+	uint64_t due;          /* shards on which a retry or a timer is due and not tried or sent yet */
+	uint64_t due_next_ms;  /* of the next one; UINT64_MAX: none */
+	uint64_t channels_in;  /* messages put into channels; less channels_out: they stand there */
+	uint64_t channels_out;
+	uint64_t timers_set;
+	uint64_t timers_sent;
+	uint64_t timers_cancelled;
+	uint64_t retrying;    /* addresses in backoff */
+	uint64_t cache_bytes; /* memory of instances */
 };
 
 /* Where in a redo buffer the committer writes an egress offset. */
@@ -92,13 +98,17 @@ struct flow {
 	struct flow_clock clock;
 	size_t cache_bytes;       /* a shard's budget for instances */
 	size_t queue_bytes;       /* a shard's budget for waiting messages in memory */
+	size_t timer_bytes;       /* a shard's budget for timers in memory */
 	uint64_t epoch_bytes_max; /* of a shard's open epoch */
+	struct park *reader_park; /* wakes who loads timers; NULL: the simulation does it */
+	struct buf timer_row;     /* [reader] scratch */
 
 	_Atomic(struct view *) view; /* [loop] publishes */
 	_Atomic uint64_t cut;        /* [committer] every shard is to close this epoch */
 	_Atomic uint64_t durable;    /* [committer] last released epoch */
 	_Atomic uint64_t dead_next;  /* number of the next dead letter */
 	_Atomic uint64_t wait_next;  /* serial of the next wait queue */
+	_Atomic uint64_t timer_next; /* serial of the next timer */
 	_Atomic bool stopping;       /* shards take nothing more */
 	_Atomic uint32_t restoring;  /* shards that still have messages of an older layout: inputs wait for them */
 	_Atomic uint64_t parked[TYPES_MAX];

@@ -6,6 +6,8 @@
 #include "base/log.h"
 #include "flow/instance_record.h"
 #include "flow/invocation.h"
+#include "flow/timer/effects.h"
+#include "sofun/timer.h"
 #include "state/key.h"
 #include "wire/cursor.h"
 
@@ -233,8 +235,8 @@ static void send_add(
 	bytes_copy(at + type.size, payload.data, payload.size);
 }
 
-static int api_send(sofun_context *context, const sofun_address *to, sofun_bytes type, sofun_bytes payload) {
-	struct invocation *invocation = invocation_of(context);
+int invocation_send_check(struct invocation *invocation, const sofun_address *to, sofun_bytes type, sofun_bytes payload,
+	uint16_t *ret_number) {
 	if (to->id.size == 0 || to->id.size > ID_BYTES_MAX || to->type.size == 0 || to->type.size > 127 ||
 		type.size > UINT8_MAX)
 		return SOFUN_BAD_ARGUMENT;
@@ -245,14 +247,21 @@ static int api_send(sofun_context *context, const sofun_address *to, sofun_bytes
 		status = effect_account(invocation, sizeof(struct message_head) + to->id.size + type.size + payload.size);
 	if (status != SOFUN_OK)
 		return status;
-	uint16_t number = type_resolve(invocation, borrowed(to->type));
-	if (number == 0) {
+	*ret_number = type_resolve(invocation, borrowed(to->type));
+	if (*ret_number == 0)
 		stray_add(invocation, borrowed(to->type), borrowed(to->id), borrowed(type), borrowed(payload));
-		return SOFUN_OK;
-	}
-	send_add(invocation, number, borrowed(to->id), borrowed(type), borrowed(payload));
-	invocation->send_count++;
+	else
+		invocation->send_count++;
 	return SOFUN_OK;
+}
+
+static int api_send(sofun_context *context, const sofun_address *to, sofun_bytes type, sofun_bytes payload) {
+	struct invocation *invocation = invocation_of(context);
+	uint16_t number;
+	int status = invocation_send_check(invocation, to, type, payload, &number);
+	if (status == SOFUN_OK && number != 0)
+		send_add(invocation, number, borrowed(to->id), borrowed(type), borrowed(payload));
+	return status;
 }
 
 static int api_reply(sofun_context *context, sofun_bytes type, sofun_bytes payload) {
@@ -348,8 +357,7 @@ static void api_log(const sofun_host *host, sofun_context *context, int level, s
 
 static const void *api_extension(const sofun_host *host, const char *id) {
 	(void)host;
-	(void)id;
-	return NULL; /* none yet: each comes with the capability it opens */
+	return strcmp(id, SOFUN_TIMER) == 0 ? timer_api_table() : NULL;
 }
 
 const sofun_host *host_api_table(void) {

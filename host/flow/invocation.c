@@ -24,6 +24,7 @@ void invocation_destroy(struct invocation *invocation) {
 	buf_finish(&invocation->sends);
 	buf_finish(&invocation->strays);
 	buf_finish(&invocation->emits);
+	buf_finish(&invocation->timers);
 	buf_finish(&invocation->reply);
 	buf_finish(&invocation->reply_type);
 	buf_finish(&invocation->failure);
@@ -45,6 +46,8 @@ void invocation_begin(struct invocation *invocation, const struct view *view, co
 	invocation->strays.size = 0;
 	invocation->stray_count = 0;
 	invocation->emits.size = 0;
+	invocation->timers.size = 0;
+	invocation->refused = NULL;
 	invocation->bytes = 0;
 	invocation->replied = false;
 	invocation->failure.size = 0;

@@ -30,6 +30,7 @@ struct stray {
 struct invocation {
 	sofun_context context; /* first: what the plugin holds */
 	struct flow *flow;
+	struct shard *shard; /* whose it is */
 	const struct view *view;
 	const struct binding *binding; /* NULL: a router runs */
 	const struct version *version; /* of the binding */
@@ -47,12 +48,14 @@ struct invocation {
 	uint32_t send_count;
 	struct buf strays;
 	uint32_t stray_count;
-	struct buf emits; /* u32 egress index, u32 size, record */
-	size_t bytes;     /* of all effects, against INVOCATION_BYTES_MAX */
+	struct buf emits;  /* u32 egress index, u32 size, record */
+	struct buf timers; /* struct timer_op, as they were asked for */
+	size_t bytes;      /* of all effects, against INVOCATION_BYTES_MAX */
 	bool replied;
 	struct buf reply;
 	struct buf reply_type;
-	struct buf failure; /* the plugin's text */
+	struct buf failure;  /* the plugin's text */
+	const char *refused; /* the invocation fails for this reason, whatever it returns; NULL: no */
 	sofun_buf bufs[INVOCATION_BUFS_MAX];
 	uint32_t buf_count;
 
@@ -66,6 +69,11 @@ void invocation_destroy(struct invocation *invocation);
 /* Forgets the effects of the last call. */
 void invocation_begin(struct invocation *invocation, const struct view *view, const struct binding *binding,
 	const struct version *version, struct instance *instance, uint64_t time_ms);
+
+/* Checks what a plugin wants to send, counts it as an effect, and finds its type's number. A type that nobody declared:
+ * SOFUN_OK with number 0, and the message is a stray. */
+int invocation_send_check(struct invocation *invocation, const sofun_address *to, sofun_bytes type, sofun_bytes payload,
+	uint16_t *ret_number);
 
 /* The table that every image is given. The same for all. */
 const sofun_host *host_api_table(void);

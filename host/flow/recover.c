@@ -245,6 +245,8 @@ static void run_each(struct recovery *recovery, uint64_t first, struct bytes run
 static void restored_count(struct recovery *recovery, const uint8_t *at) {
 	const struct message_head *head = (const struct message_head *)(const void *)at;
 	message_count(recovery, recovery->shard, head);
+	if (queue_id_kind(recovery->queue_id) == QUEUE_CHANNEL)
+		recovery->shard->counts.channels_in++;
 	if (queue_id_kind(recovery->queue_id) == QUEUE_PARK)
 		atomic_fetch_add(&recovery->flow->parked[head->type], 1);
 }
@@ -348,6 +350,8 @@ static void message_move(struct recovery *recovery, const uint8_t *at) {
 	message_count(recovery, flow->shards[to], message.head);
 	if (parked)
 		atomic_fetch_add(&flow->parked[message.head->type], 1);
+	else
+		flow->shards[to]->counts.channels_in++;
 }
 
 static bool row_move(struct recovery *recovery, uint64_t id, uint64_t first, struct bytes run) {

@@ -6,59 +6,21 @@
 #include "state/key.h"
 #include "wire/pack.h"
 
-/* ---- the heap, by due time ---- */
+/* ---- by due time ---- */
 
-static bool heap_less(const struct wait *a, const struct wait *b) {
-	return a->due_ms != b->due_ms ? a->due_ms < b->due_ms : a->queue.id < b->queue.id;
+static struct wait *wait_of(const struct heap_node *node) {
+	return (struct wait *)(uintptr_t)node; /* its first member */
 }
 
-static void heap_put(struct shard *shard, size_t index, struct wait *wait) {
-	shard->heap[index] = wait;
-	wait->heap_index = index;
+bool retry_less(const struct heap_node *a, const struct heap_node *b) {
+	const struct wait *left = wait_of(a);
+	const struct wait *right = wait_of(b);
+	return left->due_ms != right->due_ms ? left->due_ms < right->due_ms : left->queue.id < right->queue.id;
 }
 
-static void heap_up(struct shard *shard, struct wait *wait) {
-	size_t index = wait->heap_index;
-	while (index > 0 && heap_less(wait, shard->heap[(index - 1) / 2])) {
-		heap_put(shard, index, shard->heap[(index - 1) / 2]);
-		index = (index - 1) / 2;
-	}
-	heap_put(shard, index, wait);
-}
-
-static void heap_down(struct shard *shard, struct wait *wait) {
-	size_t index = wait->heap_index;
-	for (;;) {
-		size_t child = index * 2 + 1;
-		if (child >= shard->heap_count)
-			break;
-		if (child + 1 < shard->heap_count && heap_less(shard->heap[child + 1], shard->heap[child]))
-			child++;
-		if (!heap_less(shard->heap[child], wait))
-			break;
-		heap_put(shard, index, shard->heap[child]);
-		index = child;
-	}
-	heap_put(shard, index, wait);
-}
-
-static void heap_add(struct shard *shard, struct wait *wait) {
-	if (shard->heap_count == shard->heap_capacity) {
-		shard->heap_capacity = shard->heap_capacity == 0 ? 16 : shard->heap_capacity * 2;
-		shard->heap = realloc(shard->heap, shard->heap_capacity * sizeof(struct wait *));
-		check_memory(shard->heap);
-	}
-	wait->heap_index = shard->heap_count++;
-	heap_up(shard, wait);
-}
-
-static void heap_remove(struct shard *shard, struct wait *wait) {
-	struct wait *last = shard->heap[--shard->heap_count];
-	if (last == wait)
-		return;
-	last->heap_index = wait->heap_index;
-	heap_up(shard, last);
-	heap_down(shard, last);
+static struct wait *wait_first(const struct shard *shard) {
+	struct heap_node *node = heap_first(&shard->waits);
+	return node == NULL ? NULL : wait_of(node);
 }
 
 /* ---- waits ---- */
@@ -93,7 +55,7 @@ static uint64_t backoff_ms(const struct config *config, uint32_t attempts) {
 
 /* Beyond the limit nobody waits: the message is tried again at the next turn. */
 static uint64_t due_after(const struct shard *shard, uint32_t attempts) {
-	if (shard->heap_count >= RETRY_ADDRESSES_MAX)
+	if (shard->waits.count >= RETRY_ADDRESSES_MAX)
 		return shard->epoch_time_ms;
 	return shard->epoch_time_ms + backoff_ms(shard->flow->config, attempts);
 }
@@ -111,10 +73,10 @@ void retry_begin(struct shard *shard, struct instance *instance, const struct me
 	wait->attempts = 1;
 	wait->first_failed_ms = shard->epoch_time_ms;
 	wait->due_ms = due_after(shard, 1);
-	heap_add(shard, wait);
+	heap_add(&shard->waits, &wait->node);
 	wait_append(shard, wait, (const uint8_t *)message->head);
 	shard->counts.retried++;
-	shard->counts.retrying = shard->heap_count;
+	shard->counts.retrying = shard->waits.count;
 }
 
 void retry_again(struct shard *shard, struct wait *wait) {
@@ -122,18 +84,17 @@ void retry_again(struct shard *shard, struct wait *wait) {
 		wait->first_failed_ms = shard->epoch_time_ms;
 	wait->attempts++;
 	wait->due_ms = due_after(shard, wait->attempts);
-	heap_down(shard, wait);
-	heap_up(shard, wait);
+	heap_update(&shard->waits, &wait->node);
 	wait_touch(shard, wait);
 	shard->counts.retried++;
 }
 
 static void wait_end(struct shard *shard, struct wait *wait) {
-	heap_remove(shard, wait);
+	heap_remove(&shard->waits, &wait->node);
 	wait->instance->wait = NULL;
 	wait->instance = NULL;
 	wait_touch(shard, wait); /* its rows go at the next cut, then it goes itself */
-	shard->counts.retrying = shard->heap_count;
+	shard->counts.retrying = shard->waits.count;
 }
 
 void retry_done(struct shard *shard, struct wait *wait) {
@@ -145,7 +106,7 @@ void retry_done(struct shard *shard, struct wait *wait) {
 		return;
 	}
 	wait->due_ms = 0;
-	heap_up(shard, wait);
+	heap_update(&shard->waits, &wait->node);
 }
 
 void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at) {
@@ -154,23 +115,23 @@ void retry_behind(struct shard *shard, struct instance *instance, const uint8_t 
 
 void retry_stall(struct shard *shard, struct wait *wait) {
 	wait->due_ms = UINT64_MAX;
-	heap_down(shard, wait);
+	heap_update(&shard->waits, &wait->node);
 }
 
 void retry_view_changed(struct shard *shard) {
-	for (size_t i = 0; i < shard->heap_count; i++) {
-		if (shard->heap[i]->due_ms == UINT64_MAX)
-			shard->heap[i]->due_ms = 0;
+	for (size_t i = 0; i < shard->waits.count; i++) {
+		struct wait *wait = wait_of(shard->waits.nodes[i]);
+		if (wait->due_ms == UINT64_MAX)
+			wait->due_ms = 0;
 	}
-	for (size_t i = shard->heap_count; i > 0; i--)
-		heap_down(shard, shard->heap[i - 1]);
+	heap_rebuild(&shard->waits);
 }
 
 bool retry_step(struct shard *shard, int *budget) {
 	bool worked = false;
 	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
-	while (*budget > 0 && shard->heap_count > 0 && shard->heap[0]->due_ms <= now_ms && shard_epoch_open(shard)) {
-		if (!dispatch_waiting(shard, shard->heap[0]))
+	while (*budget > 0 && shard->waits.count > 0 && wait_first(shard)->due_ms <= now_ms && shard_epoch_open(shard)) {
+		if (!dispatch_waiting(shard, wait_first(shard)))
 			return worked;
 		worked = true;
 		(*budget)--;
@@ -179,7 +140,7 @@ bool retry_step(struct shard *shard, int *budget) {
 }
 
 uint64_t retry_due_ms(const struct shard *shard) {
-	return shard->heap_count > 0 ? shard->heap[0]->due_ms : UINT64_MAX;
+	return shard->waits.count > 0 ? wait_first(shard)->due_ms : UINT64_MAX;
 }
 
 /* ---- making it durable ---- */
@@ -225,9 +186,9 @@ void retry_finish(struct shard *shard) {
 		if (shard->waits_dirty[i]->instance == NULL)
 			wait_destroy(shard->waits_dirty[i]);
 	}
-	for (size_t i = 0; i < shard->heap_count; i++)
-		wait_destroy(shard->heap[i]);
-	free(shard->heap);
+	for (size_t i = 0; i < shard->waits.count; i++)
+		wait_destroy(wait_of(shard->waits.nodes[i]));
+	heap_finish(&shard->waits);
 	free(shard->waits_dirty);
 }
 
@@ -237,7 +198,7 @@ struct wait *retry_restore(struct shard *shard, struct instance *instance, uint3
 	wait->attempts = attempts;
 	wait->first_failed_ms = first_failed_ms;
 	wait->due_ms = due_ms;
-	heap_add(shard, wait);
-	shard->counts.retrying = shard->heap_count;
+	heap_add(&shard->waits, &wait->node);
+	shard->counts.retrying = shard->waits.count;
 	return wait;
 }

@@ -26,7 +26,10 @@ struct shard *shard_create(struct flow *flow, uint32_t index, uint64_t epoch) {
 	atomic_init(&shard->sealed, epoch - 1);
 	queue_init(&shard->input, 0, 0, &shard->input_bytes);
 	cache_init(&shard->cache, flow->cache_bytes);
+	shard->waits.less = retry_less;
+	timers_init(&shard->timers);
 	shard->invocation = invocation_create(flow);
+	shard->invocation->shard = shard;
 	return shard;
 }
 
@@ -37,6 +40,7 @@ void shard_destroy(struct shard *shard) {
 	retry_finish(shard);
 	parks_finish(shard);
 	producers_finish(shard);
+	timers_finish(&shard->timers);
 	cache_finish(&shard->cache);
 	invocation_destroy(shard->invocation);
 	free(shard->dirty);
@@ -80,6 +84,12 @@ void shard_touch(struct shard *shard) {
 		shard->epoch_time_ms = now_ms;
 }
 
+void shard_clock_look(struct shard *shard) {
+	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
+	if (now_ms > shard->epoch_time_ms)
+		shard->epoch_time_ms = now_ms;
+}
+
 bool shard_binding_live(const struct shard *shard, uint16_t type) {
 	return type < shard->view->binding_count && binding_live(&shard->view->bindings[type]);
 }
@@ -108,7 +118,11 @@ static bool step_cut(struct shard *shard, int *budget) {
 }
 
 static bool step_retries(struct shard *shard, int *budget) {
-	return shard->heap_count > 0 && retry_step(shard, budget);
+	return shard->waits.count > 0 && retry_step(shard, budget);
+}
+
+static bool step_timers(struct shard *shard, int *budget) {
+	return timers_step(shard, budget);
 }
 
 static bool step_parks(struct shard *shard, int *budget) {
@@ -150,8 +164,8 @@ static void channel_prefetch(struct shard *shard, const struct queue *channel) {
 static bool channel_step(struct shard *shard, uint32_t source, int *budget) {
 	struct queue *channel = shard_channel(shard->flow, source, shard->index);
 	channel_prefetch(shard, channel);
-	bool worked = false;
-	for (int left = STEP_MESSAGES; left > 0 && shard_epoch_open(shard); left--) {
+	int left = STEP_MESSAGES;
+	for (; left > 0 && shard_epoch_open(shard); left--) {
 		const uint8_t *at = channel_peek(shard, channel, source);
 		if (at == NULL)
 			break;
@@ -161,10 +175,10 @@ static bool channel_step(struct shard *shard, uint32_t source, int *budget) {
 		if (!dispatch_message(shard, at))
 			break;
 		queue_consume(channel);
-		worked = true;
 		(*budget)--;
 	}
-	return worked;
+	shard->counts.channels_out += (uint64_t)(STEP_MESSAGES - left);
+	return left < STEP_MESSAGES;
 }
 
 static bool step_channels(struct shard *shard, int *budget) {
@@ -231,11 +245,12 @@ static bool input_take(struct shard *shard, const struct input *input, int *budg
 	case INPUT_BARRIER:
 		shard_touch(shard);
 		shard->counts.barrier_seen = input->first;
+		shard->colour = input->colour;
 		return true;
 	default:
 		check(input->kind == INPUT_CLOCK);
 		shard_touch(shard);
-		shard->epoch_time_ms = flow_clock_now(&shard->flow->clock);
+		shard_clock_look(shard);
 		shard->counts.clock_seen = input->first;
 		return true;
 	}
@@ -286,6 +301,7 @@ static const struct shard_turn {
 	{"view: adopt what the registry published", step_view},
 	{"cut: close the epoch where the committer asks for it", step_cut},
 	{"retries: what failed and is due", step_retries},
+	{"timers: messages that are due", step_timers},
 	{"parks: what waited for a version that now lives", step_parks},
 	{"channels: what shards sent to this one", step_channels},
 	{"input: records, messages and control from outside", step_input},
@@ -357,13 +373,19 @@ bool shard_step(struct shard *shard) {
 	return worked;
 }
 
+uint64_t shard_due_ms(const struct shard *shard) {
+	uint64_t retry_ms = retry_due_ms(shard);
+	uint64_t timer_ms = timers_due_ms(shard);
+	return retry_ms < timer_ms ? retry_ms : timer_ms;
+}
+
 uint64_t shard_idle_us(struct shard *shard) {
 	enum { STARVED_US = 100000 };
 	if (shard->starved) {
 		shard->starved = false;
 		return STARVED_US;
 	}
-	uint64_t due_ms = retry_due_ms(shard);
+	uint64_t due_ms = shard_due_ms(shard);
 	if (due_ms == UINT64_MAX || shard->flow->clock.test)
 		return UINT64_MAX;
 	uint64_t now_ms = flow_clock_update(&shard->flow->clock);

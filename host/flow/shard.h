@@ -6,10 +6,12 @@
 #ifndef HOST_FLOW_SHARD_H
 #define HOST_FLOW_SHARD_H
 
+#include "base/heap.h"
 #include "flow/flow.h"
 #include "flow/instance.h"
 #include "flow/invocation.h"
 #include "flow/message.h"
+#include "flow/timer/timers.h"
 
 enum hold { HOLD_RUN, HOLD_PLUGIN, HOLD_IDLE, HOLD_CUT };
 
@@ -33,13 +35,13 @@ _Static_assert(sizeof(struct input) % 8 == 0, "a message behind an input stays a
 
 /* An address that waits behind a message in backoff. */
 struct wait {
+	struct heap_node node;
 	struct queue queue;
 	struct instance *instance;
 	uint32_t attempts; /* of the message at the head */
 	uint64_t first_failed_ms;
 	uint64_t due_ms;
 	bool dirty; /* in the shard's list */
-	size_t heap_index;
 };
 
 /* A producer's position; rows 'P'. */
@@ -76,11 +78,10 @@ struct shard {
 	_Atomic uint64_t queue_memory; /* of channels to this shard, parks and waits */
 	struct queue **parks;          /* by type number */
 	size_t park_count;
+	uint8_t colour;  /* of messages that nobody caused just now: timers */
 	bool parks_live; /* some park may have a live version now */
 
-	struct wait **heap; /* by due time */
-	size_t heap_count;
-	size_t heap_capacity;
+	struct heap waits; /* of struct wait, by due time */
 	struct wait **waits_dirty;
 	size_t waits_dirty_count;
 	size_t waits_dirty_capacity;
@@ -95,6 +96,7 @@ struct shard {
 	size_t producers_dirty_count;
 	size_t producers_dirty_capacity;
 
+	struct timers timers;
 	struct invocation *invocation;
 	struct buf scratch;
 
@@ -140,6 +142,9 @@ bool shard_step(struct shard *shard);
 /* When the shard wants to be stepped again without being woken, in microseconds from now; UINT64_MAX: never. */
 uint64_t shard_idle_us(struct shard *shard);
 
+/* When a retry or a timer is due next; UINT64_MAX: none is. */
+uint64_t shard_due_ms(const struct shard *shard);
+
 /* The store could not be read. No space may pass: the shard tries again after a while (rule 16). Anything else is final. */
 void shard_store_error(struct shard *shard, const struct error *error);
 
@@ -150,6 +155,9 @@ bool shard_epoch_open(const struct shard *shard);
 
 /* Something happened in the open epoch: it has a time and must be committed. */
 void shard_touch(struct shard *shard);
+
+/* The open epoch's time becomes what the clock says now: a timer is due, or the clock was moved. */
+void shard_clock_look(struct shard *shard);
 
 /* The type has a live version in the view that the shard has adopted, for messages born now. */
 bool shard_binding_live(const struct shard *shard, uint16_t type);
@@ -203,6 +211,8 @@ void producers_finish(struct shard *shard);
 
 /* ---- retry.c ---- */
 
+/* The order of waits: by due time. */
+bool retry_less(const struct heap_node *a, const struct heap_node *b);
 /* The message failed: it waits, with everything for its address behind it. */
 void retry_begin(struct shard *shard, struct instance *instance, const struct message *message);
 /* The message at the head of a wait failed again. */

@@ -16,6 +16,8 @@
  *   'H' queue:u64be                  head of a queue of waiting messages
  *   'Q' queue:u64be first:u64be      a run of waiting messages, the first with that arrival number
  *   'D' number:u64be                 dead letter
+ *   'Z' due:u64be serial:u64be       timer: a message that is sent when it is due
+ *   'Y' type:u16be id:sized8 token   which timer of that address has the token
  *
  * database of a function type
  *   'F'                              format, type name, schema: written by the store when it is made
@@ -44,11 +46,13 @@ enum key_kind {
 	KEY_QUEUE_HEAD = 'H',
 	KEY_QUEUE_RUN = 'Q',
 	KEY_DEAD = 'D',
+	KEY_TIMER = 'Z',
+	KEY_TOKEN = 'Y',
 	KEY_INSTANCE = 'I',
 	KEY_LARGE_VALUE = 'X',
 };
 
-enum { ID_BYTES_MAX = 255, KEY_BYTES_MAX = 300 };
+enum { ID_BYTES_MAX = 255, KEY_BYTES_MAX = 520 /* two names of 255 bytes, and numbers */ };
 
 /* A key under construction or taken apart; no allocation. */
 struct key {

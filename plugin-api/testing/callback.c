@@ -11,6 +11,7 @@ void effect_finish(struct effect *effect) {
 	piece_finish(&effect->name);
 	piece_finish(&effect->id);
 	piece_finish(&effect->payload);
+	piece_finish(&effect->token);
 	free(effect);
 }
 
@@ -105,6 +106,7 @@ static void callback_end(struct callback *callback, bool keep) {
 	}
 	if (!keep)
 		effects_cut(callback->test, callback->effects_before);
+	timers_settle(callback->test, keep);
 	for (size_t i = 0; i < callback->builder_count; i++)
 		free(callback->builders[i].data);
 }
@@ -129,7 +131,11 @@ int sofun_test_invoke(sofun_test *test, const sofun_test_message *told) {
 	if (told->caller_type != NULL)
 		message.caller = (sofun_address){sofun_text(told->caller_type), lend(&caller_id, told->caller_id)};
 	callback.message = &message;
-	const int result = function->invoke(&callback.context, test->plugin_data, &message);
+	int result = function->invoke(&callback.context, test->plugin_data, &message);
+	if (callback.refused != NULL) {
+		host_table.fail(&callback.context, sofun_text(callback.refused));
+		result = SOFUN_FAILED;
+	}
 	callback_end(&callback, result == 0);
 	piece_finish(&id);
 	piece_finish(&caller_id);

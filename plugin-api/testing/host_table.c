@@ -181,7 +181,9 @@ static void host_fail(sofun_context *context, sofun_bytes text) {
 
 static const void *host_extension(const sofun_host *host, const char *id) {
 	const sofun_test *test = (const sofun_test *)(const void *)host;
-	return test->extension_id != NULL && strcmp(test->extension_id, id) == 0 ? test->extension : NULL;
+	if (test->extension_id != NULL && strcmp(test->extension_id, id) == 0)
+		return test->extension;
+	return strcmp(id, SOFUN_TIMER) == 0 ? &timer_table : NULL;
 }
 
 static void host_log(const sofun_host *host, sofun_context *context, int level, sofun_bytes text) {

@@ -59,7 +59,8 @@ struct instance {
 
 struct effect {
 	sofun_test_effect seen; /* views of the pieces */
-	struct piece from_type, from_id, name, id, payload;
+	struct piece from_type, from_id, name, id, payload, token;
+	bool cancelled; /* by the callback that runs now */
 };
 
 /* What the context of a callback is, behind the pointer that the plugin knows. */
@@ -78,6 +79,7 @@ struct callback {
 	sofun_buf builders[BUILDERS_MAX];
 	size_t builder_count;
 	size_t effects_before;
+	const char *refused; /* the host fails the invocation, for this reason; NULL: it does not */
 };
 
 struct sofun_test {
@@ -104,6 +106,10 @@ struct sofun_test {
 
 /* The functions of the host, as a plugin gets them. */
 extern const sofun_host host_table;
+extern const sofun_timer timer_table;
+
+/* Timers that a callback cancelled go, or stand again. */
+void timers_settle(sofun_test *test, bool keep);
 
 void effects_cut(sofun_test *test, size_t count);
 void effect_finish(struct effect *effect);

@@ -86,6 +86,25 @@ static int send_numbered(
 	return status == SOFUN_OK ? 0 : sofun_fail(context, "send: %s", sofun_status_text(status));
 }
 
+/* Delayed messages have no number: which of two is first is the clock's affair. */
+static int send_delayed(sofun_context *context, const struct program_send *send) {
+	const sofun_timer *timer = sofun_timer_of(context);
+	if (timer == NULL)
+		return sofun_fail(context, "after_ms, token and cancel need " SOFUN_TIMER ", which this host does not have");
+	const sofun_address to = {sofun_text(PLAY_TYPE), send->id};
+	const int status = timer->send_after(context, send->after_ms, send->token, &to, sofun_bytes_of(NULL, 0), send->msg);
+	return status == SOFUN_OK ? 0 : sofun_fail(context, "send after: %s", sofun_status_text(status));
+}
+
+static int cancel_act(sofun_context *context, sofun_bytes token) {
+	const sofun_timer *timer = sofun_timer_of(context);
+	int found;
+	if (timer == NULL)
+		return sofun_fail(context, "after_ms, token and cancel need " SOFUN_TIMER ", which this host does not have");
+	const int status = timer->cancel(context, token, &found);
+	return status == SOFUN_OK ? 0 : sofun_fail(context, "cancel: %s", sofun_status_text(status));
+}
+
 static int sends_act(sofun_context *context, const struct program *program) {
 	if (program->send_count == 0)
 		return 0;
@@ -96,7 +115,9 @@ static int sends_act(sofun_context *context, const struct program *program) {
 	for (uint32_t i = 0; result == 0 && i < program->send_count; i++) {
 		struct program_send send;
 		result = program_send_next(context, &sends, &send);
-		if (result == 0)
+		if (result == 0 && send.delayed)
+			result = send_delayed(context, &send);
+		else if (result == 0)
 			result = send_numbered(context, &writer, &send, ++*numbers_of(&sent, send.id));
 	}
 	if (result == 0)
@@ -115,26 +136,20 @@ static int reply_act(sofun_context *context, int64_t count) {
 	return status == SOFUN_OK ? 0 : sofun_fail(context, "reply: %s", sofun_status_text(status));
 }
 
-static int timer_missing(sofun_context *context) {
-	const bool host_has = context->host->extension(context->host, "sofun.timer/1") != NULL;
-	return sofun_fail(context, "after_ms, token and cancel need the extension sofun.timer/1, which %s",
-		host_has ? "play " SOFUN_PLUGIN_VERSION " does not use" : "this host does not have");
-}
-
 static int play_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
 	(void)plugin_data;
 	struct program program;
 	int64_t count = 0;
 	if (program_read(context, message, &program) != 0)
 		return SOFUN_FAILED;
-	if (program.needs_timer)
-		return timer_missing(context);
 	if (fail_asked(context, message, &program))
 		return SOFUN_FAILED;
 	crash(program.crash);
 	if (program.number != 0 && number_judge(context, message->caller.id, program.number) != 0)
 		return SOFUN_FAILED;
 	if ((program.has_add || program.reply) && add(context, &program, &count) != 0)
+		return SOFUN_FAILED;
+	if (program.cancel.size > 0 && cancel_act(context, program.cancel) != 0)
 		return SOFUN_FAILED;
 	if (sends_act(context, &program) != 0)
 		return SOFUN_FAILED;

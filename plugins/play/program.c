@@ -49,16 +49,14 @@ static bool read_msg(sofun_reader *reader, void *target) {
 
 static bool read_after(sofun_reader *reader, void *target) {
 	struct program_send *send = target;
-	uint64_t after_ms;
-	send->needs_timer = true;
-	return sofun_read_uint(reader, &after_ms);
+	send->delayed = true;
+	return sofun_read_uint(reader, &send->after_ms);
 }
 
 static bool read_token(sofun_reader *reader, void *target) {
 	struct program_send *send = target;
-	sofun_bytes token;
-	send->needs_timer = true;
-	return sofun_read_raw(reader, &token);
+	send->delayed = true;
+	return sofun_read_raw(reader, &send->token);
 }
 
 static const struct key record_keys[] = {
@@ -138,9 +136,7 @@ static bool read_sends(sofun_reader *reader, void *target) {
 
 static bool read_cancel(sofun_reader *reader, void *target) {
 	struct program *program = target;
-	sofun_bytes token;
-	program->needs_timer = true;
-	return sofun_read_raw(reader, &token);
+	return sofun_read_raw(reader, &program->cancel);
 }
 
 static bool read_reply(sofun_reader *reader, void *target) {
@@ -205,7 +201,6 @@ static int sends_judge(sofun_context *context, struct program *program) {
 		struct program_send send;
 		if (program_send_next(context, &sends, &send) != 0)
 			return SOFUN_FAILED;
-		program->needs_timer |= send.needs_timer;
 	}
 	return 0;
 }

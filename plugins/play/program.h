@@ -23,7 +23,7 @@ struct program {
 	enum program_crash crash;
 	bool has_add;
 	int64_t add;
-	bool needs_timer;   /* cancel, after_ms or token occurs */
+	sofun_bytes cancel; /* the token, as it stands; empty: none */
 	sofun_reader sends; /* at the first of them; program_send_next takes one */
 	uint32_t send_count;
 	bool has_emit;
@@ -35,7 +35,9 @@ struct program {
 struct program_send {
 	sofun_bytes id;
 	sofun_bytes msg; /* a map, or nil */
-	bool needs_timer;
+	bool delayed;    /* after_ms or token is there */
+	uint64_t after_ms;
+	sofun_bytes token; /* as it stands: any MessagePack object; empty: none */
 };
 
 /* 0, or SOFUN_FAILED with the reason told to the host. */

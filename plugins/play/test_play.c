@@ -191,22 +191,37 @@ START_TEST(fail_times_fails_so_many_attempts_and_then_acts) {
 }
 END_TEST
 
-START_TEST(what_needs_a_timer_fails_before_anything_is_done) {
-	const char *payloads[] = {
-		"{\"crash\":\"abort\",\"add\":1,\"send\":[{\"id\":\"b\",\"msg\":{},\"after_ms\":10}]}",
-		"{\"add\":1,\"send\":[{\"id\":\"b\",\"msg\":{}},{\"id\":\"b\",\"msg\":{},\"token\":\"t\"}]}",
-		"{\"add\":1,\"cancel\":\"t\"}",
-	};
-	for (size_t i = 0; i < 3; i++) {
-		ck_assert_int_ne(call("a", sofun_test_json(test, "%s", payloads[i])), 0);
-		ck_assert_str_eq(sofun_test_failure(test),
-			"after_ms, token and cancel need the extension sofun.timer/1, which this host does not have");
-	}
-	sofun_test_extension(test, "sofun.timer/1", "a table");
-	ck_assert_int_ne(call("a", sofun_test_json(test, "{\"cancel\":\"t\"}")), 0);
-	ck_assert_str_eq(sofun_test_failure(test),
-		"after_ms, token and cancel need the extension sofun.timer/1, which play 1.0.0 does not use");
-	ck_assert_int_eq(count("a"), 0);
+START_TEST(delayed_sends_come_when_they_are_due) {
+	ck_assert_int_eq(call("a",
+						 sofun_test_json(test,
+							 "{\"send\":[{\"id\":\"b\",\"msg\":{\"add\":2},\"after_ms\":20},"
+							 "{\"id\":\"b\",\"msg\":{\"add\":1},\"after_ms\":10}]}")),
+		0);
+	ck_assert_int_eq(sofun_test_advance(test, 9), 0);
+	ck_assert_int_eq(count("b"), 0);
+	ck_assert_int_eq(sofun_test_advance(test, 1), 0);
+	ck_assert_int_eq(count("b"), 1);
+	ck_assert_int_eq(sofun_test_advance(test, 100), 0);
+	ck_assert_int_eq(count("b"), 3);
+	ck_assert_int_eq(sofun_test_state_int(test, "test/play", "b", "gaps"), 0);
+}
+END_TEST
+
+START_TEST(a_cancelled_send_never_comes) {
+	const char *set = "{\"send\":[{\"id\":\"b\",\"msg\":{\"add\":1},\"after_ms\":10,\"token\":\"t\"}]}";
+	ck_assert_int_eq(call("a", sofun_test_json(test, "%s", set)), 0);
+	ck_assert_int_ne(call("a", sofun_test_json(test, "%s", set)), 0);
+	ck_assert_str_eq(sofun_test_failure(test), "the token of a timer is in use");
+	ck_assert_int_eq(call("b", sofun_test_json(test, "{\"cancel\":\"t\"}")), 0); /* b's own, and it has none */
+	ck_assert_int_ne(call("a", sofun_test_json(test, "{\"cancel\":\"t\",\"fail_times\":9}")), 0);
+	ck_assert_uint_eq(sofun_test_effect_count(test), 1);
+	ck_assert_int_eq(call("a", sofun_test_json(test, "{\"cancel\":\"t\"}")), 0);
+	ck_assert_int_eq(call("a", sofun_test_json(test, "{\"cancel\":\"t\"}")), 0);
+	ck_assert_int_eq(sofun_test_advance(test, 100), 0);
+	ck_assert_int_eq(count("b"), 0);
+	ck_assert_int_eq(call("a", sofun_test_json(test, "%s", set)), 0);
+	ck_assert_int_eq(sofun_test_advance(test, 100), 0);
+	ck_assert_int_eq(count("b"), 1);
 }
 END_TEST
 
@@ -300,7 +315,8 @@ int main(void) {
 	tcase_add_test(tests, ten_thousand_targets_of_one_message_are_each_numbered);
 	tcase_add_test(tests, fail_leaves_nothing_behind);
 	tcase_add_test(tests, fail_times_fails_so_many_attempts_and_then_acts);
-	tcase_add_test(tests, what_needs_a_timer_fails_before_anything_is_done);
+	tcase_add_test(tests, delayed_sends_come_when_they_are_due);
+	tcase_add_test(tests, a_cancelled_send_never_comes);
 	tcase_add_test(tests, bad_payloads_fail_with_a_text);
 	tcase_add_test(tests, a_record_goes_to_its_instance);
 #ifndef SOFUN_SANITIZED /* a sanitizer answers a crash in its own way */

@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "flow/instance_record.h"
+#include "sofun/timer.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"
 
@@ -16,6 +17,9 @@ struct deed {
 	uint32_t children;
 	bool emits;
 	uint32_t fail_times; /* attempts that fail before one succeeds; 99: all of them */
+	uint32_t delay_ms;   /* of its children: 0: they are sent at once */
+	bool alarms;         /* sets a timer that is cancelled by a message to itself before it can be due */
+	bool regrets;        /* sets a timer and cancels it in the same call, then sets it again */
 };
 
 static struct deed deed_of(uint64_t number, uint32_t depth) {
@@ -25,6 +29,10 @@ static struct deed deed_of(uint64_t number, uint32_t depth) {
 		deed.fail_times = 1 + (uint32_t)(bits >> 24) % 3;
 	if ((bits >> 32) % 96 == 0)
 		deed.fail_times = 99;
+	if ((bits >> 40) % 3 == 0)
+		deed.delay_ms = (uint32_t)((bits >> 42) % 256);
+	deed.alarms = (bits >> 50) % 6 == 0;
+	deed.regrets = (bits >> 53) % 8 == 0;
 	return deed;
 }
 
@@ -60,6 +68,8 @@ static void message_expect(struct program_model *model, uint64_t number, uint32_
 	}
 	for (uint32_t child = 0; child < deed.children; child++)
 		message_expect(model, child_number(number, child), depth + 1);
+	model->counts[instance_of(number)] += deed.alarms + deed.regrets; /* the cancellation, the second timer */
+	model->messages += deed.alarms + deed.regrets;
 }
 
 void program_expect(struct program_model *model, uint64_t seed, uint32_t producer, uint64_t sequence) {
@@ -157,6 +167,19 @@ static void blob_set(sofun_context *context, uint64_t count) {
 	buf_finish(&buf);
 }
 
+/* ---- timers ---- */
+
+/* Instead of a depth: messages that do nothing but what their names say. */
+enum { DEPTH_CANCEL = 100, DEPTH_NOTHING = 101, DEPTH_NEVER = 102 };
+
+enum { REGRET_MS = 300 };
+
+static const sofun_timer *timer_of(sofun_context *context) {
+	const sofun_timer *timer = context->host->extension(context->host, SOFUN_TIMER);
+	check(timer != NULL);
+	return timer;
+}
+
 /* Payload: [number, depth, party, order]. */
 static void payload_put(struct buf *payload, uint64_t number, uint32_t depth, uint32_t party, uint64_t order) {
 	pack_array(payload, 4);
@@ -177,18 +200,73 @@ static void child_send(sofun_context *context, uint64_t number, uint32_t depth, 
 	buf_finish(&payload);
 }
 
-static void children_send(sofun_context *context, uint64_t number, uint32_t depth, uint32_t self, uint32_t children) {
+/* The same, delayed: the order says when it is due, for who sees it earlier. False: the store could not be read. */
+static bool child_send_after(
+	sofun_context *context, uint64_t number, uint32_t depth, uint64_t delay_ms, const char *token) {
+	char id[8];
+	struct buf payload = {0};
+	program_id(id, instance_of(number));
+	payload_put(&payload, number, depth, PARTIES, context->host->time_ms(context) + delay_ms);
+	sofun_address to = {.type = {(const uint8_t *)"sim/node", 8}, .id = {(const uint8_t *)id, strlen(id)}};
+	int status = timer_of(context)->send_after(context, delay_ms,
+		(sofun_bytes){(const uint8_t *)token, token == NULL ? 0 : strlen(token)}, &to, (sofun_bytes){NULL, 0},
+		(sofun_bytes){payload.data, payload.size});
+	buf_finish(&payload);
+	check(status == SOFUN_OK || status == SOFUN_STORE);
+	return status == SOFUN_OK;
+}
+
+/* False: the store could not be read. */
+static bool cancel(sofun_context *context, const char *token, int expected) {
+	int found;
+	int status = timer_of(context)->cancel(context, (sofun_bytes){(const uint8_t *)token, strlen(token)}, &found);
+	check(status == SOFUN_OK || status == SOFUN_STORE);
+	if (status == SOFUN_OK && found != expected)
+		violation("a cancellation found", (uint64_t)expected, (uint64_t)found);
+	return status == SOFUN_OK;
+}
+
+static bool timers_act(sofun_context *context, uint64_t number, const struct deed *deed) {
+	char token[32];
+	if (deed->alarms) {
+		struct parties sent;
+		uint32_t self = instance_of(number);
+		snprintf(token, sizeof token, "a%llx", (unsigned long long)number);
+		if (!child_send_after(context, number, DEPTH_NEVER, PROGRAM_ALARM_MS, token))
+			return false;
+		parties_get(context, VALUE_SENT, &sent);
+		child_send(context, number, DEPTH_CANCEL, self, ++sent.last[self]);
+		parties_set(context, VALUE_SENT, &sent);
+	}
+	if (!deed->regrets)
+		return true;
+	snprintf(token, sizeof token, "r%llx", (unsigned long long)number);
+	return child_send_after(context, number, DEPTH_NEVER, REGRET_MS, token) && cancel(context, token, 1) &&
+		cancel(context, token, 0) && child_send_after(context, number, DEPTH_NOTHING, REGRET_MS, token);
+}
+
+static bool children_send(
+	sofun_context *context, uint64_t number, uint32_t depth, uint32_t self, const struct deed *deed) {
 	struct parties sent;
 	parties_get(context, VALUE_SENT, &sent);
-	for (uint32_t child = 0; child < children; child++) {
+	for (uint32_t child = 0; child < deed->children; child++) {
 		uint64_t next = child_number(number, child);
-		child_send(context, next, depth + 1, self, ++sent.last[instance_of(next)]);
+		if (deed->delay_ms == 0)
+			child_send(context, next, depth + 1, self, ++sent.last[instance_of(next)]);
+		else if (!child_send_after(context, next, depth + 1, deed->delay_ms + child * 7, NULL))
+			return false;
 	}
 	parties_set(context, VALUE_SENT, &sent);
+	return true;
 }
 
 static void seen_check(sofun_context *context, uint32_t party, uint64_t order) {
 	struct parties seen;
+	if (party == PARTIES) { /* a timer's */
+		if (context->host->time_ms(context) < order)
+			violation("a timer was early", order, context->host->time_ms(context));
+		return;
+	}
 	parties_get(context, VALUE_SEEN, &seen);
 	if (order <= seen.last[party])
 		violation("order of a sender's messages", seen.last[party], order);
@@ -208,7 +286,18 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 	if (!blob_check(context, count))
 		return 1;
 	seen_check(context, (uint32_t)party, order);
-	children_send(context, number, (uint32_t)depth, instance_of(number), deed.children);
+	if (depth >= DEPTH_CANCEL) {
+		char token[32];
+		if (depth == DEPTH_NEVER)
+			violation("a timer that was cancelled came", number, number);
+		snprintf(token, sizeof token, "a%llx", (unsigned long long)number);
+		deed = (struct deed){.fail_times = deed.fail_times % 99};
+		if (depth == DEPTH_CANCEL && !cancel(context, token, 1))
+			return 1;
+	} else if (!children_send(context, number, (uint32_t)depth, instance_of(number), &deed) ||
+		!timers_act(context, number, &deed)) {
+		return 1;
+	}
 	if (deed.emits) {
 		struct buf payload = {0};
 		pack_uint(&payload, number);

@@ -10,6 +10,8 @@
 #include "sofun/plugin.h"
 
 enum { PROGRAM_INSTANCES = 24, PROGRAM_DEPTH = 3, PROGRAM_PRODUCERS = 2 };
+/* Alarms are set so far ahead: no run lasts so long. */
+enum { PROGRAM_ALARM_MS = 1000000000 };
 
 /* What must hold at the end. */
 struct program_model {

@@ -9,6 +9,7 @@
 #include "fault_disk.h"
 #include "flow/engine_inside.h"
 #include "flow/recover.h"
+#include "flow/timer/load.h"
 #include "plugin/image.h"
 #include "points.h"
 #include "sim_kv.h"
@@ -50,6 +51,7 @@ struct world {
 	bool parked; /* the first view has no live version */
 	bool barrier_asked;
 	bool barrier_done;
+	uint64_t timers_before;   /* set before it was asked, and none left; UINT64_MAX: some were left */
 	uint64_t crash_countdown; /* in world steps */
 };
 
@@ -155,6 +157,7 @@ static bool host_start(struct world *world) {
 	for (uint32_t i = 0; i < world->config.shards; i++)
 		world->engine->flow.shards[i]->cache.memory_max = (size_t)4096 << world_below(world, 6);
 	world->engine->flow.queue_bytes = (size_t)2048 << world_below(world, 8);
+	world->engine->flow.timer_bytes = (size_t)512 << world_below(world, 8);
 	world->parked = world_below(world, 4) == 0;
 	engine_start(world->engine, world_view(world, !world->parked));
 	for (int i = 0; i < PROGRAM_PRODUCERS; i++) {
@@ -264,6 +267,20 @@ static void records_send(struct world *world, uint32_t producer) {
 	buf_finish(&records);
 }
 
+/* How many timers were set so far; UINT64_MAX: some are not sent yet. What the store may hold behind the horizon of an
+ * alarm was cancelled. */
+static uint64_t timers_set_if_none_left(const struct world *world) {
+	const struct flow *flow = &world->engine->flow;
+	uint64_t set = 0;
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		const struct timers *timers = &flow->shards[i]->timers;
+		if (timers->heap.count > 0 || timers->horizon.due_ms < PROGRAM_ALARM_MS)
+			return UINT64_MAX;
+		set += flow->shards[i]->counts.timers_set;
+	}
+	return set;
+}
+
 static void client_step(struct world *world) {
 	uint32_t producer = (uint32_t)world_below(world, PROGRAM_PRODUCERS);
 	struct producer_client *client = &world->clients[producer];
@@ -353,7 +370,7 @@ static void clock_run(struct world *world) {
 	struct flow *flow = &world->engine->flow;
 	flow_clock_set(&flow->clock, flow_clock_now(&flow->clock) + world_below(world, 50));
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
-		if (retry_due_ms(flow->shards[i]) <=
+		if (shard_due_ms(flow->shards[i]) <=
 			flow_clock_now(&flow->clock)) /* nobody else: a timer must not hide a lost wake-up */
 			park_wake(&flow->shards[i]->park);
 	}
@@ -370,6 +387,8 @@ static void world_step(struct world *world) {
 		committer_run(world);
 	} else if (choice < 12) {
 		store_applier_step(world->store);
+		if (world_below(world, 2) == 0)
+			timers_load_step(&world->engine->flow);
 	} else if (choice < 14) {
 		client_step(world);
 	} else if (choice < 15) {
@@ -383,6 +402,7 @@ static void world_step(struct world *world) {
 	}
 	if (all_sent(world) && !world->barrier_asked) {
 		world->barrier_asked = true;
+		world->timers_before = timers_set_if_none_left(world);
 		engine_barrier(world->engine, TOKEN_BARRIER);
 	}
 }
@@ -498,6 +518,8 @@ static void world_compare(struct world *world) {
 	schemas_compare(world);
 	if (rows_count(world, KEY_DEAD) != model.dead)
 		wrong(world, "dead letters", rows_count(world, KEY_DEAD), model.dead);
+	if (rows_count(world, KEY_TIMER) + rows_count(world, KEY_TOKEN) != 0)
+		wrong(world, "rows of timers when none is left", rows_count(world, KEY_TIMER), 0);
 	if (rows_count(world, KEY_QUEUE_RUN) != 0)
 		wrong(world, "rows of waiting messages when none waits", rows_count(world, KEY_QUEUE_RUN), 0);
 	if (program_hooks.violations > 0 && world->result->good) {
@@ -548,8 +570,12 @@ static bool world_live(struct world *world) {
 		}
 		if (world->crash_countdown > 0 && --world->crash_countdown == 0)
 			return false;
-		if (world->barrier_done)
+		/* a barrier does not wait for timers: the last one has none before it and none behind it */
+		if (world->barrier_done && world->timers_before != UINT64_MAX &&
+			world->timers_before == timers_set_if_none_left(world))
 			return true;
+		world->barrier_asked &= !world->barrier_done;
+		world->barrier_done = false;
 	}
 	return true;
 }

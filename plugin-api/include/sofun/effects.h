@@ -113,6 +113,8 @@ static inline const char *sofun_status_text(int status) {
 		return "not allowed here";
 	case SOFUN_STORE:
 		return "the store could not be read";
+	case SOFUN_TOKEN_IN_USE:
+		return "the token of a timer is in use";
 	default:
 		return "an error that this plugin does not know";
 	}

@@ -65,7 +65,8 @@ struct sofun_host {
 	/* Makes room for `extra` bytes behind size. 0, or SOFUN_TOO_LARGE. [callback] */
 	int (*buf_reserve)(sofun_context *context, sofun_buf *buf, size_t extra);
 
-	/* The time of the epoch in milliseconds since 1970: the same for a whole epoch, never going back. [callback] */
+	/* The time of the epoch in milliseconds since 1970, never going back. What a timer sends sees its due time, or a later
+	 * one. [callback] */
 	uint64_t (*time_ms)(sofun_context *context);
 };
 

@@ -5,5 +5,6 @@
 #include "declare.h"
 #include "effects.h"
 #include "state.h"
+#include "timer.h"
 
 #endif

@@ -22,6 +22,7 @@
 
 #include "effects.h"
 #include "plugin.h"
+#include "timer.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -76,6 +77,10 @@ int sofun_test_route(sofun_test *test, const char *ingress, sofun_bytes record);
  * fails. What was sent to other types stays where it is. */
 int sofun_test_deliver(sofun_test *test);
 
+/* Moves time on, and delivers what timers send until then, each at its due time; ends early with the result of a function
+ * that fails. What timers send to other types stands as SOFUN_TEST_SEND. */
+int sofun_test_advance(sofun_test *test, uint64_t ms);
+
 /* ---- state of another version, and its migration ---- */
 
 /* Gives an instance a value as a version of that schema left it: the function's own schema, or one that it declares as an
@@ -89,15 +94,17 @@ int sofun_test_migrate(sofun_test *test, const char *type, const char *id, uint3
 
 /* ---- what came of it ---- */
 
-enum { SOFUN_TEST_SEND, SOFUN_TEST_EMIT, SOFUN_TEST_REPLY };
+enum { SOFUN_TEST_SEND, SOFUN_TEST_EMIT, SOFUN_TEST_REPLY, SOFUN_TEST_TIMER };
 
 typedef struct sofun_test_effect {
 	int kind;
 	sofun_bytes from_type; /* of the instance that caused it; empty: a router */
 	sofun_bytes from_id;
-	sofun_bytes name; /* send: the target's type; emit: the egress */
-	sofun_bytes id;   /* send: the target's id */
+	sofun_bytes name; /* send, timer: the target's type; emit: the egress */
+	sofun_bytes id;   /* send, timer: the target's id */
 	sofun_bytes payload;
+	sofun_bytes token; /* timer: empty if it has none */
+	uint64_t due_ms;   /* timer */
 } sofun_test_effect;
 
 /* Effects that stand, oldest first. Views are valid until the next callback, expectation or clear. */

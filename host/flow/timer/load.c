@@ -1,0 +1,142 @@
+#include "flow/timer/load.h"
+
+#include <errno.h>
+
+#include "base/check.h"
+#include "flow/shard.h"
+
+enum {
+	/* A pass ends after so many rows, or bytes of them: what one pass brings must fit into memory. */
+	LOAD_ROWS_MAX = 16384,
+	LOAD_BYTES_MAX = 1 << 20,
+};
+
+void timers_load_wake(struct flow *flow) {
+	if (flow->reader_park != NULL)
+		park_wake(flow->reader_park);
+}
+
+static bool shard_asks(const struct shard *shard) {
+	return atomic_load_explicit(&shard->timers.load, memory_order_acquire) == TIMERS_LOAD_WANTED;
+}
+
+bool timers_load_asked(const struct flow *flow) {
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		if (shard_asks(flow->shards[i]))
+			return true;
+	}
+	return false;
+}
+
+/* Which shards ask, from where on, and whether the store can tell already all that they set before. */
+struct pass {
+	struct flow *flow;
+	uint64_t shards; /* a bit each */
+	struct timer_place from;
+	struct timer_place until;
+	size_t rows;
+	size_t bytes;
+	struct error error;
+	bool failed;
+};
+
+static void pass_plan(struct pass *pass) {
+	const struct flow *flow = pass->flow;
+	uint64_t applied = store_applied(flow->store);
+	pass->from = TIMER_PLACE_END;
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		const struct shard *shard = flow->shards[i];
+		if (!shard_asks(shard) || shard->timers.load_epoch > applied)
+			continue;
+		pass->shards |= UINT64_C(1) << i;
+		if (timer_place_before(shard->timers.load_from, pass->from))
+			pass->from = shard->timers.load_from;
+	}
+}
+
+static bool row_malformed(struct pass *pass) {
+	pass->failed = true;
+	error_set(&pass->error, ERROR_STORE_FAILED, "the row of a timer is malformed: run sofund --verify");
+	return false;
+}
+
+/* Hands a row to the shard of its sender, if that one asks. */
+static bool row_deliver(struct pass *pass, struct timer_place place, struct bytes value) {
+	struct flow *flow = pass->flow;
+	if (value.size < 1 || value.size < 1 + (size_t)value.data[0] + sizeof(struct message_head))
+		return row_malformed(pass);
+	struct bytes token = bytes_of(value.data + 1, value.data[0]);
+	struct bytes run = bytes_of(token.data + token.size, value.size - 1 - token.size);
+	struct timer_load_row row = {
+		.place = place, .message_size = (uint32_t)run.size, .token_size = (uint32_t)token.size};
+	row.size = (uint32_t)(sizeof row + run.size + ((token.size + 7) & ~(size_t)7));
+	struct buf *scratch = &flow->timer_row;
+	buf_reset(scratch);
+	buf_append(scratch, &row, sizeof row);
+	buf_append_bytes(scratch, run);
+	uint64_t count;
+	if (!message_run_valid(bytes_of(scratch->data + sizeof row, run.size), &count) || count != 1)
+		return row_malformed(pass);
+	buf_append_bytes(scratch, token);
+	memset(buf_reserve(scratch, 8), 0, 8);
+	struct message message;
+	message_read(scratch->data + sizeof row, &message);
+	uint32_t hash = flow_hash(flow, message.head->caller_type, message.caller_id);
+	uint32_t owner = message_shard(hash, flow->shards_count);
+	if ((pass->shards & UINT64_C(1) << owner) != 0)
+		buf_append(&flow->shards[owner]->timers.loaded, scratch->data, row.size);
+	return true;
+}
+
+static void rows_read(struct pass *pass) {
+	struct key key = key_timer(pass->from);
+	struct store_cursor *cursor = store_cursor_open(pass->flow->store, REDO_RUNTIME, key_bytes(&key), &pass->error);
+	pass->until = TIMER_PLACE_END;
+	if (cursor == NULL) {
+		pass->failed = true;
+		return;
+	}
+	struct bytes found, value;
+	while (store_cursor_next(cursor, &found, &value) && found.size == TIMER_KEY_BYTES && found.data[0] == KEY_TIMER) {
+		struct timer_place place = {.due_ms = key_u64_at(found.data + 1), .serial = key_u64_at(found.data + 9)};
+		if (pass->rows == LOAD_ROWS_MAX || pass->bytes >= LOAD_BYTES_MAX) {
+			pass->until = place;
+			break;
+		}
+		if (!row_deliver(pass, place, value))
+			break;
+		pass->rows++;
+		pass->bytes += value.size;
+	}
+	if (!store_cursor_status(cursor, &pass->error))
+		pass->failed = true;
+	store_cursor_close(cursor);
+}
+
+static void pass_end(struct pass *pass) {
+	struct flow *flow = pass->flow;
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		struct shard *shard = flow->shards[i];
+		if ((pass->shards & UINT64_C(1) << i) == 0)
+			continue;
+		if (pass->failed) {
+			buf_reset(&shard->timers.loaded); /* it still asks */
+			continue;
+		}
+		shard->timers.loaded_until = pass->until;
+		atomic_store_explicit(&shard->timers.load, TIMERS_LOAD_READY, memory_order_release);
+		park_wake(&shard->park);
+	}
+	if (pass->failed && pass->error.system != ENOSPC)
+		flow_fail(flow, &pass->error);
+}
+
+bool timers_load_step(struct flow *flow) {
+	struct pass pass = {.flow = flow};
+	pass_plan(&pass);
+	if (pass.shards == 0)
+		return false;
+	rows_read(&pass);
+	pass_end(&pass);
+	return !pass.failed;
+}

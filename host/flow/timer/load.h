@@ -1,0 +1,28 @@
+/* Brings timers from the store into memory, in order of their due times, on the reader's thread: a shard asks, and goes
+ * on. One pass over the rows serves every shard that asks at the time. Private to host/flow. */
+#ifndef HOST_FLOW_TIMER_LOAD_H
+#define HOST_FLOW_TIMER_LOAD_H
+
+#include "flow/timer/place.h"
+
+struct flow;
+
+/* A row on its way to its shard; the message (8-aligned), then the token follow. */
+struct timer_load_row {
+	struct timer_place place;
+	uint32_t size; /* of all of it, a multiple of 8 */
+	uint32_t message_size;
+	uint32_t token_size;
+	uint32_t reserved;
+};
+
+/* [shard] Something is wanted. */
+void timers_load_wake(struct flow *flow);
+
+/* [reader] Does one pass if a shard asks and the store is ready for it; false if there was nothing to do. */
+bool timers_load_step(struct flow *flow);
+
+/* [reader] True while a shard asks. */
+bool timers_load_asked(const struct flow *flow);
+
+#endif

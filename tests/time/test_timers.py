@@ -1,0 +1,215 @@
+#!/usr/bin/python3
+"""Delayed messages on the true binary: sent when due and not before, in order, once, or never once cancelled; across SIGKILL,
+another number of shards, a clock that jumps, and far more of them than memory has room for. Time is --test-clock's: nobody
+waits for it."""
+
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import harness
+from lib.harness import expect, expect_equal
+from lib.host import Host
+from lib.rpc import Closed, RpcError
+
+START_MS = 1_000_000_000
+
+
+def clocked(test, **arguments):
+	return Host(test, plugins=("play",), flags=["--test-clock", str(START_MS)], **arguments)
+
+
+def clock(host, to_ms):
+	return host.http.post("/v1/clock", {"to_ms": to_ms})["time_ms"]
+
+
+def count(host, id):
+	host.barrier()
+	return host.values("test/play", id).get("count", 0) if id in host.ids("test/play") else 0
+
+
+def after(ms, id, msg, token=None):
+	send = {"id": id, "msg": msg, "after_ms": ms}
+	return dict(send, token=token) if token is not None else send
+
+
+def send(host, id, **msg):
+	with host.rpc() as rpc:
+		rpc.send("test/play", id, msg)
+
+
+def test_a_message_comes_when_it_is_due(test):
+	host = clocked(test, shards=2).start()
+	send(host, "a", send=[after(1000, "b", {"add": 1}), after(2000, "b", {"add": 10}), after(1000, "c", {"add": 1})])
+	expect_equal(clock(host, START_MS + 999), START_MS + 999, "the clock's answer")
+	expect_equal(count(host, "b"), 0, "a millisecond before it is due")
+	clock(host, START_MS + 1000)
+	expect_equal((count(host, "b"), count(host, "c")), (1, 1), "when the first are due")
+	clock(host, START_MS + 5000)
+	expect_equal(count(host, "b"), 11, "when the last is due")
+
+
+def test_what_a_timer_sets_in_turn_comes_in_the_same_move(test):
+	host = clocked(test, shards=2).start()
+	msg = {"add": 1}
+	for _ in range(20):
+		msg = {"add": 1, "send": [after(7, "b" if "send" in msg and len(str(msg)) % 2 else "c", msg)]}
+	send(host, "a", send=[after(7, "b", msg)])
+	clock(host, START_MS + 7 * 21)
+	expect_equal(count(host, "b") + count(host, "c"), 21, "links of the chain that came in one move")
+
+
+def test_a_cancelled_one_never_comes_and_its_token_is_free_again(test):
+	host = clocked(test, shards=2, settings={"retry.attempts": 1}).start()
+	send(host, "a", send=[after(1000, "b", {"add": 1}, "t")])
+	with host.rpc() as rpc:
+		try:
+			rpc.call("test/play", "a", {"send": [after(1, "b", {"add": 100}, "t")], "add": 1})
+			raise harness.Failed("a token in use was taken")
+		except RpcError as error:
+			expect_equal(error.code, "function_failed", "code of a token in use")
+			expect("token" in str(error), f"the text names the token: {error}")
+	expect_equal(count(host, "a"), 0, "effects of the call that failed")
+	send(host, "z", cancel="t")  # another address: not its timer
+	send(host, "a", cancel="t")
+	send(host, "a", send=[after(3000, "b", {"add": 5}, "t")])
+	clock(host, START_MS + 2000)
+	expect_equal(count(host, "b"), 0, "after the cancelled one would have been due")
+	host.kill()
+	host.start()
+	clock(host, START_MS + 3000)
+	expect_equal(count(host, "b"), 5, "the one that took the token again")
+	send(host, "a", cancel="t")
+	send(host, "a", send=[after(0, "b", {"add": 1}, "t")])
+	clock(host, START_MS + 3000)
+	expect_equal(count(host, "b"), 6, "a timer without delay, its token free since the other was sent")
+
+
+def test_the_clock_may_jump(test):
+	host = clocked(test, shards=2).start()
+	send(host, "a", send=[after(60_000, "b", {"add": 1})])
+	host.barrier()
+	host.kill()
+	host.flags = ["--test-clock", "5"]  # far back: time goes on from where it was
+	host.start()
+	expect_equal(clock(host, 6), START_MS, "time after a start with a clock far behind")
+	clock(host, START_MS + 59_999)
+	expect_equal(count(host, "b"), 0, "before it is due")
+	host.kill()
+	host.flags = ["--test-clock", str(START_MS + 10 ** 9)]  # far ahead: it became due while the host was down
+	host.start()
+	clock(host, 0)
+	expect_equal(count(host, "b"), 1, "after a start with a clock far ahead")
+
+
+class Plan:
+	"""Records that set timers and cancel some, and what must be counted when all are due."""
+
+	def __init__(self, random, records, instances, span_ms):
+		self.records, self.expected, self.tokens = [], {}, {}
+		for number in range(records):
+			sender, target = (f"i{random.randrange(instances)}" for _ in range(2))
+			mine = self.tokens.setdefault(sender, [])
+			msg = {"add": 1}
+			self.expected[sender] = self.expected.get(sender, 0) + 1
+			if mine and random.random() < 0.3:
+				token, lost = mine.pop(random.randrange(len(mine)))
+				msg["cancel"] = token
+				self.expected[lost] -= 1
+			token = f"t{number}" if random.random() < 0.5 else None
+			msg["send"] = [after(random.randrange(1, span_ms), target, {"add": 1}, token)]
+			self.expected[target] = self.expected.get(target, 0) + 1
+			if token:
+				mine.append((token, target))
+			self.records.append({"id": sender, "msg": msg})
+
+
+def feed(host, plan, batch=128):
+	"""Sends what is not accepted yet; raises Closed when the host dies."""
+	with host.rpc() as rpc:
+		first = rpc.position("play", "plan") + 1
+		while first <= len(plan.records):
+			first = rpc.ingest("play", "plan", first, plan.records[first - 1:first - 1 + batch]) + 1
+
+
+def kill_after(host, seconds):
+	killer = threading.Timer(seconds, host.process.kill)
+	killer.start()
+	return killer
+
+
+def counts_check(host, plan):
+	found = {id: values.get("count", 0) for id, values in host.dump("test/play").items()}
+	wrong = {id: (found.get(id, 0), count) for id, count in plan.expected.items() if found.get(id, 0) != count}
+	expect(not wrong, f"{len(wrong)} counts are wrong, as {dict(list(wrong.items())[:5])} (found, expected)")
+
+
+def test_kills_while_timers_are_set_and_sent(test):
+	"""Everything is set and cancelled while time stands; then it moves, in steps. Kills in both parts; other shards each time."""
+	span_ms, steps = 100_000, 25
+	plan = Plan(test.random, test.by_scale(20_000, 100_000), 1000, span_ms)
+	host = clocked(test, shards=2).start()
+	host.wait_live("play")
+	kills = 0
+	for _ in range(6):
+		killer = kill_after(host, test.random.uniform(0.05, 0.6))
+		try:
+			feed(host, plan)
+		except (Closed, TimeoutError):
+			pass
+		killer.join()
+		host.kill()
+		kills += 1
+		host.restart(shards=test.random.choice([1, 2, 4]))
+	feed(host, plan)
+	host.barrier()
+	for step in range(1, steps + 1):
+		killed = step % 4 == 0
+		killer = kill_after(host, test.random.uniform(0.0, 0.05)) if killed else None
+		try:
+			clock(host, START_MS + span_ms * step // steps)
+		except (OSError, ValueError):
+			expect(killed, "nobody else ends the host")
+		if killed:
+			killer.join()
+			host.kill()
+			kills += 1
+			host.restart(shards=test.random.choice([1, 2, 4]))
+	clock(host, START_MS + span_ms)
+	host.barrier()
+	counts_check(host, plan)
+	test.note(f"{len(plan.records)} records, {kills} kills")
+
+
+def test_far_more_timers_than_memory_has_room_for(test):
+	limit = 64 << 20
+	timers = test.by_scale(300_000, 10_000_000)
+	host = clocked(test, shards=2, settings={"limits.memory_bytes": limit}).start()
+	host.wait_live("play")
+	each = 100
+	with host.rpc() as rpc:
+		for first in range(0, timers // each, 500):
+			records = [{"id": f"s{number}", "msg": {"send": [
+				after(1000 * (1 + (number * 7919 + index * 104729) % 600), f"t{(number + index) % 5000}",
+					{"add": 1}) for index in range(each)]}}
+				for number in range(first, min(first + 500, timers // each))]
+			rpc.ingest("play", "many", first + 1, records)
+	host.barrier()
+	waiting = host.resident_bytes()
+	expect(waiting < limit + (48 << 20), f"{waiting >> 20} MiB resident while {timers} timers wait, of {limit >> 20} allowed")
+	host.kill()
+	host.start()
+	clock(host, START_MS + 300_000)
+	half = sum(values.get("count", 0) for values in host.dump("test/play").values())
+	expect(0 < half < timers, f"{half} of {timers} came by half time")
+	clock(host, START_MS + 700_000)
+	host.barrier(timeout_ms=300_000)
+	total = sum(values.get("count", 0) for values in host.dump("test/play").values())
+	expect_equal(total, timers, "timers that came")
+	test.note(f"{timers} timers, {waiting >> 20} MiB resident while they waited")
+
+
+if __name__ == "__main__":
+	harness.main(globals())

@@ -37,6 +37,8 @@ void config_init(struct config *config) {
 		.nesting = 64,
 		.memory_bytes = MIB(512),
 		.invocation_warn_ms = 10,
+		.invocation_cpu_ms = 10000,
+		.crash_probation_ms = 60000,
 		.egress_retention_bytes = MIB(1024),
 		.egress_retention_s = 604800,
 		.producer_expiry_s = 604800,
@@ -55,6 +57,7 @@ struct flags {
 	const char *test_clock;
 	bool keep_images;
 	bool accept_clock;
+	bool core_dumps;
 };
 
 /* Those that take a value come first. */
@@ -66,7 +69,8 @@ enum {
 	FLAG_TEST_CLOCK,
 	FLAGS_VALUED,
 	FLAG_KEEP_IMAGES = FLAGS_VALUED,
-	FLAG_ACCEPT_CLOCK
+	FLAG_ACCEPT_CLOCK,
+	FLAG_CORE_DUMPS,
 };
 
 static const char *const flag_names[] = {[FLAG_DATA] = "--data",
@@ -75,6 +79,7 @@ static const char *const flag_names[] = {[FLAG_DATA] = "--data",
 	[FLAG_SET] = "--set",
 	[FLAG_TEST_CLOCK] = "--test-clock",
 	[FLAG_KEEP_IMAGES] = "--keep-images",
+	[FLAG_CORE_DUMPS] = "--core-dumps",
 	[FLAG_ACCEPT_CLOCK] = "--accept-clock"};
 
 static bool flag_refuse(const char *flag, struct error *error) {
@@ -129,6 +134,10 @@ static bool flag_read(struct flags *flags, int argc, char *const argv[], int *in
 	const char *flag = argv[*index], *value = NULL;
 	if (strcmp(flag, flag_names[FLAG_KEEP_IMAGES]) == 0) {
 		flags->keep_images = true;
+		return true;
+	}
+	if (strcmp(flag, flag_names[FLAG_CORE_DUMPS]) == 0) {
+		flags->core_dumps = true;
 		return true;
 	}
 	if (strcmp(flag, flag_names[FLAG_ACCEPT_CLOCK]) == 0) {
@@ -215,6 +224,7 @@ static bool flags_apply(struct config *config, const struct flags *flags, struct
 	buf_finish(&plugins);
 	config->keep_images = flags->keep_images;
 	config->accept_clock = flags->accept_clock;
+	config->core_dumps = flags->core_dumps;
 	return (flags->test_clock == NULL || clock_apply(config, flags->test_clock, error)) &&
 		config_consistent(config, error);
 }
@@ -232,13 +242,14 @@ bool config_parse(struct config *config, int argc, char *const argv[], struct er
 void config_usage(struct buf *text) {
 	buf_printf(text,
 		"usage: sofund [--data DIR] [--plugins DIR] [--config FILE] [--set key=value]... [--test-clock MS] "
-		"[--keep-images] [--accept-clock]\n"
+		"[--keep-images] [--accept-clock] [--core-dumps]\n"
 		"  --data DIR         state, sockets and images; default ./sofun-data\n"
 		"  --plugins DIR      the inbox for plugin files; default <data>/plugins\n"
 		"  --config FILE      settings in YAML; default <data>/sofun.yaml if it is there\n"
 		"  --set key=value    one setting, the value in YAML's flow style; wins over the file\n"
 		"  --test-clock MS    time stands, and moves by POST /v1/clock only\n"
 		"  --keep-images      never unmap a plugin's image (for debuggers and sanitizers)\n"
+		"  --core-dumps       let a crash leave a core: no other file would tell a debugger as much, none takes as long\n"
 		"  --accept-clock     start although the store's time is more than an hour ahead of the system clock\n"
 		"settings, with their defaults (why they are so: sofund --settings yaml):\n");
 	config_settings_print(text);

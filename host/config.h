@@ -36,6 +36,7 @@ struct config {
 	bool test_clock;
 	uint64_t test_clock_ms;
 	bool keep_images;
+	bool core_dumps;   /* --core-dumps: a crash may leave one */
 	bool accept_clock; /* a store whose time is far ahead of the system's is taken all the same */
 
 	struct config_list listen_data; /* tcp:HOST:PORT */
@@ -63,6 +64,8 @@ struct config {
 	_Atomic uint32_t nesting;
 	_Atomic uint64_t memory_bytes;
 	_Atomic uint64_t invocation_warn_ms;
+	_Atomic uint64_t invocation_cpu_ms;
+	_Atomic uint64_t crash_probation_ms; /* two messages that crash a version within it convict the version (rule 34) */
 
 	_Atomic uint64_t egress_retention_bytes;
 	_Atomic uint64_t egress_retention_s;

@@ -13,6 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
+#include "supervisor/crash_file.h"
 
 enum { LOCK_POLL_MS = 10 };
 
@@ -40,8 +41,8 @@ static bool directory_make(const char *path, struct error *error) {
 
 /* What a start that ended half way may have left, what people prepare, and what a mounted disk brings. */
 static bool name_is_ours(const char *name) {
-	static const char *const names[] = {"plugins", "sofun.yaml", "LOCK", "runtime", "types", "egress", "journal",
-		"images", "control.sock", "data.sock", "write-test", "lost+found", ".", ".."};
+	static const char *const names[] = {"plugins", "sofun.yaml", "LOCK", CRASH_FILE_NAME, "runtime", "types", "egress",
+		"journal", "images", "control.sock", "data.sock", "write-test", "lost+found", ".", ".."};
 	for (size_t i = 0; i < sizeof names / sizeof names[0]; i++) {
 		if (strcmp(name, names[i]) == 0)
 			return true;

@@ -100,6 +100,8 @@ static int start_main(struct start *start) {
 		code = complain(&error, EXIT_USAGE);
 	} else {
 		const struct supervisor_options options = {
+			.data = start->config.data,
+			.cores = start->config.core_dumps,
 			.control_fd = start->control_fd,
 			.data_fd = start->data_fd,
 			.work = work,

@@ -26,9 +26,8 @@ enum {
 	VERDICTS_MAX = 4096,
 	/* Refused `load`s from outside of the directory that are shown. */
 	LOADS_SHOWN_MAX = 64,
-	/* A first run that ended the host without leaving a note is tried again: a host is killed from outside at any instant,
-	 * and that convicts nobody (rule 34). So many in a row, each within the milliseconds of a first run, are no chance:
-	 * then the plugin ends the host by itself, as by _exit, which nobody can tell from a SIGKILL without a supervisor. */
+	/* A first run that ended with a SIGKILL is tried again: that convicts nobody (rule 34). So many in a row, each within
+	 * the milliseconds of a first run, are no chance: the plugin wants more memory than there is, or kills itself. */
 	ATTEMPTS_MAX = 32,
 	/* A drain may take this long; then what still waits parks. */
 	DRAIN_MS_MAX = 30000,

@@ -6,10 +6,10 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/registry_inside.h"
-#include "plugin/attempt.h"
 #include "plugin/elf_file.h"
 #include "plugin/refusal.h"
 #include "state/key.h"
+#include "supervisor/crash.h"
 
 /* ---- rows ---- */
 
@@ -36,16 +36,12 @@ static bool verdict_needs_image(const struct verdict *verdict) {
 	return verdict->image[0] != '\0' && (verdict->state == VERDICT_LIVE || verdict->state == VERDICT_DRAINING);
 }
 
-/* Copies that the store names, and the notes of deaths that are yet to be written down. */
+/* Copies that the store names. */
 static bool image_spare(void *arg, const char *file_name) {
 	const struct registry *registry = arg;
 	for (size_t i = 0; i < registry->verdict_count; i++) {
 		const struct verdict *verdict = registry->verdicts[i];
-		size_t size = strlen(verdict->image);
-		if (size == 0 || strncmp(file_name, verdict->image, size) != 0)
-			continue;
-		bool note = strcmp(file_name + size, ATTEMPT_SUFFIX) == 0;
-		if (note || (file_name[size] == '\0' && verdict_needs_image(verdict)))
+		if (verdict_needs_image(verdict) && strcmp(file_name, verdict->image) == 0)
 			return true;
 	}
 	return false;
@@ -66,16 +62,14 @@ static void verdict_convict(struct verdict *verdict, const char *found) {
 	verdict->written = false;
 }
 
-static void verdict_sentence(struct registry *registry, struct verdict *verdict) {
-	char signal[ATTEMPT_TEXT_BYTES];
-	char found[ATTEMPT_TEXT_BYTES + 32];
-	if (verdict->image[0] == '\0' || (verdict->state != VERDICT_ATTEMPTING && !verdict_needs_image(verdict)))
+/* What a worker died of while it loaded an image, the supervisor knows: one such death is enough. */
+static void verdict_sentence(struct verdict *verdict) {
+	char found[CRASH_CAUSE_BYTES + 32];
+	if (verdict->state != VERDICT_ATTEMPTING && !verdict_needs_image(verdict))
 		return;
-	char *path = path_join(registry->images, verdict->image);
-	bool died = attempt_died(path, signal);
-	free(path);
-	if (died) {
-		snprintf(found, sizeof(found), "%s in its code", signal);
+	const struct crash_row *death = crash_of_load(crash_current(), verdict->hash);
+	if (death != NULL) {
+		snprintf(found, sizeof(found), "%s in its code", death->cause);
 		verdict_convict(verdict, found);
 	} else if (verdict->state == VERDICT_ATTEMPTING && verdict->attempts >= ATTEMPTS_MAX) {
 		snprintf(found, sizeof(found), "left in the state attempting %u times", (unsigned)ATTEMPTS_MAX);
@@ -157,7 +151,7 @@ struct view *registry_recover(struct registry *registry, struct error *error) {
 	for (size_t i = 0; i < registry->verdict_count; i++) {
 		struct verdict *verdict = registry->verdicts[i];
 		bool live = verdict_needs_image(verdict);
-		verdict_sentence(registry, verdict);
+		verdict_sentence(verdict);
 		if (live && verdict->state == VERDICT_QUARANTINED)
 			verdict_park(registry, verdict, false, verdict->refusal);
 		else if (live)
@@ -166,9 +160,17 @@ struct view *registry_recover(struct registry *registry, struct error *error) {
 	return registry_view(registry);
 }
 
+/* The verdict is in the store: the supervisor need not remember. */
+static void sentence_durable(void *arg, bool good) {
+	const struct verdict *verdict = arg;
+	struct crash_row *death = good ? crash_of_load(crash_current(), verdict->hash) : NULL;
+	if (death != NULL && verdict->state == VERDICT_QUARANTINED)
+		crash_turn(death, CRASH_IMAGE);
+}
+
 /* What recovery judged becomes durable once there is an engine. */
 void registry_write_recovered(struct registry *registry) {
 	for (size_t i = 0; i < registry->verdict_count; i++)
 		if (!registry->verdicts[i]->written)
-			verdict_commit(registry, registry->verdicts[i], NULL, 0, NULL, NULL);
+			verdict_commit(registry, registry->verdicts[i], NULL, 0, sentence_durable, registry->verdicts[i]);
 }

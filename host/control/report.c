@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "control/crash_json.h"
 #include "control/handlers.h"
 #include "control/metrics.h"
 #include "control/plugin_json.h"
@@ -150,5 +151,7 @@ void handle_status(struct exchange *exchange) {
 	json_object_set_new(status, "waiting", waiting_json(control->engine));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));
 	json_object_set_new(status, "refused", refused_json(control->registry));
+	json_object_set_new(status, "crashes", crashes_json(false));
+	json_object_set_new(status, "suspects", crashes_json(true));
 	exchange_json(exchange, 200, status);
 }

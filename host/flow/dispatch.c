@@ -24,7 +24,9 @@ static void hold_take(struct shard *shard) {
 int dispatch_route(struct shard *shard, const struct route *route, const sofun_record *record) {
 	struct invocation *invocation = shard->invocation;
 	hold_give(shard);
+	note_enter(shard->note, NOTE_ROUTER, route->image->note, record);
 	int result = route->router->route(&invocation->context, route->plugin_data, record);
+	note_left(shard->note, NOTE_ROUTER);
 	hold_take(shard);
 	return result;
 }
@@ -35,14 +37,15 @@ struct target {
 	const struct version *version;
 };
 
+/* call: filled in, and alive until note_end. */
 static int invoke(struct shard *shard, const struct target *target, struct instance *instance,
-	const struct message *message, uint32_t attempts) {
+	const struct message *message, uint32_t attempts, sofun_message *call) {
 	struct invocation *invocation = shard->invocation;
 	const struct view *view = shard->view;
 	const struct binding *binding = target->binding;
 	const struct version *version = target->version;
-	sofun_message call = {
-		.size = sizeof call,
+	*call = (sofun_message){
+		.size = sizeof *call,
 		.attempt = attempts + 1,
 		.self = {.type = {(const uint8_t *)binding->name, binding->name_size},
 			.id = {message->id.data, message->id.size}},
@@ -52,16 +55,17 @@ static int invoke(struct shard *shard, const struct target *target, struct insta
 	uint16_t caller = message->head->caller_type;
 	if (caller != 0 && caller < view->binding_count && view->bindings[caller].name != NULL) {
 		const struct binding *from = &view->bindings[caller];
-		call.caller.type = (sofun_bytes){(const uint8_t *)from->name, from->name_size};
-		call.caller.id = (sofun_bytes){message->caller_id.data, message->caller_id.size};
+		call->caller.type = (sofun_bytes){(const uint8_t *)from->name, from->name_size};
+		call->caller.id = (sofun_bytes){message->caller_id.data, message->caller_id.size};
 	}
 	if ((message->head->flags & MESSAGE_TIMED) != 0)
 		shard_clock_look(shard);
 	invocation_begin(invocation, view, binding, version, instance, shard->epoch_time_ms);
-	shard->calls++;
 	uint64_t start_us = shard->measured_turns > 0 ? monotonic_us() : 0;
 	hold_give(shard);
-	int result = version->function->invoke(&invocation->context, version->plugin_data, &call);
+	note_enter(shard->note, NOTE_FUNCTION, version->image->note, call);
+	int result = version->function->invoke(&invocation->context, version->plugin_data, call);
+	note_left(shard->note, NOTE_FUNCTION);
 	hold_take(shard);
 	if (start_us > 0)
 		dispatch_slow(shard, monotonic_us() - start_us);
@@ -127,11 +131,10 @@ static void dead(struct shard *shard, const struct target *target, const struct 
 
 enum outcome { OUTCOME_DONE, OUTCOME_AGAIN, OUTCOME_STORE };
 
-/* Calls the function once and lets its effects happen, or makes a dead letter of a message that is out of attempts. */
-static enum outcome attempt(struct shard *shard, const struct target *target, struct instance *instance,
-	const struct message *message, uint32_t attempts, bool last) {
+/* What comes of a call. */
+static enum outcome conclude(struct shard *shard, const struct target *target, const struct message *message,
+	uint32_t attempts, bool last, int result) {
 	struct invocation *invocation = shard->invocation;
-	int result = invoke(shard, target, instance, message, attempts);
 	shard_touch(shard); /* the epoch may have been cut while the function ran */
 	if (invocation->store_error.code != ERROR_NONE) {
 		shard_store_error(shard, &invocation->store_error);
@@ -150,6 +153,16 @@ static enum outcome attempt(struct shard *shard, const struct target *target, st
 		return OUTCOME_AGAIN;
 	dead(shard, target, message, attempts + 1);
 	return OUTCOME_DONE;
+}
+
+/* Calls the function once and lets its effects happen, or makes a dead letter of a message that is out of attempts. */
+static enum outcome attempt(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, bool last) {
+	sofun_message call;
+	int result = invoke(shard, target, instance, message, attempts, &call);
+	enum outcome outcome = conclude(shard, target, message, attempts, last, result);
+	note_end(shard->note);
+	return outcome;
 }
 
 /* An instance may have been made while its type had no live version, or an earlier one with fewer values. */

@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "flow/engine_inside.h"
+#include "supervisor/fault.h"
 
 enum { APPLIER_SLEEP_US = 100000 };
 
@@ -24,6 +25,7 @@ static void hold_acquire(struct shard *shard) {
 
 static void *shard_main(void *arg) {
 	struct shard *shard = arg;
+	fault_thread_begin(shard->index);
 	hold_acquire(shard);
 	while (!atomic_load_explicit(&shard->flow->stopping, memory_order_relaxed)) {
 		if (shard_step(shard))
@@ -36,6 +38,7 @@ static void *shard_main(void *arg) {
 	if (shard->epoch_start_us != 0)
 		atomic_store(&shard->wants, shard->epoch);
 	hold_release(shard);
+	fault_thread_end();
 	return NULL;
 }
 

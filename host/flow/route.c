@@ -207,10 +207,12 @@ static void record_route(struct shard *shard, const struct input *input, struct 
 	shard_touch(shard); /* the epoch may have been cut while a router ran */
 	if (failed != NULL) {
 		record_dead(shard, ingress, producer, object, attempts, failed->image);
+		note_end(shard->note);
 		return;
 	}
 	struct cause cause = {.colour = input->colour};
 	effects_apply(shard, &cause);
+	note_end(shard->note);
 }
 
 /* ---- a batch ---- */

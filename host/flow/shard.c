@@ -30,6 +30,7 @@ struct shard *shard_create(struct flow *flow, uint32_t index, uint64_t epoch) {
 	timers_init(&shard->timers);
 	shard->invocation = invocation_create(flow);
 	shard->invocation->shard = shard;
+	shard->note = note_of(index);
 	return shard;
 }
 
@@ -356,7 +357,7 @@ static void turn_measure(struct shard *shard, uint64_t took_us, uint64_t calls) 
 bool shard_step(struct shard *shard) {
 	bool worked = false;
 	uint64_t start_us = monotonic_us();
-	uint64_t calls = shard->calls;
+	uint64_t entries = atomic_load_explicit(&shard->note->entries, memory_order_relaxed);
 	shard->behind_mark = false;
 	for (size_t i = 0; i < sizeof SHARD_STEPS / sizeof *SHARD_STEPS; i++) {
 		int budget = STEP_MESSAGES; /* each its own, so that none starves another */
@@ -364,7 +365,8 @@ bool shard_step(struct shard *shard) {
 			shard->flow->interleave(shard->flow->interleave_arg);
 		worked |= SHARD_STEPS[i].step(shard, &budget);
 	}
-	turn_measure(shard, monotonic_us() - start_us, shard->calls - calls);
+	turn_measure(
+		shard, monotonic_us() - start_us, atomic_load_explicit(&shard->note->entries, memory_order_relaxed) - entries);
 	others_wake(shard);
 	if (shard->restored != NULL)
 		restored_check(shard);

@@ -12,6 +12,7 @@
 #include "flow/invocation.h"
 #include "flow/message.h"
 #include "flow/timer/timers.h"
+#include "supervisor/note.h"
 
 enum hold { HOLD_RUN, HOLD_PLUGIN, HOLD_IDLE, HOLD_CUT };
 
@@ -98,10 +99,10 @@ struct shard {
 
 	struct timers timers;
 	struct invocation *invocation;
+	struct note *note; /* what its thread is executing (supervisor/note.h) */
 	struct buf scratch;
 
 	/* limits.invocation_warn_ms: a turn that took that long makes the next ones measure each invocation */
-	uint64_t calls;
 	uint32_t measured_turns; /* still to come */
 	uint64_t warned_us;      /* when it was last said */
 

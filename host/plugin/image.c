@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "plugin/attempt.h"
+#include "supervisor/note.h"
 
 enum {
 	IMAGE_MAGIC = 0x494d4147,
@@ -53,6 +53,12 @@ void image_destroy(struct image *image) {
 	free(image);
 }
 
+/* Whoever runs code of an image says so before: where a death would come from. A unit test's thread has no note. */
+static void image_note(const struct image *image, enum note_kind kind) {
+	if (note_mine() != NULL)
+		note_enter(note_mine(), kind, image->note, NULL);
+}
+
 /* init, and its refusal in its own words. */
 static bool image_init(struct image *image, const struct sofun_host *host, struct error *error) {
 	char text[INIT_TEXT_BYTES] = "";
@@ -73,6 +79,9 @@ static bool image_enter(struct image *image, const struct sofun_host *host, stru
 	image->library = library_open(image->path, error);
 	if (image->library == NULL)
 		return false;
+	uintptr_t begin, end;
+	library_code(image->library, &begin, &end);
+	note_image_code(image->note, begin, end);
 	image->descriptor = library_symbol(image->library, SOFUN_DESCRIPTOR_SYMBOL);
 	return abi_read(image->descriptor, &image->manifest, &image->facts, error) && image_init(image, host, error);
 }
@@ -101,20 +110,28 @@ bool image_open(struct image *image, const struct sofun_host *host, bool *ret_st
 	check(image->library == NULL);
 	*ret_stuck = false;
 	strays_note(&image->strays);
-	attempt_begin(image->path);
+	image->note = note_image_add(image->name, image->version, image->hash);
+	image_note(image, NOTE_LOAD);
 	bool good = image_enter(image, host, error);
 	if (!good && image->library != NULL)
 		*ret_stuck = !image_unmap(image, false, &reason);
-	attempt_end();
+	image_note(image, NOTE_NOTHING);
 	if (good)
 		image->state = IMAGE_READY;
+	else if (!*ret_stuck)
+		note_image_remove(image->note);
 	return good;
 }
 
 bool image_close(struct image *image, bool keep, const char **ret_reason) {
 	CHECK_OBJECT(image, IMAGE_MAGIC);
 	check(image->library != NULL);
+	image_note(image, NOTE_FINI);
 	if (image->facts.fini != NULL)
 		image->facts.fini(image->plugin_data);
-	return image_unmap(image, keep, ret_reason);
+	bool unmapped = image_unmap(image, keep, ret_reason);
+	image_note(image, NOTE_NOTHING);
+	if (unmapped)
+		note_image_remove(image->note);
+	return unmapped;
 }

@@ -37,6 +37,7 @@ struct image {
 	struct abi_facts facts;
 	void *plugin_data;
 	struct strays strays; /* which threads there were before it came */
+	uint32_t note;        /* its number in supervisor/note.h */
 };
 
 /* Takes the manifest over. */
@@ -48,7 +49,7 @@ void image_destroy(struct image *image);
 
 const char *image_state_name(enum image_state state);
 
-/* dlopen, descriptor, init, noting where a death would come from (attempt.h). False: ERROR_REFUSED, and nothing of it
+/* dlopen, descriptor, init, noting where a death would come from (supervisor/note.h). False: ERROR_REFUSED, and nothing of it
  * is left, or the library is stuck: *ret_stuck. */
 bool image_open(struct image *image, const struct sofun_host *host, bool *ret_stuck, struct error *error);
 

@@ -17,6 +17,8 @@ struct library {
 	char *path;
 	uintptr_t begin; /* of the mapping */
 	uintptr_t end;
+	uintptr_t code_begin; /* of what is executable in it */
+	uintptr_t code_end;
 };
 
 /* How often the loader mapped and unmapped for us; the registry checks its own count of images against it. */
@@ -43,7 +45,7 @@ static int library_extent(struct dl_phdr_info *info, size_t size, void *arg) {
 	(void)size;
 	if (strcmp(info->dlpi_name, library->path) != 0)
 		return 0;
-	library->begin = UINTPTR_MAX;
+	library->begin = library->code_begin = UINTPTR_MAX;
 	for (int i = 0; i < info->dlpi_phnum; i++) {
 		const ElfW(Phdr) *segment = &info->dlpi_phdr[i];
 		if (segment->p_type != PT_LOAD)
@@ -51,6 +53,10 @@ static int library_extent(struct dl_phdr_info *info, size_t size, void *arg) {
 		uintptr_t begin = info->dlpi_addr + segment->p_vaddr;
 		library->begin = begin < library->begin ? begin : library->begin;
 		library->end = begin + segment->p_memsz > library->end ? begin + segment->p_memsz : library->end;
+		if ((segment->p_flags & PF_X) == 0)
+			continue;
+		library->code_begin = begin < library->code_begin ? begin : library->code_begin;
+		library->code_end = begin + segment->p_memsz > library->code_end ? begin + segment->p_memsz : library->code_end;
 	}
 	return 1;
 }
@@ -99,6 +105,12 @@ bool library_close(struct library *library, bool keep) {
 	free(library->path);
 	free(library);
 	return unmapped;
+}
+
+void library_code(const struct library *library, uintptr_t *ret_begin, uintptr_t *ret_end) {
+	CHECK_OBJECT(library, LIBRARY_MAGIC);
+	*ret_begin = library->code_begin;
+	*ret_end = library->code_end;
 }
 
 bool library_holds(const struct library *library, uintptr_t address) {

@@ -24,6 +24,9 @@ bool library_close(struct library *library, bool keep);
 /* Never unmapped in this build: a sanitizer needs the code for its reports (trap 19). */
 bool library_kept_always(void);
 
+/* Where its code lies. */
+void library_code(const struct library *library, uintptr_t *ret_begin, uintptr_t *ret_end);
+
 /* True if the address lies in the library's mapping. */
 bool library_holds(const struct library *library, uintptr_t address);
 

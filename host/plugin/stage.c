@@ -7,6 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "supervisor/fault.h"
 
 /* First in, first out. */
 struct jobs {
@@ -63,10 +64,12 @@ static void *stage_run(void *arg) {
 	struct stage *stage = arg;
 	struct stage_job *job;
 	pthread_setname_np(pthread_self(), "stager");
+	fault_thread_begin(NOTE_PLACE_STAGER);
 	while ((job = stage_next(stage)) != NULL) {
 		job->run(job);
 		stage_hand_back(stage, job);
 	}
+	fault_thread_end();
 	return NULL;
 }
 

@@ -1,13 +1,15 @@
 #include "supervisor/supervisor.h"
 
 #include <errno.h>
+#include <poll.h>
 #include <signal.h>
-#include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
+#include <sys/eventfd.h>
 #include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/signalfd.h>
 #include <sys/wait.h>
 #include <time.h>
 #include <unistd.h>
@@ -15,7 +17,8 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/sanitizer.h"
-#include "supervisor/listen.h"
+#include "supervisor/crash_file.h"
+#include "supervisor/inquest.h"
 
 enum {
 	/* A worker that dies before it was ready is started again after a pause that doubles: a start costs a recovery. */
@@ -29,12 +32,19 @@ struct supervisor {
 	const struct supervisor_options *options;
 	struct seat seat;
 	struct supervised *supervised;
-	sigset_t signals; /* that it waits for */
+	int signal_fd;
+	int notice_fd;    /* eventfd: the worker has turned an outcome in the crash table */
 	pid_t worker;     /* 0: none */
 	bool stopping;    /* SIGTERM or SIGINT was there */
 	uint32_t unready; /* workers in a row that died before they were ready */
 	int code;
 };
+
+static uint64_t clock_ms(clockid_t clock) {
+	struct timespec now;
+	clock_gettime(clock, &now);
+	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
 
 /* ---- the worker ---- */
 
@@ -58,13 +68,22 @@ static _Noreturn void worker_become(struct supervisor *supervisor) {
 	if (getppid() != supervisor->seat.supervisor)
 		_exit(EXIT_INTERNAL); /* it has gone already */
 	check(sigprocmask(SIG_UNBLOCK, &child, NULL) == 0);
-	cores_forbid();
+	if (!supervisor->options->cores)
+		cores_forbid();
+	notes_open(&supervisor->supervised->notes);
+	crash_open(&supervisor->supervised->crashes, supervisor->notice_fd);
+	fault_watch(&supervisor->supervised->fault);
+	fault_thread_begin(NOTE_PLACE_LOOP);
 	int code = supervisor->options->work(supervisor->options->arg, &supervisor->seat);
+	fault_thread_end();
+	fault_watch_end();
 	atomic_store(&supervisor->supervised->ended, true);
 	exit(code);
 }
 
 static bool worker_start(struct supervisor *supervisor) {
+	memset(&supervisor->supervised->notes, 0, sizeof supervisor->supervised->notes);
+	supervisor->supervised->fault = (struct fault){0};
 	atomic_store(&supervisor->supervised->ended, false);
 	atomic_store(&supervisor->supervised->serving, false);
 	pid_t pid = fork();
@@ -81,13 +100,6 @@ static bool worker_start(struct supervisor *supervisor) {
 
 /* ---- its end ---- */
 
-static void end_describe(int status, char *text, size_t size) {
-	if (WIFSIGNALED(status))
-		snprintf(text, size, "SIG%s", sigabbrev_np(WTERMSIG(status)));
-	else
-		snprintf(text, size, "exit code %d", WEXITSTATUS(status));
-}
-
 /* True if it ended as it wanted to: then so does the supervisor. A sanitizer's report counts, too: whoever looks for it
  * looks at the exit code. */
 static bool worker_ended(struct supervisor *supervisor, int status) {
@@ -98,10 +110,30 @@ static bool worker_ended(struct supervisor *supervisor, int status) {
 	return true;
 }
 
-static void worker_crashed(int status) {
-	char how[64];
-	end_describe(status, how, sizeof how);
-	log_event(LOG_ERROR, "worker_died", "how=\"%s\"", how);
+/* Who did it, in one line; what is not known is not said. */
+static void crash_tell(const struct crash_row *row) {
+	struct buf line = {0};
+	buf_printf(&line, "cause=\"%s\" verdict=%s", row->cause, crash_outcome_name(atomic_load(&row->outcome)));
+	if (row->plugin[0] != '\0')
+		buf_printf(&line, " plugin=%s version=%s in=%s", row->plugin, row->version, crash_kind_name(row->kind));
+	if (row->name[0] != '\0') {
+		buf_printf(&line, " %s=%s id=\"", row->kind == NOTE_ROUTER ? "ingress" : "function", row->name);
+		bytes_clean(crash_row_id(row), &line);
+		buf_printf(&line, "\" payload=%016llx deaths=%llu alone=%llu", (unsigned long long)row->payload_hash,
+			(unsigned long long)row->count, (unsigned long long)row->alone);
+	}
+	log_event(LOG_ERROR, "crash", "%.*s", (int)line.size, (const char *)line.data);
+	buf_finish(&line);
+}
+
+static const struct crash_row *worker_crashed(struct supervisor *supervisor, int status) {
+	struct supervised *supervised = supervisor->supervised;
+	struct crash_row death;
+	inquest(status, &supervised->fault, &supervised->notes, clock_ms(CLOCK_REALTIME), &death);
+	const struct crash_row *row = crash_enter(&supervised->crashes, &death);
+	crash_tell(row);
+	crash_file_write(supervisor->options->data, &supervised->crashes);
+	return row;
 }
 
 /* Nobody was ever served by this host, and starting it again does not help: whoever started it must be told. */
@@ -114,12 +146,6 @@ static bool starts_spent(const struct supervisor *supervisor) {
 }
 
 /* ---- waiting ---- */
-
-static uint64_t now_ms(void) {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
-}
 
 static uint32_t pause_ms(const struct supervisor *supervisor) {
 	uint32_t pause = PAUSE_MS_MIN;
@@ -135,14 +161,30 @@ static void signal_forward(struct supervisor *supervisor, int number) {
 		kill(supervisor->worker, number);
 }
 
-/* False: the time is over. */
-static bool signal_wait(struct supervisor *supervisor, uint32_t limit_ms) {
-	const struct timespec limit = {.tv_sec = limit_ms / 1000, .tv_nsec = (long)(limit_ms % 1000) * 1000000};
-	int number =
-		limit_ms == 0 ? sigwaitinfo(&supervisor->signals, NULL) : sigtimedwait(&supervisor->signals, NULL, &limit);
-	if (number == SIGTERM || number == SIGINT || number == SIGHUP)
-		signal_forward(supervisor, number);
-	return number > 0 || errno == EINTR;
+static void signal_take(struct supervisor *supervisor) {
+	struct signalfd_siginfo info;
+	if (read(supervisor->signal_fd, &info, sizeof info) == sizeof info && info.ssi_signo != SIGCHLD)
+		signal_forward(supervisor, (int)info.ssi_signo);
+}
+
+static void notice_take(struct supervisor *supervisor) {
+	uint64_t count;
+	if (read(supervisor->notice_fd, &count, sizeof count) == sizeof count)
+		crash_file_write(supervisor->options->data, &supervisor->supervised->crashes);
+}
+
+/* Until something has happened, for limit_ms at most; -1: no limit. */
+static void supervisor_wait(struct supervisor *supervisor, int limit_ms) {
+	struct pollfd fds[] = {
+		{.fd = supervisor->signal_fd, .events = POLLIN},
+		{.fd = supervisor->notice_fd, .events = POLLIN},
+	};
+	if (poll(fds, 2, limit_ms) <= 0)
+		return;
+	if (fds[0].revents != 0)
+		signal_take(supervisor);
+	if (fds[1].revents != 0)
+		notice_take(supervisor);
 }
 
 /* The status of a worker that has gone; false: it lives. */
@@ -154,15 +196,16 @@ static bool worker_gone(struct supervisor *supervisor, int *ret_status) {
 
 static void worker_wait(struct supervisor *supervisor, int *ret_status) {
 	while (!worker_gone(supervisor, ret_status))
-		signal_wait(supervisor, 0);
+		supervisor_wait(supervisor, -1);
 	supervisor->worker = 0;
 }
 
 /* Before the next start; nothing if the last worker had served. A signal that asks for the end ends the pause. */
 static void worker_pause(struct supervisor *supervisor) {
-	uint64_t until_ms = now_ms() + pause_ms(supervisor);
-	for (uint64_t now = now_ms(); !supervisor->stopping && now < until_ms; now = now_ms())
-		signal_wait(supervisor, (uint32_t)(until_ms - now));
+	uint64_t until_ms = clock_ms(CLOCK_MONOTONIC) + pause_ms(supervisor);
+	for (uint64_t now = clock_ms(CLOCK_MONOTONIC); !supervisor->stopping && now < until_ms;
+		 now = clock_ms(CLOCK_MONOTONIC))
+		supervisor_wait(supervisor, (int)(until_ms - now));
 }
 
 /* ---- life ---- */
@@ -175,14 +218,17 @@ static void supervised_map(struct supervisor *supervisor) {
 	supervisor->seat.supervised = memory;
 }
 
-static void signals_hold(struct supervisor *supervisor) {
-	sigset_t *set = &supervisor->signals;
-	sigemptyset(set);
-	sigaddset(set, SIGCHLD);
-	sigaddset(set, SIGTERM);
-	sigaddset(set, SIGINT);
-	sigaddset(set, SIGHUP);
-	check(sigprocmask(SIG_BLOCK, set, NULL) == 0);
+static void waiting_open(struct supervisor *supervisor) {
+	sigset_t set;
+	sigemptyset(&set);
+	sigaddset(&set, SIGCHLD);
+	sigaddset(&set, SIGTERM);
+	sigaddset(&set, SIGINT);
+	sigaddset(&set, SIGHUP);
+	check(sigprocmask(SIG_BLOCK, &set, NULL) == 0);
+	supervisor->signal_fd = signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
+	supervisor->notice_fd = eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK);
+	check(supervisor->signal_fd >= 0 && supervisor->notice_fd >= 0);
 }
 
 /* True if another worker is to be started. */
@@ -193,8 +239,11 @@ static bool worker_live(struct supervisor *supervisor) {
 	worker_wait(supervisor, &status);
 	if (worker_ended(supervisor, status))
 		return false;
-	worker_crashed(status);
-	supervisor->unready = atomic_load(&supervisor->supervised->serving) ? 0 : supervisor->unready + 1;
+	const struct crash_row *row = worker_crashed(supervisor, status);
+	/* a plugin that is not loaded again, or a message on its way to a verdict, is progress, too */
+	bool progress = atomic_load(&supervisor->supervised->serving) || crash_row_is(row, CRASH_LOADING) ||
+		crash_row_is(row, CRASH_CONVICTED);
+	supervisor->unready = progress ? 0 : supervisor->unready + 1;
 	if (supervisor->stopping || starts_spent(supervisor)) {
 		/* killed while it stopped: what was acknowledged is durable, and the end is what was asked for */
 		bool killed = supervisor->stopping && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
@@ -212,9 +261,12 @@ int supervisor_run(const struct supervisor_options *options) {
 		.seat = {.supervisor = getpid(), .control_fd = options->control_fd, .data_fd = options->data_fd},
 	};
 	supervised_map(&supervisor);
-	signals_hold(&supervisor);
+	waiting_open(&supervisor);
+	crash_file_read(options->data, &supervisor.supervised->crashes);
 	while (worker_live(&supervisor)) {
 	}
+	close(supervisor.signal_fd);
+	close(supervisor.notice_fd);
 	munmap(supervisor.supervised, sizeof *supervisor.supervised);
 	return supervisor.code;
 }

@@ -9,6 +9,8 @@
 #include <stdint.h>
 #include <sys/types.h>
 
+#include "supervisor/crash.h"
+
 /* The exit codes of INTERFACE. */
 enum { EXIT_GOOD = 0, EXIT_INTERNAL = 1, EXIT_USAGE = 2, EXIT_DATA = 3, EXIT_STORE = 4 };
 
@@ -17,6 +19,9 @@ struct supervised {
 	_Atomic bool ready;   /* [worker] the ready line is out: said once, however many workers there will be */
 	_Atomic bool serving; /* [worker] this one is ready */
 	_Atomic bool ended;   /* [worker] this one has done all it wanted to do: what ends it now is an end, not a crash */
+	struct fault fault;   /* [worker] its last words */
+	struct notes notes;   /* [worker] */
+	struct crash_table crashes;
 };
 
 /* A worker's place: what its supervisor hands it. */
@@ -29,7 +34,9 @@ struct seat {
 };
 
 struct supervisor_options {
-	int control_fd; /* listening */
+	const char *data; /* directory of the crash file */
+	bool cores;       /* a crash may leave one */
+	int control_fd;   /* listening */
 	int data_fd;
 	/* The whole life of a worker; its value is the exit code. Called in a process of its own, with SIGTERM, SIGINT and
 	 * SIGHUP blocked, again after each crash. */

@@ -129,42 +129,39 @@ def test_a_load_tries_again(test):
 	expect_equal((error.status, error.code), (404, "not_found"), "no such file")
 
 
-def worker_dies(host, name):
-	"""The deaths of the worker that this start's log tells."""
-	wait_until(lambda: "worker_died" in host.errors(), 30, f"{name} kills the worker")
-	return host.errors()
-
-
 def test_what_killed_the_host_is_quarantined(test):
-	"""The row `attempting` is durable before init; a signal in the plugin's code leaves a note, and one death is enough."""
+	"""The row `attempting` is durable before init; the supervisor knows what its worker died of, and one death is enough."""
 	plain_build(test)
-	host = Host(test, plugins=("counter",)).start()
-	host.drop("init_kills_host", fixture(test, "init_kills_host"))
-	expect("SIGABRT" in worker_dies(host, "init_kills_host"), "died of a signal")
-	for _ in range(2):
-		error = wait_until(lambda: refused(host, "init_kills_host.so"), 20, "the plugin is refused")
-		expect("quarantined" in error["message"] and "SIGABRT" in error["found"], error)
-		expect_equal(call(host, "demo/counter", "q"), call(host, "demo/counter", "q") - 1, "the other plugin")
-		host.stop()
-		host.start()
-	(host.plugins_dir() / "init_kills_host.so").unlink()
-	wait_until(lambda: refused(host, "init_kills_host.so") is None, 20, "the refusal went with the file")
+	for name, cause in (("init_kills_host", "SIGABRT"), ("init_exits", "exit code 0")):
+		host = Host(test, plugins=("counter",)).start()
+		host.drop(name, fixture(test, name))
+		for round in range(2):
+			error = wait_until(lambda: refused(host, f"{name}.so"), 20, "the plugin is refused")
+			expect("quarantined" in error["message"] and cause in error["found"], error)
+			expect_equal(call(host, "demo/counter", "q"), call(host, "demo/counter", "q") - 1, "the other plugin")
+			crash = host.status()["crashes"][0]
+			expect_equal([crash[key] for key in ("plugin", "in", "cause")], [name, "init", cause], "the culprit")
+			wait_until(lambda: host.status()["crashes"][0]["verdict"] == "image", 10, "the verdict is durable")
+			host.stop()
+			host.start()
+		(host.plugins_dir() / f"{name}.so").unlink()
+		wait_until(lambda: refused(host, f"{name}.so") is None, 20, "the refusal went with the file")
 
 
 ATTEMPTS_MAX = 32  # host/control/registry_inside.h
 
 
-def test_a_death_without_a_note_is_tried_again(test):
-	"""Nobody knows who ended the host: a kill from outside convicts nobody. Only a long row of deaths is no chance."""
+def test_a_sigkill_while_it_is_loaded_is_tried_again(test):
+	"""A kill, or the machine that wants its memory back, convicts nobody. Only a long row of them is no chance."""
 	plain_build(test)
 	host = Host(test, plugins=("counter",)).start()
-	host.drop("init_exits", fixture(test, "init_exits"))
+	host.drop("init_sigkill", fixture(test, "init_sigkill"))
 	for _ in range(ATTEMPTS_MAX):
-		worker_dies(host, "init_exits")
+		wait_until(lambda: "cause=\"SIGKILL\" verdict=outside" in host.errors(), 30, "the plugin kills the worker")
 		host.kill()
 		host.spawn()
 	host.wait_ready()
-	error = refused(host, "init_exits.so")
+	error = refused(host, "init_sigkill.so")
 	expect("quarantined" in error["message"] and f"{ATTEMPTS_MAX} times" in error["found"], error)
 	expect_equal(call(host, "demo/counter", payload=1), 1, "the other plugin")
 

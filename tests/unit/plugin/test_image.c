@@ -1,4 +1,4 @@
-/* Images and their files (plugin/image.h, image_file.h, load.h, attempt.h, strays.h): traps 1 to 4, 7, 8, 17, 18. */
+/* Images and their files (plugin/image.h, image_file.h, load.h, strays.h): traps 1 to 4, 7, 8, 17, 18. */
 #include <check.h>
 #include <pthread.h>
 #include <signal.h>
@@ -10,7 +10,7 @@
 #include <unistd.h>
 
 #include "fixture_kit.h"
-#include "plugin/attempt.h"
+#include "supervisor/inquest.h"
 
 /* Init needs a table; the fixtures call nothing of it. */
 static const sofun_host host = {.size = sizeof host, .abi_major = SOFUN_ABI_MAJOR, .abi_minor = SOFUN_ABI_MINOR};
@@ -260,34 +260,36 @@ START_TEST(test_what_lies_above_a_stack_is_not_its_own) {
 }
 END_TEST
 
-/* Rule 32: the next start knows who ended the host. */
-START_TEST(test_a_death_in_init_leaves_a_note) {
-	char signal[ATTEMPT_TEXT_BYTES];
+/* Rules 32 and 34: the supervisor knows who ended the host. */
+START_TEST(test_a_death_in_init_is_told) {
+	struct supervised {
+		struct fault fault;
+		struct notes notes;
+	} *shared = mmap(NULL, sizeof *shared, PROT_READ | PROT_WRITE, MAP_SHARED | MAP_ANONYMOUS, -1, 0);
 	struct image *image = fixture_image("init_kills_host", folder, 1);
+	struct crash_row death;
+	ck_assert_ptr_ne(shared, MAP_FAILED);
 	pid_t pid = fork();
 	ck_assert_int_ge(pid, 0);
 	if (pid == 0) {
 		struct error error;
 		bool stuck;
+		notes_open(&shared->notes);
+		fault_watch(&shared->fault);
+		fault_thread_begin(NOTE_PLACE_STAGER);
 		image_open(image, &host, &stuck, &error);
 		_exit(0);
 	}
 	int status = 0;
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	ck_assert(attempt_died(image->path, signal));
-	ck_assert_str_eq(signal, "SIGABRT");
+	inquest(status, &shared->fault, &shared->notes, 1, &death);
+	ck_assert(crash_row_is(&death, CRASH_LOADING));
+	ck_assert_str_eq(death.cause, "SIGABRT");
+	ck_assert_str_eq(death.plugin, "init_kills_host");
+	ck_assert_mem_eq(death.hash, image->hash, HASH_BYTES);
+	munmap(shared, sizeof *shared);
 	image_destroy(image);
-}
-END_TEST
-
-START_TEST(test_a_death_elsewhere_leaves_none) {
-	char signal[ATTEMPT_TEXT_BYTES];
-	char *path = path_join(folder, "a-1.0.0-1-x.so");
-	attempt_begin(path);
-	attempt_end();
-	ck_assert(!attempt_died(path, signal));
-	free(path);
 }
 END_TEST
 
@@ -309,8 +311,7 @@ int main(void) {
 	tcase_add_test(tests, test_a_thread_left_behind_keeps_the_image);
 	tcase_add_test(tests, test_threads_of_others_do_not_keep_it);
 	tcase_add_test(tests, test_what_lies_above_a_stack_is_not_its_own);
-	tcase_add_test(tests, test_a_death_in_init_leaves_a_note);
-	tcase_add_test(tests, test_a_death_elsewhere_leaves_none);
+	tcase_add_test(tests, test_a_death_in_init_is_told);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -128,9 +128,16 @@ void loop_destroy(struct loop *loop) {
 
 /* ---- turns ---- */
 
+static void loop_turn(struct loop *loop) {
+	check(event_base_loop(loop->control->base, EVLOOP_ONCE) == 0);
+	engine_wake(loop->control->engine);
+}
+
 void loop_run(struct loop *loop) {
+	engine_gather(loop->control->engine, true);
 	while (!loop->stop)
-		check(event_base_loop(loop->control->base, EVLOOP_ONCE) == 0);
+		loop_turn(loop);
+	engine_gather(loop->control->engine, false);
 }
 
 void loop_on_hangup(struct loop *loop, void (*hangup)(void *arg), void *arg) {
@@ -155,6 +162,6 @@ void loop_drain(struct loop *loop, bool (*busy)(void *arg), void *arg, uint64_t 
 	uint64_t until_ms = monotonic_ms() + limit_ms;
 	while (busy(arg) && monotonic_ms() < until_ms) {
 		timer_add(loop->tick, DRAIN_LOOK_US);
-		check(event_base_loop(loop->control->base, EVLOOP_ONCE) == 0);
+		loop_turn(loop);
 	}
 }

@@ -25,6 +25,11 @@ void engine_start(struct engine *engine, struct view *view);
 void engine_stop(struct engine *engine);
 void engine_destroy(struct engine *engine);
 
+/* Waking a shard that sleeps costs a system call and another thread's turn. While the engine gathers, requests wake a shard
+ * only at the next engine_wake, which must follow before the loop sleeps, or when they are many. */
+void engine_gather(struct engine *engine, bool gathers);
+void engine_wake(struct engine *engine);
+
 /* ---- requests; each is answered exactly once, by token, through engine_take_answers ---- */
 
 /* records: `count` MessagePack objects, back to back, already checked to be well-formed. session: a number that is

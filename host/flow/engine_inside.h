@@ -48,6 +48,9 @@ struct engine {
 	uint64_t clock_to_ms;     /* where that move ends */
 	struct pending *barriers; /* waiting for their turn */
 	struct pending *clocks;
+	bool gathers;                    /* whoever runs the loop says when a turn ends */
+	uint64_t submitted;              /* shards that were given something and not woken yet */
+	uint64_t submitted_bytes;        /* and how much */
 	uint64_t drain_fence[TYPES_MAX]; /* for which drain_epoch counts */
 	uint64_t drain_epoch[TYPES_MAX]; /* once it is durable, `owed` speaks of the time after adoption */
 

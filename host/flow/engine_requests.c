@@ -4,6 +4,9 @@
 #include "flow/engine_inside.h"
 #include "state/key.h"
 
+/* So much waits for the end of the loop's turn; with more a shard begins beside it. */
+enum { GATHER_BYTES_MAX = 32 << 10 };
+
 enum { PRODUCER_NAME_BYTES_MAX = 200, INGRESS_NAME_BYTES_MAX = 63 }; /* with its prefix, a producer fits a key */
 
 struct input *input_reserve(struct engine *engine, uint32_t to, enum input_kind kind, size_t body) {
@@ -19,7 +22,21 @@ void input_submit(struct engine *engine, uint32_t to, struct input *input) {
 	atomic_fetch_add_explicit(&shard->input_pending, input->size, memory_order_relaxed);
 	queue_commit(&shard->input, input->size);
 	queue_publish(&shard->input);
-	park_wake(&shard->park);
+	engine->submitted |= UINT64_C(1) << to;
+	engine->submitted_bytes += input->size;
+	if (!engine->gathers || engine->submitted_bytes >= GATHER_BYTES_MAX)
+		engine_wake(engine);
+}
+
+void engine_wake(struct engine *engine) {
+	for (; engine->submitted != 0; engine->submitted &= engine->submitted - 1)
+		park_wake(&engine->flow.shards[__builtin_ctzll(engine->submitted)]->park);
+	engine->submitted_bytes = 0;
+}
+
+void engine_gather(struct engine *engine, bool gathers) {
+	engine->gathers = gathers;
+	engine_wake(engine);
 }
 
 static void refuse(struct engine *engine, uint64_t token, enum error_code code, const char *text) {

@@ -200,7 +200,7 @@ static bool file_apply(struct config *config, const char *named, struct error *e
 
 bool config_consistent(const struct config *config, struct error *error) {
 	if (config->message_bytes <= config->frame_bytes)
-		return true;
+		return config_sinks_consistent(config, error);
 	error_set(error, ERROR_BAD_REQUEST,
 		"limits.message_bytes is above limits.frame_bytes: no frame could carry such a message");
 	error_found(error, "%llu", (unsigned long long)config->message_bytes);
@@ -267,5 +267,6 @@ void config_finish(struct config *config) {
 	for (size_t i = 0; i < config->ingress_count; i++)
 		free(config->ingresses[i].name);
 	free(config->ingresses);
+	config_sinks_finish(config);
 	*config = (struct config){0};
 }

@@ -18,6 +18,15 @@ struct ingress_config {
 	enum record_format format;
 };
 
+/* Where an egress is written; one of file and command. */
+struct sink_config {
+	char *egress;
+	char *file;
+	char *command;
+	uint64_t rotate_bytes; /* 0: never */
+	uint64_t keep;         /* rotated files; 0: all */
+};
+
 struct config_list {
 	char **items;
 	size_t count;
@@ -49,6 +58,8 @@ struct config {
 	uint64_t durability_interval_ms;
 	struct ingress_config *ingresses;
 	size_t ingress_count;
+	struct sink_config *sinks;
+	size_t sink_count;
 
 	_Atomic uint32_t retry_attempts;
 	_Atomic uint64_t retry_backoff_ms;

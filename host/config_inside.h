@@ -85,6 +85,27 @@ void config_list_finish(struct config_list *list);
 /* config_settings.c. Takes over a value that may change while the host runs, with its source. */
 void config_value_copy(struct config *to, const struct config *from, const struct setting *setting);
 
+/* config_settings.c. A size as "4096" or "64KiB". */
+bool config_size_read(const char *text, uint64_t *ret_number);
+
+/* config_sinks.c. As config_key_kind and config_value_set, for keys below `egresses`. */
+enum config_kind config_sink_kind(const char *key);
+bool config_sink_set(struct config *config, const char *key, const struct config_value *value,
+	const struct config_place *place, struct error *error);
+
+/* config_sinks.c. Each has a file or a command. */
+bool config_sinks_consistent(const struct config *config, struct error *error);
+
+/* config_sinks.c. As they would stand in sofun.yaml below `egresses`. */
+void config_sinks_print(const struct config *config, struct buf *text);
+
+/* config_sinks.c. Each key for the documents: a value as an example, what it means, why its default. */
+void config_sinks_document(
+	void (*line)(void *arg, const char *key, const char *value, const char *meaning, const char *reason), void *arg);
+
+/* config_sinks.c */
+void config_sinks_finish(struct config *config);
+
 /* config_yaml.c. Applies a whole file. */
 bool config_yaml_file(struct config *config, const char *source, struct bytes text, struct error *error);
 

@@ -76,13 +76,21 @@ static char *ingresses_text(const struct config *config) {
 	return (char *)text.data;
 }
 
+static char *sinks_text(const struct config *config) {
+	struct buf text = {0};
+	config_sinks_print(config, &text);
+	buf_append_u8(&text, '\0');
+	return (char *)text.data;
+}
+
 static struct config_changes differences(const struct config *from, const struct config *to) {
-	struct config_changes changes = {.items = check_alloc(config_setting_count + 1, sizeof *changes.items)};
+	struct config_changes changes = {.items = check_alloc(config_setting_count + 2, sizeof *changes.items)};
 	for (size_t i = 0; i < config_setting_count; i++) {
 		const struct setting *setting = &config_settings[i];
 		difference_add(&changes, setting->key, value_text(from, setting), value_text(to, setting), setting->live);
 	}
 	difference_add(&changes, "ingresses", ingresses_text(from), ingresses_text(to), false);
+	difference_add(&changes, "egresses", sinks_text(from), sinks_text(to), false);
 	return changes;
 }
 
@@ -125,9 +133,13 @@ static bool touched_are_live(const struct config *wanted, struct error *error) {
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (!config_settings[i].live && wanted->sources[i] == CONFIG_REQUEST)
 			return restart_refuse(&config_settings[i], error);
-	if (wanted->ingress_count == 0)
+	if (wanted->ingress_count == 0 && wanted->sink_count == 0)
 		return true;
-	error_set(error, ERROR_CONFLICT, "ingresses.%.200s.format is read at the start only", wanted->ingresses[0].name);
+	if (wanted->ingress_count > 0)
+		error_set(
+			error, ERROR_CONFLICT, "ingresses.%.200s.format is read at the start only", wanted->ingresses[0].name);
+	else
+		error_set(error, ERROR_CONFLICT, "egresses.%s.sink is read at the start only", wanted->sinks[0].egress);
 	error_hint(error, "write it into sofun.yaml, or give --set, and start the host again");
 	return false;
 }

@@ -134,12 +134,27 @@ static void help_line(void *arg, const struct config_shown *shown) {
 		strcmp(shown->unit, "bytes") != 0 ? shown->unit : "");
 }
 
+static void help_sink(void *arg, const char *key, const char *value, const char *meaning, const char *reason) {
+	(void)value, (void)reason;
+	buf_printf(arg, "  %-26s %s\n", key, meaning);
+}
+
+static void yaml_sink(void *arg, const char *key, const char *value, const char *meaning, const char *reason) {
+	buf_printf(arg, "\n# %s; default: %s.\n#%s: %s\n", meaning, reason, key, value);
+}
+
+static void man_sink(void *arg, const char *key, const char *value, const char *meaning, const char *reason) {
+	(void)value;
+	buf_printf(arg, ".TP\n.B %s\n%s. Default: %s.\n", key, meaning, reason);
+}
+
 void config_settings_print(struct buf *text) {
 	struct config presets;
 	config_init(&presets);
 	config_each(&presets, help_line, text);
 	config_finish(&presets);
 	buf_printf(text, "  %-26s %s  [what the router declares]\n", ingress_key, ingress_meaning);
+	config_sinks_document(help_sink, text);
 }
 
 static void yaml_setting(void *arg, const struct config_shown *shown) {
@@ -159,6 +174,7 @@ static void yaml_document(struct buf *text) {
 		SOFUN_VERSION);
 	config_each(&presets, yaml_setting, text);
 	buf_printf(text, "\n# %s: %s.\n#%s: line\n", ingress_meaning, ingress_reason, ingress_key);
+	config_sinks_document(yaml_sink, text);
 	config_finish(&presets);
 }
 
@@ -186,6 +202,7 @@ static void man_document(struct buf *text) {
 		SOFUN_VERSION);
 	config_each(&presets, man_setting, text);
 	buf_printf(text, ".TP\n.B %s\n%s. Default: %s.\n", ingress_key, ingress_meaning, ingress_reason);
+	config_sinks_document(man_sink, text);
 	buf_printf(text, ".SH SEE ALSO\n.BR sofund (8),\n.BR sofun (1)\n");
 	config_finish(&presets);
 }

@@ -51,6 +51,8 @@ enum config_kind config_key_kind(const char *key) {
 		return CONFIG_SETTING;
 	if (size == 0 || strcmp(key, "ingresses") == 0 || strncmp(key, ingress_prefix, sizeof ingress_prefix - 1) == 0)
 		return CONFIG_SECTION;
+	if (config_sink_kind(key) != CONFIG_UNKNOWN)
+		return config_sink_kind(key);
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (strncmp(config_settings[i].key, key, size) == 0 && config_settings[i].key[size] == '.')
 			return CONFIG_SECTION;
@@ -113,6 +115,8 @@ bool config_key_refuse(const char *key, const struct config_place *place, struct
 	const char *nearest = strlen(key) < CONFIG_KEY_BYTES_MAX ? key_nearest(key) : NULL;
 	if (strncmp(key, ingress_prefix, sizeof ingress_prefix - 1) == 0)
 		error_hint(error, "did you mean %s<name>%s?", ingress_prefix, ingress_suffix);
+	else if (strncmp(key, "egresses.", 9) == 0)
+		error_hint(error, "did you mean egresses.<name>.sink.file?");
 	else if (nearest != NULL)
 		error_hint(error, "did you mean %s?", nearest);
 	else
@@ -164,6 +168,10 @@ static bool unit_read(const char *unit, uint64_t *number) {
 			return true;
 		}
 	return false;
+}
+
+bool config_size_read(const char *text, uint64_t *ret_number) {
+	return digits_read(&text, ret_number) && unit_read(text, ret_number);
 }
 
 static bool number_set(
@@ -294,6 +302,8 @@ bool config_value_set(struct config *config, const char *key, const struct confi
 		config->sources[setting - config_settings] = (uint8_t)place->from;
 		return setting_set(config, setting, value, &refusal);
 	}
+	if (config_sink_kind(key) == CONFIG_SETTING)
+		return config_sink_set(config, key, value, place, error);
 	bool ingress = ingress_name(key, &name);
 	check(ingress);
 	if (value->list)

@@ -11,6 +11,7 @@
 #include "control/server.h"
 #include "control/settings.h"
 #include "door/door.h"
+#include "egress/sinks.h"
 #include "flow/invocation.h"
 #include "ingress/data_server.h"
 #include "limits.h"
@@ -29,6 +30,7 @@ struct host {
 	struct http_server *http;
 	struct http_server *network[LISTEN_SOCKETS_MAX]; /* HTTP on TCP */
 	size_t network_count;
+	struct sinks *sinks;
 	struct data_server *data;
 	int code; /* of the exit */
 };
@@ -107,6 +109,7 @@ static bool flow_start(struct host *host, struct error *error) {
 	if (view == NULL)
 		return false;
 	engine_start(control->engine, view);
+	host->sinks = sinks_create(control->base, control->hub, host->config);
 	registry_start(control->registry);
 	return true;
 }
@@ -163,6 +166,7 @@ static void flow_stop(struct host *host) {
 	control->phase = CONTROL_STOPPING;
 	if (host->data != NULL)
 		data_server_stop(host->data);
+	sinks_stop(host->sinks);
 	egress_hub_stop(control->hub);
 	registry_stop(control->registry);
 	engine_stop(control->engine);
@@ -182,6 +186,7 @@ static void host_finish(struct host *host, bool clean) {
 	loop_destroy(host->loop);
 	registry_destroy(control->registry);
 	engine_destroy(control->engine);
+	sinks_destroy(host->sinks);
 	egress_hub_destroy(control->hub);
 	if (control->store != NULL && !store_close(control->store, clean, &error)) {
 		/* A full disk keeps the last checkpoint away, and nothing else: the journal has it all. */

@@ -13,6 +13,7 @@
  *   'P' ingress:sized producer       position of a producer
  *   'A' egress:sized name            position that a named subscriber has acknowledged
  *   'G' egress                       incarnations of an egress
+ *   'K' egress                       how far the sink of an egress has written
  *   'H' queue:u64be                  head of a queue of waiting messages
  *   'Q' queue:u64be first:u64be      a run of waiting messages, the first with that arrival number
  *   'D' number:u64be                 dead letter
@@ -43,6 +44,7 @@ enum key_kind {
 	KEY_PRODUCER = 'P',
 	KEY_ACKED = 'A',
 	KEY_INCARNATIONS = 'G',
+	KEY_SINK = 'K',
 	KEY_QUEUE_HEAD = 'H',
 	KEY_QUEUE_RUN = 'Q',
 	KEY_DEAD = 'D',

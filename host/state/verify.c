@@ -99,6 +99,7 @@ static bool runtime_row(
 	case KEY_PRODUCER:
 	case KEY_ACKED:
 	case KEY_INCARNATIONS:
+	case KEY_SINK:
 	case KEY_QUEUE_HEAD:
 	case KEY_QUEUE_RUN:
 	case KEY_DEAD:

@@ -26,6 +26,7 @@ struct host {
 	const struct seat *seat;
 	struct control control;
 	struct loop *loop;
+	struct event *heart;
 	struct doors *doors;
 	struct http_server *http;
 	struct http_server *network[LISTEN_SOCKETS_MAX]; /* HTTP on TCP */
@@ -183,6 +184,8 @@ static void host_finish(struct host *host, bool clean) {
 	for (size_t i = 0; i < host->network_count; i++)
 		http_server_destroy(host->network[i]);
 	http_server_destroy(host->http);
+	if (host->heart != NULL)
+		event_free(host->heart);
 	loop_destroy(host->loop);
 	registry_destroy(control->registry);
 	engine_destroy(control->engine);
@@ -207,11 +210,25 @@ static void host_hangup(void *arg) {
 	doors_reload(host->doors);
 }
 
+static void heart_beat(evutil_socket_t fd, short what, void *arg) {
+	(void)fd, (void)what;
+	struct supervised *supervised = arg;
+	atomic_fetch_add(&supervised->beats, 1);
+}
+
+static void heart_start(struct host *host) {
+	const struct timeval every = {.tv_usec = HEARTBEAT_MS * 1000};
+	host->heart = event_new(host->control.base, -1, EV_PERSIST, heart_beat, host->seat->supervised);
+	check_memory(host->heart);
+	check(event_add(host->heart, &every) == 0);
+}
+
 static void host_run(struct host *host) {
 	struct control *control = &host->control;
 	struct engine_status status;
 	host->loop = loop_create(control);
 	loop_on_hangup(host->loop, host_hangup, host);
+	heart_start(host);
 	if (host->seat->restarts > 0)
 		host_hangup(host); /* what an earlier worker was told to read */
 	if (registry_busy(control->registry))

@@ -19,6 +19,7 @@
 #include "base/sanitizer.h"
 #include "supervisor/crash_file.h"
 #include "supervisor/inquest.h"
+#include "supervisor/notify.h"
 
 enum {
 	/* A worker that dies before it was ready is started again after a pause that doubles: a start costs a recovery. */
@@ -26,6 +27,7 @@ enum {
 	PAUSE_MS_MAX = 5000,
 	/* A host that was never ready, and that nobody knows how to help: so many starts, then whoever started it is told. */
 	STARTS_MAX = 5,
+	READY_LOOK_MS = 20, /* how often a service manager that waits makes us look whether the worker serves */
 };
 
 struct supervisor {
@@ -38,6 +40,10 @@ struct supervisor {
 	bool stopping;    /* SIGTERM or SIGINT was there */
 	uint32_t unready; /* workers in a row that died before they were ready */
 	int code;
+	struct notify notify;
+	bool told_ready;
+	uint32_t beats;    /* of the worker, at the last sign of life that was passed on */
+	uint64_t alive_ms; /* when that was */
 };
 
 static uint64_t clock_ms(clockid_t clock) {
@@ -156,7 +162,10 @@ static uint32_t pause_ms(const struct supervisor *supervisor) {
 
 /* A SIGHUP that meets no worker is done with: the next one reads the file anyway. */
 static void signal_forward(struct supervisor *supervisor, int number) {
-	supervisor->stopping |= number != SIGHUP;
+	if (number != SIGHUP && !supervisor->stopping) {
+		supervisor->stopping = true;
+		notify_send(&supervisor->notify, "STOPPING=1");
+	}
 	if (supervisor->worker != 0)
 		kill(supervisor->worker, number);
 }
@@ -194,9 +203,42 @@ static bool worker_gone(struct supervisor *supervisor, int *ret_status) {
 	return pid == supervisor->worker;
 }
 
+/* ---- a service manager, if one started us ---- */
+
+/* A worker that recovers or stops may take its time; one that serves must turn its loop. */
+static bool worker_alive(struct supervisor *supervisor) {
+	const uint32_t beats = atomic_load(&supervisor->supervised->beats);
+	const bool moved = beats != supervisor->beats;
+	supervisor->beats = beats;
+	return moved || supervisor->stopping || !atomic_load(&supervisor->supervised->serving);
+}
+
+static void manager_tell(struct supervisor *supervisor) {
+	const struct notify *notify = &supervisor->notify;
+	if (!supervisor->told_ready && atomic_load(&supervisor->supervised->ready)) {
+		supervisor->told_ready = true;
+		notify_send(notify, "READY=1\nSTATUS=serving");
+	}
+	if (notify->watchdog_ms == 0 || clock_ms(CLOCK_MONOTONIC) - supervisor->alive_ms < notify->watchdog_ms / 4)
+		return;
+	supervisor->alive_ms = clock_ms(CLOCK_MONOTONIC);
+	if (worker_alive(supervisor))
+		notify_send(notify, "WATCHDOG=1");
+}
+
+/* Until there is something to tell; -1: there never is. */
+static int manager_pause_ms(const struct supervisor *supervisor) {
+	const struct notify *notify = &supervisor->notify;
+	if (notify->socket >= 0 && !supervisor->told_ready)
+		return READY_LOOK_MS;
+	return notify->watchdog_ms == 0 ? -1 : (int)(notify->watchdog_ms / 8 + 1);
+}
+
 static void worker_wait(struct supervisor *supervisor, int *ret_status) {
-	while (!worker_gone(supervisor, ret_status))
-		supervisor_wait(supervisor, -1);
+	while (!worker_gone(supervisor, ret_status)) {
+		manager_tell(supervisor);
+		supervisor_wait(supervisor, manager_pause_ms(supervisor));
+	}
 	supervisor->worker = 0;
 }
 
@@ -261,12 +303,14 @@ int supervisor_run(const struct supervisor_options *options) {
 		.seat = {.supervisor = getpid(), .control_fd = options->control_fd, .data_fd = options->data_fd},
 	};
 	supervised_map(&supervisor);
+	notify_open(&supervisor.notify);
 	waiting_open(&supervisor);
 	crash_file_read(options->data, &supervisor.supervised->crashes);
 	while (worker_live(&supervisor)) {
 	}
 	close(supervisor.signal_fd);
 	close(supervisor.notice_fd);
+	notify_close(&supervisor.notify);
 	munmap(supervisor.supervised, sizeof *supervisor.supervised);
 	return supervisor.code;
 }

@@ -14,13 +14,17 @@
 /* The exit codes of INTERFACE. */
 enum { EXIT_GOOD = 0, EXIT_INTERNAL = 1, EXIT_USAGE = 2, EXIT_DATA = 3, EXIT_STORE = 4 };
 
+/* The worker's sign of life, for a service manager's watchdog: well below any interval that makes sense. */
+enum { HEARTBEAT_MS = 200 };
+
 /* What both processes see: made before the first fork, one writer each. */
 struct supervised {
-	_Atomic bool ready;   /* [worker] the ready line is out: said once, however many workers there will be */
-	_Atomic bool serving; /* [worker] this one is ready */
-	_Atomic bool ended;   /* [worker] this one has done all it wanted to do: what ends it now is an end, not a crash */
-	struct fault fault;   /* [worker] its last words */
-	struct notes notes;   /* [worker] */
+	_Atomic bool ready;     /* [worker] the ready line is out: said once, however many workers there will be */
+	_Atomic bool serving;   /* [worker] this one is ready */
+	_Atomic uint32_t beats; /* [worker] grows while its loop turns: HEARTBEAT_MS apart */
+	_Atomic bool ended; /* [worker] this one has done all it wanted to do: what ends it now is an end, not a crash */
+	struct fault fault; /* [worker] its last words */
+	struct notes notes; /* [worker] */
 	struct crash_table crashes;
 };
 

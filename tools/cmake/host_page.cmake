@@ -1,0 +1,22 @@
+# cmake -D HOST=sofund -D IN=sofund.8.in -D OUT=sofund.8 -D VERSION=x.y.z -P host_page.cmake: the page sofund(8), its options
+# taken from what the host itself says with --help.
+execute_process(COMMAND ${HOST} --help OUTPUT_VARIABLE help COMMAND_ERROR_IS_FATAL ANY)
+string(REPLACE ";" "," help "${help}") # lists of CMake
+string(REPLACE "[" "\\(lB" help "${help}")
+string(REPLACE "]" "\\(rB" help "${help}")
+string(REPLACE "\n" ";" lines "${help}")
+set(OPTIONS "")
+foreach(line IN LISTS lines)
+	if(line MATCHES "^  (--[a-z-]+) ?([^ ]*)   *([^ ].*)$")
+		set(flag "\\fB${CMAKE_MATCH_1}\\fR")
+		if(CMAKE_MATCH_2)
+			string(APPEND flag " \\fI${CMAKE_MATCH_2}\\fR")
+		endif()
+		string(APPEND OPTIONS ".TP\n${flag}\n${CMAKE_MATCH_3}\n")
+	elseif(line MATCHES "^usage: sofund (.*)$")
+		set(SYNOPSIS ".B sofund\n${CMAKE_MATCH_1}")
+	endif()
+endforeach()
+string(REPLACE "-" "\\-" OPTIONS "${OPTIONS}")
+string(REPLACE "-" "\\-" SYNOPSIS "${SYNOPSIS}")
+configure_file(${IN} ${OUT} @ONLY)

@@ -1,4 +1,4 @@
-#include "control/metrics.h"
+#include "control/metrics_inside.h"
 
 #include <inttypes.h>
 #include <stdio.h>
@@ -39,6 +39,7 @@ static void schema_line(void *arg, const struct engine_schema *schema) {
 
 void metrics_finish(struct metrics *metrics) {
 	buf_finish(&metrics->instances);
+	metrics_flow_finish(metrics);
 }
 
 void metrics_gather(const struct control *control, struct metrics *ret_metrics) {
@@ -51,6 +52,7 @@ void metrics_gather(const struct control *control, struct metrics *ret_metrics) 
 	};
 	engine_status(control->engine, &ret_metrics->engine);
 	ret_metrics->engine.time_ms = engine_time_ms(control->engine);
+	metrics_flow_gather(control->engine, ret_metrics);
 	store_figures(control->store, &ret_metrics->store);
 	registry_images(control->registry, &ret_metrics->images);
 	registry_each(control->registry, plugin_count, &ret_metrics->plugins_live);
@@ -62,22 +64,22 @@ void metrics_gather(const struct control *control, struct metrics *ret_metrics) 
 
 /* ---- text ---- */
 
-static void head(struct buf *text, const char *name, const char *type, const char *help) {
+void metrics_head(struct buf *text, const char *name, const char *type, const char *help) {
 	buf_printf(text, "# HELP %s %s\n# TYPE %s %s\n", name, help, name, type);
 }
 
 static void counter(struct buf *text, const char *name, uint64_t value, const char *help) {
-	head(text, name, "counter", help);
+	metrics_head(text, name, "counter", help);
 	buf_printf(text, "%s %" PRIu64 "\n", name, value);
 }
 
 static void gauge(struct buf *text, const char *name, uint64_t value, const char *help) {
-	head(text, name, "gauge", help);
+	metrics_head(text, name, "gauge", help);
 	buf_printf(text, "%s %" PRIu64 "\n", name, value);
 }
 
 static void seconds(struct buf *text, const char *name, const char *type, uint64_t us, const char *help) {
-	head(text, name, type, help);
+	metrics_head(text, name, type, help);
 	buf_printf(text, "%s %" PRIu64 ".%06" PRIu64 "\n", name, us / 1000000u, us % 1000000u);
 }
 
@@ -109,7 +111,7 @@ static void store_text(const struct store_figures *store, struct buf *text) {
 
 static void http_text(const struct http_figures *http, struct buf *text) {
 	static const char *const name = "sofun_http_requests_total";
-	head(text, name, "counter", "HTTP requests by the class of their answer.");
+	metrics_head(text, name, "counter", "HTTP requests by the class of their answer.");
 	buf_printf(text, "%s{status=\"2xx\"} %" PRIu64 "\n", name, http->good);
 	buf_printf(text, "%s{status=\"4xx\"} %" PRIu64 "\n", name, http->refused);
 	buf_printf(text, "%s{status=\"5xx\"} %" PRIu64 "\n", name, http->failed);
@@ -118,6 +120,7 @@ static void http_text(const struct http_figures *http, struct buf *text) {
 
 void metrics_text(const struct metrics *metrics, struct buf *text) {
 	flow_text(&metrics->engine, text);
+	metrics_flow_text(metrics, text);
 	store_text(&metrics->store, text);
 	gauge(text, "sofun_images_loaded", metrics->images.loaded, "Plugin images in the process.");
 	counter(text, "sofun_images_unloaded_total", metrics->images.unloaded, "Plugin images taken out of the process.");
@@ -125,7 +128,8 @@ void metrics_text(const struct metrics *metrics, struct buf *text) {
 	gauge(text, "sofun_plugins_live", metrics->plugins_live, "Plugins that serve messages.");
 	gauge(text, "sofun_plugins_refused", metrics->plugins_refused, "Plugin files that were refused.");
 	if (metrics->instances.size > 0)
-		head(text, "sofun_instances", "gauge", "Instances in the store by function type and schema of their state.");
+		metrics_head(
+			text, "sofun_instances", "gauge", "Instances in the store by function type and schema of their state.");
 	buf_append_bytes(text, bytes_buf(&metrics->instances));
 	http_text(&metrics->http, text);
 	gauge(text, "sofun_ready", metrics->ready, "1 from the ready line until the stop begins.");

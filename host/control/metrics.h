@@ -3,9 +3,20 @@
 #define HOST_CONTROL_METRICS_H
 
 #include "control/control.h"
+#include "flow/engine_figures.h"
+#include "limits.h"
+
+struct metrics_function {
+	char *type;
+	struct engine_function_figures figures;
+};
 
 struct metrics {
 	struct engine_status engine;
+	struct metrics_function *functions; /* metrics_finish frees them */
+	size_t function_count;
+	struct engine_shard_figures shards[SHARDS_MAX];
+	struct engine_commit_figures commit;
 	struct store_figures store;
 	struct registry_images images;
 	struct http_figures http;

@@ -126,6 +126,7 @@ static void record_build(struct committer *committer) {
 		struct seal *seal = &flow->shards[i]->seal;
 		check(seal->epoch == committer->epoch);
 		part_take(flow, seal, &part->parts[i]);
+		tally_epoch(committer, flow->shards[i], part->parts[i].size);
 		if (seal->time_ms > part->time_ms)
 			part->time_ms = seal->time_ms;
 		schema_counts_apply(&flow->schemas, &seal->schemas);
@@ -309,9 +310,12 @@ static bool step_cutting(struct committer *committer) {
 
 static bool step_writing(struct committer *committer) {
 	struct flow *flow = committer->flow;
+	uint64_t start_us = monotonic_us();
 	if (atomic_load(&flow->failed) || !journal_write(committer))
 		return false;
+	uint64_t written_us = monotonic_us();
 	epoch_release(committer);
+	tally_commit(committer, start_us, written_us);
 	for (size_t i = 0; i < committer->part->part_count; i++)
 		committer->handed_bytes += committer->part->parts[i].size;
 	committer->handed_at[committer->epoch % EPOCHS_BEHIND_MAX] = committer->handed_bytes;

@@ -43,6 +43,8 @@ struct committer {
 	struct milestone clock;
 	struct buf answers; /* of milestones, for the next release */
 	_Atomic bool waiting_for_space;
+	struct commit_tally tally;
+	uint64_t handled[SHARDS_MAX]; /* what the last seal of each shard said */
 
 	pthread_mutex_t release_mutex;
 	struct release *release_first; /* under release_mutex, in order */

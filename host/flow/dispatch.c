@@ -61,14 +61,21 @@ static int invoke(struct shard *shard, const struct target *target, struct insta
 	if ((message->head->flags & MESSAGE_TIMED) != 0)
 		shard_clock_look(shard);
 	invocation_begin(invocation, view, binding, version, instance, shard->epoch_time_ms);
-	uint64_t start_us = shard->measured_turns > 0 ? monotonic_us() : 0;
+	struct function_tally *tally = &shard->functions[binding->number];
+	bool sampled = tally_get(&tally->in) % TALLY_SAMPLE == 0;
+	tally_add(&tally->in, 1);
+	uint64_t start_us = sampled || shard->measured_turns > 0 ? monotonic_us() : 0;
 	hold_give(shard);
 	note_enter(shard->note, NOTE_FUNCTION, version->image->note, call);
 	int result = version->function->invoke(&invocation->context, version->plugin_data, call);
 	note_left(shard->note, NOTE_FUNCTION);
 	hold_take(shard);
-	if (start_us > 0)
-		dispatch_slow(shard, monotonic_us() - start_us);
+	if (start_us > 0) {
+		uint64_t took_us = monotonic_us() - start_us;
+		if (sampled)
+			histogram_add(&tally->seconds, took_us);
+		dispatch_slow(shard, took_us);
+	}
 	return result;
 }
 
@@ -149,8 +156,12 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 	}
 	failure_text(invocation, result);
 	shard->epoch_messages++;
-	if (!last && attempts + 1 < shard->flow->config->retry_attempts)
+	struct function_tally *tally = &shard->functions[target->binding->number];
+	tally_add(&tally->failed, 1);
+	if (!last && attempts + 1 < shard->flow->config->retry_attempts) {
+		tally_add(&tally->retried, 1);
 		return OUTCOME_AGAIN;
+	}
 	dead(shard, target, message, attempts + 1);
 	return OUTCOME_DONE;
 }

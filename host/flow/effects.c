@@ -85,6 +85,13 @@ static void send_with_route(
 	queue_commit(channel, size);
 }
 
+/* A router's messages are no function's. */
+static void sent_count(struct shard *shard) {
+	const struct invocation *invocation = shard->invocation;
+	if (invocation->binding != NULL)
+		tally_add(&shard->functions[invocation->binding->number].out, invocation->send_count);
+}
+
 static void sends_apply(struct shard *shard, const struct cause *cause, const struct message_route *route) {
 	struct flow *flow = shard->flow;
 	const struct buf *sends = &shard->invocation->sends;
@@ -153,6 +160,7 @@ static void emits_apply(struct shard *shard) {
 		buf_append(&shard->places, &place, sizeof place);
 		shard->epoch_bytes += head[1];
 		at += head[1];
+		tally_add(&shard->functions[shard->invocation->binding->number].egress, 1);
 	}
 }
 
@@ -177,8 +185,10 @@ void effects_apply(struct shard *shard, const struct cause *cause) {
 	const struct message_route *pass_on = invocation->replied ? NULL : cause->route;
 	if (invocation->changed != 0)
 		values_apply(shard, invocation);
-	if (invocation->sends.size > 0)
+	if (invocation->sends.size > 0) {
 		sends_apply(shard, cause, pass_on);
+		sent_count(shard);
+	}
 	if (invocation->emits.size > 0)
 		emits_apply(shard);
 	if (invocation->timers.size > 0)

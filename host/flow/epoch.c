@@ -30,9 +30,7 @@ static void channel_redo(struct shard *shard, uint32_t source) {
 	struct queue_head_row row = {.write = queue_head_row_plain, .arg = &kind};
 	queue_trim(channel, &shard->redo, &row);
 	queue_log(channel, shard->epoch, &shard->redo);
-	if (atomic_load(&shard->queue_memory) > shard->flow->queue_bytes)
-		queue_page_out(
-			channel, store_applied(shard->flow->store), shard->epoch, shard->flow->queue_bytes, &shard->redo);
+	shard_page_out(shard, channel, shard->epoch, &shard->redo);
 }
 
 static void seal_fill(struct shard *shard) {
@@ -58,6 +56,10 @@ static void seal_fill(struct shard *shard) {
 	shard->counts.due_next_ms =
 		retry_due_ms(shard) < timers_next_ms(shard) ? retry_due_ms(shard) : timers_next_ms(shard);
 	shard->counts.cache_bytes = shard->cache.memory;
+	tally_set(&shard->tally.cache_instances, shard->cache.used);
+	tally_set(&shard->tally.cache_bytes, shard->cache.memory);
+	tally_set(&shard->tally.cache_missed, shard->cache.missed);
+	tally_set(&shard->tally.cache_evicted, shard->cache.evicted);
 	seal->counts = shard->counts;
 	if (seal->owed_count < shard->owed_count) {
 		free(seal->owed);

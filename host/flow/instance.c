@@ -280,6 +280,7 @@ static void cache_evict(struct cache *cache, uint64_t applied) {
 			cache->memory -= instance_memory(instance);
 			slot_remove(cache, cache->hand); /* the hand stays: another may have moved here */
 			instance_destroy(instance);
+			cache->evicted++;
 		}
 	}
 }
@@ -324,6 +325,7 @@ struct instance *cache_get(struct cache *cache, struct store *store, uint32_t ha
 	if (instance != NULL)
 		return instance;
 	struct key key = key_instance(id);
+	cache->missed++;
 	buf_reset(&cache->row);
 	int found = store_get(store, type, key_bytes(&key), &cache->row, error);
 	if (found < 0)

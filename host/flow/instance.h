@@ -102,7 +102,9 @@ struct cache {
 	size_t hand;      /* of the eviction clock */
 	size_t memory;    /* of the instances and the slots */
 	size_t memory_max;
-	struct buf row; /* scratch for reading */
+	uint64_t missed;  /* looked for in the store, since the start */
+	uint64_t evicted; /* since the start */
+	struct buf row;   /* scratch for reading */
 };
 
 void cache_init(struct cache *cache, size_t memory_max);

@@ -87,9 +87,18 @@ void parks_redo(struct shard *shard, struct buf *redo, uint64_t epoch) {
 			continue;
 		queue_trim(park, redo, &row);
 		queue_log(park, epoch, redo);
-		if (atomic_load(&shard->queue_memory) > shard->flow->queue_bytes)
-			queue_page_out(park, store_applied(shard->flow->store), epoch, shard->flow->queue_bytes, redo);
+		shard_page_out(shard, park, epoch, redo);
 	}
+}
+
+void shard_page_out(struct shard *shard, struct queue *queue, uint64_t epoch, struct buf *redo) {
+	uint64_t before = atomic_load(&shard->queue_memory);
+	if (before <= shard->flow->queue_bytes)
+		return;
+	queue_page_out(queue, store_applied(shard->flow->store), epoch, shard->flow->queue_bytes, redo);
+	uint64_t after = atomic_load(&shard->queue_memory); /* others may have sent meanwhile */
+	if (after < before)
+		tally_add(&shard->tally.spilled_bytes, before - after);
 }
 
 void parks_finish(struct shard *shard) {

@@ -175,8 +175,7 @@ void retry_redo(struct shard *shard, struct buf *redo, uint64_t epoch) {
 		struct queue_head_row row = {.always = true, .write = wait_head_row, .arg = wait};
 		queue_trim(&wait->queue, redo, &row);
 		queue_log(&wait->queue, epoch, redo);
-		if (atomic_load(&shard->queue_memory) > shard->flow->queue_bytes)
-			queue_page_out(&wait->queue, store_applied(shard->flow->store), epoch, shard->flow->queue_bytes, redo);
+		shard_page_out(shard, &wait->queue, epoch, redo);
 	}
 	shard->waits_dirty_count = 0;
 }

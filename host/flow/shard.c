@@ -31,6 +31,7 @@ struct shard *shard_create(struct flow *flow, uint32_t index, uint64_t epoch) {
 	shard->invocation = invocation_create(flow);
 	shard->invocation->shard = shard;
 	shard->note = note_of(index);
+	shard->functions = check_alloc(TYPES_MAX, sizeof *shard->functions);
 	return shard;
 }
 
@@ -43,6 +44,7 @@ void shard_destroy(struct shard *shard) {
 	producers_finish(shard);
 	timers_finish(&shard->timers);
 	cache_finish(&shard->cache);
+	free(shard->functions);
 	invocation_destroy(shard->invocation);
 	free(shard->dirty);
 	free(shard->restored);

@@ -11,6 +11,7 @@
 #include "flow/instance.h"
 #include "flow/invocation.h"
 #include "flow/message.h"
+#include "flow/tally.h"
 #include "flow/timer/timers.h"
 #include "supervisor/note.h"
 
@@ -105,6 +106,9 @@ struct shard {
 	/* limits.invocation_warn_ms: a turn that took that long makes the next ones measure each invocation */
 	uint32_t measured_turns; /* still to come */
 	uint64_t warned_us;      /* when it was last said */
+
+	struct function_tally *functions; /* TYPES_MAX of them, by number: untouched pages cost nothing */
+	struct shard_tally tally;
 
 	/* the open epoch */
 	uint64_t epoch;
@@ -244,6 +248,8 @@ bool park_waits(const struct shard *shard, uint16_t type); /* something is parke
 bool parks_step(struct shard *shard, int *budget);
 void parks_redo(struct shard *shard, struct buf *redo, uint64_t epoch);
 void parks_finish(struct shard *shard);
+/* Pages a queue out if messages that wait take more memory than they may. */
+void shard_page_out(struct shard *shard, struct queue *queue, uint64_t epoch, struct buf *redo);
 
 /* ---- epoch.c ---- */
 

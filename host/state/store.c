@@ -130,6 +130,7 @@ void store_figures(const struct store *store, struct store_figures *ret_figures)
 		.journal_bytes_written = atomic_load(&store->journal_bytes_written),
 		.waiting_for_space = atomic_load(&store->journal_full) || atomic_load(&store->database_full),
 	};
+	histogram_read(&store->checkpoint_seconds, &ret_figures->checkpoint);
 	pthread_rwlock_rdlock(readers);
 	const struct table *tables[] = {store->active, store->frozen};
 	for (size_t i = 0; i < 2; i++) {

@@ -11,6 +11,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
+#include "base/histogram.h"
 #include "state/disk.h"
 #include "state/journal.h"
 #include "state/kv.h"
@@ -124,7 +125,8 @@ void store_egress_names(
 struct store_figures {
 	uint64_t journal_untrimmed_bytes;
 	uint64_t checkpoints;
-	uint64_t table_bytes; /* memory of both tables */
+	struct histogram_figures checkpoint; /* how long they took */
+	uint64_t table_bytes;                /* memory of both tables */
 	uint64_t table_entries;
 	uint64_t journal_bytes_written;
 	bool waiting_for_space; /* an append or a checkpoint found the disk full, and is tried again */

@@ -83,6 +83,7 @@ struct checkpoint {
 	size_t own_row_count;
 	uint64_t epoch;
 	uint64_t time_ms;
+	uint64_t start_us; /* real time */
 	struct egress_retention retention;
 };
 
@@ -127,6 +128,7 @@ struct store {
 	uint64_t checkpoint_time_ms;
 	_Atomic bool database_full; /* the checkpoint waits for space */
 	_Atomic uint64_t checkpoints;
+	struct histogram checkpoint_seconds; /* [applier] writes */
 	_Atomic uint64_t runs_bytes;
 	_Atomic uint64_t journal_bytes_written;
 

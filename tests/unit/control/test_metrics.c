@@ -24,12 +24,21 @@ static void setup(void) {
 		.uptime_ms = 1005,
 		.cpu_us = 2000042,
 		.ready = true,
+		.commit = {.epochs = 3, .commit = {.counts = {[0] = 1, [10] = 2}, .sum_us = 2000001}},
 	};
+	static struct metrics_function functions[] = {
+		{.figures = {.in = 40, .seconds = {.counts = {[23] = 1}, .sum_us = 5000000}}}};
+	static char type[] = "a/\"b";
 	static const char instances[] = "sofun_instances{type=\"a/b\",schema=\"2\"} 9\n";
 	struct metrics shown = metrics;
 	struct buf buf = {0};
+	functions[0].type = type;
+	shown.functions = functions;
+	shown.function_count = 1;
 	buf_append(&shown.instances, instances, sizeof instances - 1);
 	metrics_text(&shown, &buf);
+	shown.functions = NULL; /* not of the heap */
+	shown.function_count = 0;
 	metrics_finish(&shown);
 	buf_append_u8(&buf, '\0');
 	text = (char *)buf.data;
@@ -59,6 +68,15 @@ START_TEST(values_stand_behind_their_names) {
 	has_line("sofun_journal_written_bytes_total 4096");
 	has_line("sofun_http_requests_total{status=\"4xx\"} 4");
 	has_line("sofun_ready 1");
+	has_line("sofun_function_messages_in_total{function=\"a/\\\"b\"} 40");
+	has_line("sofun_function_seconds_bucket{function=\"a/\\\"b\",le=\"4.194304\"} 0");
+	has_line("sofun_function_seconds_bucket{function=\"a/\\\"b\",le=\"+Inf\"} 1");
+	has_line("sofun_function_seconds_sum{function=\"a/\\\"b\"} 5.000000");
+	has_line("sofun_commit_seconds_bucket{le=\"0.000512\"} 1");
+	has_line("sofun_commit_seconds_bucket{le=\"0.001024\"} 3");
+	has_line("sofun_commit_seconds_count 3");
+	has_line("sofun_commit_seconds_sum 2.000001");
+	has_line("sofun_shard_backlog_bytes{shard=\"1\"} 0");
 	has_line("sofun_instances{type=\"a/b\",schema=\"2\"} 9");
 }
 END_TEST
@@ -81,14 +99,31 @@ START_TEST(every_family_has_help_type_and_samples) {
 			samples = 0;
 			families++;
 		} else {
-			size_t size = strcspn(line, " {");
-			ck_assert_msg(
-				size == strlen(type) && strncmp(line, type, size) == 0, "sample without its family: %s", line);
+			size_t size = strlen(type);
+			ck_assert_msg((line[size] == ' ' || line[size] == '{' ||
+							  (line[size] == '_' && size > 8 && strcmp(type + size - 8, "_seconds") == 0)) &&
+					strncmp(line, type, size) == 0,
+				"sample without its family: %s", line);
 			ck_assert(strncmp(line, "sofun_", 6) == 0);
 			samples++;
 		}
 	}
 	ck_assert_uint_ge(families, 20);
+}
+END_TEST
+
+START_TEST(durations_fall_into_steps_of_two) {
+	struct histogram histogram = {0};
+	struct histogram_figures figures = {0};
+	static const uint64_t durations[] = {0, 1, 2, 3, 4, 5, 1024, 1025, 4194304, 4194305, UINT32_MAX};
+	for (size_t i = 0; i < sizeof durations / sizeof durations[0]; i++)
+		histogram_add(&histogram, durations[i]);
+	histogram_read(&histogram, &figures);
+	static const uint64_t wanted[HISTOGRAM_BUCKETS] = {
+		[0] = 2, [1] = 1, [2] = 2, [3] = 1, [10] = 1, [11] = 1, [22] = 1, [23] = 2};
+	for (size_t i = 0; i < HISTOGRAM_BUCKETS; i++)
+		ck_assert_msg(figures.counts[i] == wanted[i], "bucket %zu: %llu", i, (unsigned long long)figures.counts[i]);
+	ck_assert_uint_eq(figures.sum_us, 15 + 2049 + 8388609 + (uint64_t)UINT32_MAX);
 }
 END_TEST
 
@@ -102,6 +137,7 @@ int main(void) {
 	tcase_add_checked_fixture(cases, setup, teardown);
 	tcase_add_test(cases, values_stand_behind_their_names);
 	tcase_add_test(cases, every_family_has_help_type_and_samples);
+	tcase_add_test(cases, durations_fall_into_steps_of_two);
 	tcase_add_test(cases, resident_memory_of_this_process_is_known);
 	Suite *suite = suite_create("control/metrics");
 	suite_add_tcase(suite, cases);

@@ -1,0 +1,48 @@
+/* The metrics' view of the engine: what shards and committer have counted. */
+#include "flow/engine_figures.h"
+
+#include "flow/engine_inside.h"
+
+void engine_functions_each(struct engine *engine,
+	void (*each)(void *arg, const char *type, const struct engine_function_figures *figures), void *arg) {
+	const struct flow *flow = &engine->flow;
+	for (size_t type = 0; type < engine->view->binding_count; type++) {
+		const char *name = engine->view->bindings[type].name;
+		struct engine_function_figures figures = {.waiting = atomic_load(&flow->parked[type])};
+		if (name == NULL)
+			continue;
+		for (uint32_t i = 0; i < flow->shards_count; i++) {
+			const struct function_tally *tally = &flow->shards[i]->functions[type];
+			figures.in += tally_get(&tally->in);
+			figures.out += tally_get(&tally->out);
+			figures.egress += tally_get(&tally->egress);
+			figures.failed += tally_get(&tally->failed);
+			figures.retried += tally_get(&tally->retried);
+			histogram_read(&tally->seconds, &figures.seconds);
+		}
+		each(arg, name, &figures);
+	}
+}
+
+void engine_shard_figures(struct engine *engine, uint32_t index, struct engine_shard_figures *ret_figures) {
+	struct shard *shard = engine->flow.shards[index];
+	const struct shard_tally *tally = &shard->tally;
+	*ret_figures = (struct engine_shard_figures){
+		.backlog_bytes = atomic_load_explicit(&shard->queue_memory, memory_order_relaxed),
+		.input_bytes = atomic_load_explicit(&shard->input_pending, memory_order_relaxed),
+		.spilled_bytes = tally_get(&tally->spilled_bytes),
+		.cache_instances = tally_get(&tally->cache_instances),
+		.cache_bytes = tally_get(&tally->cache_bytes),
+		.cache_missed = tally_get(&tally->cache_missed),
+		.cache_evicted = tally_get(&tally->cache_evicted),
+		.epoch_messages = tally_get(&tally->epoch_messages),
+		.epoch_bytes = tally_get(&tally->epoch_bytes),
+	};
+}
+
+void engine_commit_figures(struct engine *engine, struct engine_commit_figures *ret_figures) {
+	const struct commit_tally *tally = &engine->committer.tally;
+	*ret_figures = (struct engine_commit_figures){.epochs = tally_get(&tally->epochs)};
+	histogram_read(&tally->commit, &ret_figures->commit);
+	histogram_read(&tally->append, &ret_figures->append);
+}

@@ -1,0 +1,48 @@
+/* Figures of the engine for the metrics: counts since the start, and what is now. They do not wait for an epoch (a named
+ * exception to "nothing leaves early"). [loop thread] */
+#ifndef HOST_FLOW_ENGINE_FIGURES_H
+#define HOST_FLOW_ENGINE_FIGURES_H
+
+#include <stdint.h>
+
+#include "base/histogram.h"
+
+struct engine;
+
+struct engine_function_figures {
+	uint64_t in;                      /* attempts to handle a message */
+	uint64_t out;                     /* messages sent */
+	uint64_t egress;                  /* records emitted */
+	uint64_t failed;                  /* attempts that failed */
+	uint64_t retried;                 /* of these, to be tried again */
+	uint64_t waiting;                 /* messages that wait for a live version */
+	struct histogram_figures seconds; /* of one attempt in 64 (flow/tally.h) */
+};
+
+/* Every function type that has a name, in order of its number. */
+void engine_functions_each(struct engine *engine,
+	void (*each)(void *arg, const char *type, const struct engine_function_figures *figures), void *arg);
+
+struct engine_shard_figures {
+	uint64_t backlog_bytes; /* memory of messages that wait */
+	uint64_t input_bytes;   /* of requests that the shard has not taken */
+	uint64_t spilled_bytes; /* of waiting messages, that went from memory to the store */
+	uint64_t cache_instances;
+	uint64_t cache_bytes;
+	uint64_t cache_missed; /* instances that had to be looked for in the store */
+	uint64_t cache_evicted;
+	uint64_t epoch_messages; /* of the last epoch */
+	uint64_t epoch_bytes;
+};
+
+/* index: below engine_status's shards. */
+void engine_shard_figures(struct engine *engine, uint32_t index, struct engine_shard_figures *ret_figures);
+
+struct engine_commit_figures {
+	uint64_t epochs;
+	struct histogram_figures commit; /* from the wish to cut to the release */
+	struct histogram_figures append; /* of this, the journal's write and sync */
+};
+void engine_commit_figures(struct engine *engine, struct engine_commit_figures *ret_figures);
+
+#endif

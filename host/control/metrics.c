@@ -89,6 +89,7 @@ static void flow_text(const struct engine_status *engine, struct buf *text) {
 	counter(text, "sofun_messages_retried_total", engine->retried, "Attempts that failed and were to be tried again.");
 	counter(text, "sofun_messages_dead_total", engine->dead, "Messages and records that became dead letters.");
 	counter(text, "sofun_records_ingested_total", engine->records, "Records that ingresses took.");
+	counter(text, "sofun_instances_migrated_total", engine->migrated, "Instances taken from a schema to another.");
 	counter(text, "sofun_replies_stale_total", engine->replies_stale, "Replies to callers of an earlier process.");
 	gauge(text, "sofun_messages_in_flight", engine->in_flight, "Messages accepted and not handled yet.");
 	gauge(text, "sofun_epoch", engine->epoch, "The last durable epoch.");

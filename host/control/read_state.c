@@ -18,8 +18,9 @@ struct state_job {
 	uint64_t limit;     /* list */
 	const char *type;
 	const char *version;
-	uint32_t value_count;
-	const char *names[VALUES_MAX];
+	uint64_t schema; /* of the row that is read */
+	size_t schema_count;
+	struct registry_schema schemas[REGISTRY_SCHEMAS_MAX];
 	bool large_read; /* show */
 };
 
@@ -44,10 +45,8 @@ static struct state_job *job_create(struct exchange *exchange) {
 	state->database = type.number;
 	state->type = type.name;
 	state->version = type.version;
-	check(type.value_count <= VALUES_MAX);
-	state->value_count = type.value_count;
-	for (uint32_t i = 0; i < type.value_count; i++)
-		state->names[i] = type.values[i];
+	state->schema_count = type.schema_count;
+	memcpy(state->schemas, type.schemas, sizeof state->schemas);
 	return state;
 }
 
@@ -115,8 +114,9 @@ void handle_state_list(struct exchange *exchange) {
 /* ---- show ---- */
 
 static json_t *value_name(const struct state_job *state, uint32_t number) {
-	if (number < state->value_count)
-		return json_string(state->names[number]);
+	for (size_t i = 0; i < state->schema_count; i++)
+		if (state->schemas[i].schema == state->schema && number < state->schemas[i].value_count)
+			return json_string(state->schemas[i].values[number]);
 	return json_sprintf("#%u", number); /* declared by a version that is not known here */
 }
 
@@ -165,6 +165,7 @@ static int row_read(struct state_job *state, struct store *store, struct bytes r
 		return 1;
 	}
 	json_t *values = json_object();
+	state->schema = header.schema;
 	while (found == 1 && row.size > 0) {
 		if (!instance_value_take(&row, &value)) {
 			read_damaged(&state->job, "a value of the instance");

@@ -116,6 +116,17 @@ void registry_images(const struct registry *registry, struct registry_images *re
 /* True if a live plugin declares that it emits to it. */
 bool registry_egress_declared(const struct registry *registry, struct bytes name);
 
+/* What the values of a schema are called, by number; valid until registry_destroy. */
+struct registry_schema {
+	uint32_t schema;
+	uint32_t value_count;
+	const char *const *values;
+};
+
+/* Of a type with more schemas in its store than these, the older ones are shown by number: eight migrations at once are a
+ * mess of another kind. */
+enum { REGISTRY_SCHEMAS_MAX = 8 };
+
 /* What is known of a function type, whether a version of it is live or not; until the next turn of the loop. Names are
  * never freed before registry_destroy. */
 struct registry_type {
@@ -123,9 +134,9 @@ struct registry_type {
 	const char *name;
 	const char *plugin;
 	const char *version; /* of the live image; "" if none is live */
-	uint32_t schema;
-	uint32_t value_count;
-	const char *const *values; /* names by number */
+	uint32_t schema;     /* of the version that went live last */
+	size_t schema_count;
+	struct registry_schema schemas[REGISTRY_SCHEMAS_MAX]; /* the newest of those that were ever declared */
 };
 
 /* False if no plugin ever declared it. */

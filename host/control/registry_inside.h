@@ -4,6 +4,7 @@
  *   registry_recover.c  what the store says, before anything runs
  *   registry_rows.c     rows 'T' and 'V' as bytes, and committing them
  *   registry_types.c    function types: whose they are, and the views made of them
+ *   registry_schemas.c  their schemas: what a version can read of what is in the store
  *   registry_load.c     files that are given to it by path
  *   registry_stage.c    a candidate on its way from a file to a judgement
  *   registry_open.c     from there to live
@@ -64,15 +65,24 @@ struct verdict {
 	bool written;          /* a row of it is in the store */
 };
 
+/* What a schema's values are called. Never changed and never freed before registry_destroy: reads borrow it. */
+struct type_schema {
+	struct type_schema *older; /* the same schema before it got more values; NULL: none */
+	uint32_t schema;
+	uint32_t value_count;
+	char **values;
+	uint32_t *kinds;
+};
+
 /* A row 'T'. */
 struct function_type {
 	uint16_t number;
 	const char *name; /* never freed before registry_destroy: views borrow it */
 	char *plugin;
-	uint32_t schema;
-	uint32_t value_count;
-	char **values;
-	uint32_t *kinds;
+	uint32_t schema; /* of the version that went live last */
+	bool eager;      /* instances of other schemas are migrated in the background */
+	size_t schema_count;
+	struct type_schema **schemas; /* all that were ever declared, that one among them */
 };
 
 /* A plugin that the store names live or draining, or an image that should be gone and is not. */
@@ -213,6 +223,18 @@ struct function_type **types_adopt(struct registry *registry, const struct manif
 /* The view of what is live and draining now. */
 struct view *registry_view(struct registry *registry);
 void registry_publish(struct registry *registry);
+
+/* ---- registry_schemas.c ---- */
+struct type_schema *type_schema_find(const struct function_type *type, uint32_t schema); /* NULL: never declared */
+/* Makes it known, or gives it more values. True if that changes the row. */
+bool type_schema_take(
+	struct function_type *type, uint32_t schema, const struct manifest_value *values, uint32_t value_count);
+struct type_schema *type_schema_create(uint32_t schema, uint32_t value_count); /* names NULL, kinds 0 */
+void type_schema_put(struct function_type *type, struct type_schema *schema);  /* takes it over */
+void type_schemas_destroy(struct function_type *type);
+/* May this function have the type, given what its instances are and who could migrate them? */
+bool type_schemas_admit(const struct registry *registry, const struct function_type *type,
+	const struct manifest_function *function, struct error *error);
 
 /* ---- registry_stage.c ---- */
 void candidate_arrived(struct registry *registry, const char *file, bool patience_over);

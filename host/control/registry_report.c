@@ -156,8 +156,11 @@ bool registry_type_find(const struct registry *registry, struct bytes name, stru
 		.plugin = type->plugin,
 		.version = live ? plugin->image->version : "",
 		.schema = type->schema,
-		.value_count = type->value_count,
-		.values = (const char *const *)type->values,
 	};
+	for (size_t i = type->schema_count; i > 0 && ret_type->schema_count < REGISTRY_SCHEMAS_MAX; i--) {
+		const struct type_schema *schema = type->schemas[i - 1];
+		ret_type->schemas[ret_type->schema_count++] =
+			(struct registry_schema){schema->schema, schema->value_count, (const char *const *)schema->values};
+	}
 	return true;
 }

@@ -9,7 +9,7 @@
 #include "wire/cursor.h"
 #include "wire/pack.h"
 
-enum { VERDICT_FIELDS = 12, TYPE_FIELDS = 4, REFUSAL_FIELDS = 4 };
+enum { VERDICT_FIELDS = 12, TYPE_FIELDS = 6, TYPE_FIELDS_MIN = 4, REFUSAL_FIELDS = 4 };
 
 static const char *const verdict_names[] = {
 	[VERDICT_ATTEMPTING] = "attempting",
@@ -177,36 +177,63 @@ bool verdict_read(struct registry *registry, struct bytes key, struct bytes valu
 	return true;
 }
 
+static void type_values_write(struct buf *row, const struct type_schema *schema) {
+	pack_array(row, schema->value_count);
+	for (uint32_t i = 0; i < schema->value_count; i++) {
+		pack_array(row, 2);
+		pack_text(row, schema->values[i]);
+		pack_uint(row, schema->kinds[i]);
+	}
+}
+
 void type_write(struct buf *row, const struct function_type *type) {
 	pack_array(row, TYPE_FIELDS);
 	pack_text(row, type->name);
 	pack_text(row, type->plugin);
 	pack_uint(row, type->schema);
-	pack_array(row, type->value_count);
-	for (uint32_t i = 0; i < type->value_count; i++) {
+	type_values_write(row, type_schema_find(type, type->schema));
+	pack_array(row, (uint32_t)type->schema_count - 1);
+	for (size_t i = 0; i < type->schema_count; i++) {
+		const struct type_schema *schema = type->schemas[i];
+		if (schema->schema == type->schema)
+			continue;
 		pack_array(row, 2);
-		pack_text(row, type->values[i]);
-		pack_uint(row, type->kinds[i]);
+		pack_uint(row, schema->schema);
+		type_values_write(row, schema);
 	}
+	pack_bool(row, type->eager);
 }
 
-static bool type_values_read(struct cursor *cursor, struct function_type *type) {
+static bool type_values_read(struct cursor *cursor, struct function_type *type, uint64_t number) {
 	uint32_t count;
 	uint32_t pair;
 	uint64_t kind;
-	if (!cursor_read_array(cursor, &count) || count > MANIFEST_VALUES_MAX)
+	if (number == 0 || number > UINT32_MAX || type_schema_find(type, (uint32_t)number) != NULL ||
+		!cursor_read_array(cursor, &count) || count > MANIFEST_VALUES_MAX)
 		return false;
-	type->values = check_alloc(count + 1, sizeof(*type->values));
-	type->kinds = check_alloc(count + 1, sizeof(*type->kinds));
+	struct type_schema *schema = type_schema_create((uint32_t)number, count);
+	type_schema_put(type, schema);
 	for (uint32_t i = 0; i < count; i++) {
-		if (!cursor_read_array(cursor, &pair) || pair != 2 || !text_read_new(cursor, &type->values[i]))
+		if (!cursor_read_array(cursor, &pair) || pair != 2 || !text_read_new(cursor, &schema->values[i]) ||
+			!cursor_read_uint(cursor, &kind) || kind > UINT32_MAX)
 			return false;
-		type->value_count = i + 1;
-		if (!cursor_read_uint(cursor, &kind) || kind > UINT32_MAX)
-			return false;
-		type->kinds[i] = (uint32_t)kind;
+		schema->kinds[i] = (uint32_t)kind;
 	}
 	return true;
+}
+
+/* Rows of before there were migrations end before these. */
+static bool type_others_read(struct cursor *cursor, struct function_type *type) {
+	uint32_t count;
+	uint32_t pair;
+	uint64_t number;
+	if (!cursor_read_array(cursor, &count))
+		return false;
+	for (uint32_t i = 0; i < count; i++)
+		if (!cursor_read_array(cursor, &pair) || pair != 2 || !cursor_read_uint(cursor, &number) ||
+			!type_values_read(cursor, type, number))
+			return false;
+	return cursor_read_bool(cursor, &type->eager);
 }
 
 bool type_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error) {
@@ -215,12 +242,12 @@ bool type_read(struct registry *registry, struct bytes key, struct bytes value, 
 	uint32_t count;
 	uint64_t schema;
 	uint16_t number = key.size == 3 ? (uint16_t)((uint32_t)key.data[1] << 8 | key.data[2]) : 0;
-	if (number == 0 || number >= TYPES_MAX || !cursor_read_array(&cursor, &count) || count < TYPE_FIELDS ||
+	if (number == 0 || number >= TYPES_MAX || !cursor_read_array(&cursor, &count) || count < TYPE_FIELDS_MIN ||
 		!text_read(&cursor, name, sizeof(name)))
 		return row_malformed(error, KEY_TYPE);
 	struct function_type *type = type_add(registry, number, name);
-	if (!text_read_new(&cursor, &type->plugin) || !cursor_read_uint(&cursor, &schema) || schema > UINT32_MAX ||
-		!type_values_read(&cursor, type))
+	if (!text_read_new(&cursor, &type->plugin) || !cursor_read_uint(&cursor, &schema) ||
+		!type_values_read(&cursor, type, schema) || (count >= TYPE_FIELDS && !type_others_read(&cursor, type)))
 		return row_malformed(error, KEY_TYPE);
 	type->schema = (uint32_t)schema;
 	return true;

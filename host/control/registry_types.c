@@ -1,4 +1,4 @@
-/* Function types: each belongs to one plugin for good, with one schema; and the views that the shards are given. */
+/* Function types: each belongs to one plugin for good; and the views that the shards are given. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,17 +28,10 @@ struct function_type *type_add(struct registry *registry, uint16_t number, const
 	return type;
 }
 
-static void type_values_free(struct function_type *type) {
-	for (uint32_t i = 0; i < type->value_count; i++)
-		free(type->values[i]);
-	free(type->values);
-	free(type->kinds);
-}
-
 void type_destroy(struct function_type *type) {
 	if (type == NULL)
 		return;
-	type_values_free(type);
+	type_schemas_destroy(type);
 	free(type->plugin);
 	free((char *)(uintptr_t)type->name);
 	free(type);
@@ -56,36 +49,6 @@ static bool type_belongs(const struct function_type *type, const struct manifest
 	return false;
 }
 
-static bool type_schema(
-	const struct function_type *type, const struct manifest_function *function, struct error *error) {
-	if (function->schema == type->schema)
-		return true;
-	error_set(error, ERROR_REFUSED, "the state of %s has another schema than the plugin", type->name);
-	error_found(error, "schema %u in the plugin", function->schema);
-	error_expected(error, "schema %u, as in the store", type->schema);
-	error_hint(
-		error, "state migration comes with a later version of sofun; load a plugin with schema %u", type->schema);
-	return false;
-}
-
-/* Values are stored by number: new ones may follow, the old ones stay as they are. */
-static bool type_values(
-	const struct function_type *type, const struct manifest_function *function, struct error *error) {
-	for (uint32_t i = 0; i < type->value_count; i++) {
-		bool there = i < function->value_count;
-		if (there && strcmp(function->values[i].name, type->values[i]) == 0 &&
-			function->values[i].kind == type->kinds[i])
-			continue;
-		error_set(error, ERROR_REFUSED, "the values of %s are not those of the store, but its schema is", type->name);
-		error_found(error, "value %u: %s %s", i, there ? function->values[i].name : "none",
-			there ? manifest_kind_name(function->values[i].kind) : "in the plugin");
-		error_expected(error, "value %u: %s %s", i, type->values[i], manifest_kind_name(type->kinds[i]));
-		error_hint(error, "add new values behind the old ones, and leave those as they are");
-		return false;
-	}
-	return true;
-}
-
 static size_t types_known(const struct registry *registry) {
 	size_t known = 0;
 	for (size_t i = 0; i < registry->type_count; i++)
@@ -100,8 +63,7 @@ bool types_admit(const struct registry *registry, const struct manifest *manifes
 		const struct function_type *type = type_find(registry, bytes_text(function->type));
 		fresh += type == NULL;
 		if (type != NULL &&
-			(!type_belongs(type, manifest, error) || !type_schema(type, function, error) ||
-				!type_values(type, function, error)))
+			(!type_belongs(type, manifest, error) || !type_schemas_admit(registry, type, function, error)))
 			return false;
 	}
 	/* Numbers are used in order; number 0 is none. */
@@ -115,18 +77,15 @@ bool types_admit(const struct registry *registry, const struct manifest *manifes
 }
 
 /* True if the row changes. */
-static bool type_take_values(struct function_type *type, const struct manifest_function *function) {
-	if (type->value_count == function->value_count && type->values != NULL)
-		return false;
-	type_values_free(type);
-	type->value_count = function->value_count;
-	type->values = check_alloc(function->value_count + 1, sizeof(*type->values));
-	type->kinds = check_alloc(function->value_count + 1, sizeof(*type->kinds));
-	for (uint32_t i = 0; i < function->value_count; i++) {
-		type->values[i] = check_strdup(function->values[i].name);
-		type->kinds[i] = function->values[i].kind;
+static bool type_take(struct function_type *type, const struct manifest_function *function) {
+	bool changed = type->schema != function->schema;
+	type->schema = function->schema;
+	changed |= type_schema_take(type, function->schema, function->values, function->value_count);
+	for (uint32_t i = 0; i < function->schema_count; i++) {
+		const struct manifest_schema *earlier = &function->schemas[i];
+		changed |= type_schema_take(type, earlier->schema, earlier->values, earlier->value_count);
 	}
-	return true;
+	return changed;
 }
 
 struct function_type **types_adopt(struct registry *registry, const struct manifest *manifest, size_t *ret_count) {
@@ -138,10 +97,9 @@ struct function_type **types_adopt(struct registry *registry, const struct manif
 		if (type == NULL) {
 			type = type_add(registry, engine_next_type(registry->options.engine), function->type);
 			type->plugin = check_strdup(manifest->name);
-			type->schema = function->schema;
 			store_type_name(registry->options.store, type->number, type->name);
 		}
-		if (type_take_values(type, function))
+		if (type_take(type, function))
 			changed[count++] = type;
 	}
 	*ret_count = count;
@@ -211,7 +169,7 @@ struct view *registry_view(struct registry *registry) {
 				.number = (uint16_t)i,
 				.name = registry->types[i]->name,
 				.now.base = VERSION_NONE,
-				.value_count = registry->types[i]->value_count,
+				.value_count = type_schema_find(registry->types[i], registry->types[i]->schema)->value_count,
 			};
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
 		if (plugin_serves(plugin))

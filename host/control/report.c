@@ -134,6 +134,20 @@ static json_t *schemas_json(struct engine *engine) {
 	return schemas;
 }
 
+static void blocked_add_json(void *arg, const struct engine_blocked *blocked) {
+	json_array_append_new(arg,
+		json_pack("{s:s, s:o, s:I, s:o}", "type", blocked->type, "id", json_from_bytes(blocked->id), "since_ms",
+			(json_int_t)blocked->since_ms, "reason", json_from_words(bytes_text(blocked->reason))));
+}
+
+/* Addresses whose state cannot be migrated: how many, and some of them by name. */
+static json_t *blocked_json(struct engine *engine) {
+	json_t *addresses = json_array();
+	check_memory(addresses);
+	uint64_t count = engine_blocked_each(engine, blocked_add_json, addresses);
+	return json_pack("{s:I, s:o}", "count", (json_int_t)count, "addresses", addresses);
+}
+
 void handle_status(struct exchange *exchange) {
 	struct control *control = exchange->control;
 	struct engine_status engine;
@@ -148,6 +162,7 @@ void handle_status(struct exchange *exchange) {
 	counts_set(status, &engine);
 	json_object_set_new(status, "images", images_json(control->registry));
 	json_object_set_new(status, "schemas", schemas_json(control->engine));
+	json_object_set_new(status, "blocked", blocked_json(control->engine));
 	json_object_set_new(status, "waiting", waiting_json(control->engine));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));
 	json_object_set_new(status, "refused", refused_json(control->registry));

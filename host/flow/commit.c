@@ -157,6 +157,7 @@ static void counts_add(struct counts *sum, const struct counts *counts) {
 	sum->dead += counts->dead;
 	sum->records += counts->records;
 	sum->replies_stale += counts->replies_stale;
+	sum->migrated += counts->migrated;
 	sum->colour[0] += counts->colour[0];
 	sum->colour[1] += counts->colour[1];
 	sum->due += counts->due;

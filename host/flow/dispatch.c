@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "flow/dead_letter.h"
+#include "flow/migration/migrate.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
 
@@ -28,6 +29,34 @@ int dispatch_route(struct shard *shard, const struct route *route, const sofun_r
 	int result = route->router->route(&invocation->context, route->plugin_data, record);
 	note_left(shard->note, NOTE_ROUTER);
 	hold_take(shard);
+	return result;
+}
+
+int dispatch_migrate(struct shard *shard, const struct migrator *migrator, struct bytes payload) {
+	static const struct version blind = {0}; /* the table of invoke has no value here, wherever the plugin kept it */
+	struct invocation *invocation = shard->invocation;
+	const struct instance *instance = invocation->instance;
+	const struct binding *binding = invocation->binding;
+	const sofun_migration call = {
+		.size = sizeof call,
+		.from = migrator->from,
+		.to = migrator->to,
+		.self = {{(const uint8_t *)binding->name, binding->name_size}, {instance_id(instance), instance->id_size}},
+	};
+	const sofun_host *host = invocation->context.host;
+	invocation->context.host = &invocation->migration_host;
+	invocation->migrator = migrator;
+	invocation->version = &blind;
+	invocation->migration_cause = (sofun_message){
+		.size = sizeof invocation->migration_cause, .self = call.self, .payload = {payload.data, payload.size}};
+	hold_give(shard);
+	note_enter(shard->note, NOTE_MIGRATE, migrator->version->image->note, &invocation->migration_cause);
+	int result = migrator->version->function->migrate(&invocation->context, migrator->version->plugin_data, &call);
+	note_left(shard->note, NOTE_MIGRATE);
+	hold_take(shard);
+	invocation->version = migrator->version;
+	invocation->migrator = NULL;
+	invocation->context.host = host;
 	return result;
 }
 
@@ -136,7 +165,27 @@ static void dead(struct shard *shard, const struct target *target, const struct 
 	handled(shard, message);
 }
 
-enum outcome { OUTCOME_DONE, OUTCOME_AGAIN, OUTCOME_STORE };
+enum outcome {
+	OUTCOME_DONE,
+	OUTCOME_AGAIN,   /* it failed, and is tried again */
+	OUTCOME_BLOCKED, /* its state cannot be migrated: the address waits, and that is no attempt */
+	OUTCOME_STORE,
+};
+
+/* The state goes to the version's schema first; its new values wait in the invocation for the call on top of them. */
+static enum outcome attempt_migrated(
+	struct shard *shard, const struct target *target, struct instance **instance, struct bytes payload) {
+	struct invocation *invocation = shard->invocation;
+	enum migrated migrated = migrate_begin(shard, target->binding, target->version->schema, payload, instance);
+	shard_touch(shard); /* the epoch may have been cut while migrate ran */
+	if (migrated == MIGRATED)
+		return OUTCOME_DONE;
+	if (migrated == MIGRATE_REFUSED)
+		return OUTCOME_BLOCKED;
+	shard_store_error(shard, &invocation->store_error);
+	invocation->store_error.code = ERROR_NONE;
+	return OUTCOME_STORE;
+}
 
 /* What comes of a call. */
 static enum outcome conclude(struct shard *shard, const struct target *target, const struct message *message,
@@ -170,17 +219,25 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 static enum outcome attempt(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, bool last) {
 	sofun_message call;
-	int result = invoke(shard, target, instance, message, attempts, &call);
-	enum outcome outcome = conclude(shard, target, message, attempts, last, result);
+	bool migrates = instance->schema != target->version->schema;
+	enum outcome outcome = OUTCOME_DONE;
+	if (__builtin_expect(migrates, 0))
+		outcome = attempt_migrated(shard, target, &instance, message->payload);
+	if (outcome == OUTCOME_DONE) {
+		int result = invoke(shard, target, instance, message, attempts, &call);
+		shard->invocation->carried = 0;
+		if (__builtin_expect(migrates, 0) && result == 0 && shard->invocation->store_error.code == ERROR_NONE)
+			migrate_keep(shard, instance, target->version->schema);
+		outcome = conclude(shard, target, message, attempts, last, result);
+	}
 	note_end(shard->note);
 	return outcome;
 }
 
-/* An instance may have been made while its type had no live version, or an earlier one with fewer values. */
-static struct instance *instance_fit(struct shard *shard, const struct version *version, struct instance *instance) {
-	if (instance->value_count >= version->value_count)
+struct instance *dispatch_fit(struct shard *shard, struct instance *instance, uint32_t value_count) {
+	if (instance->value_count >= value_count)
 		return instance;
-	struct instance *wide = cache_widen(&shard->cache, instance, version->value_count);
+	struct instance *wide = cache_widen(&shard->cache, instance, value_count);
 	if (wide->wait != NULL)
 		wide->wait->instance = wide;
 	for (size_t i = 0; (wide->flags & INSTANCE_DIRTY) != 0 && i < shard->dirty_count; i++) {
@@ -200,7 +257,7 @@ static struct instance *instance_of(struct shard *shard, const struct version *v
 		return NULL;
 	}
 	instance->flags |= INSTANCE_USED;
-	return instance_fit(shard, version, instance);
+	return dispatch_fit(shard, instance, version->value_count);
 }
 
 static bool message_live(
@@ -216,7 +273,10 @@ static bool message_live(
 	case OUTCOME_STORE:
 		return false;
 	case OUTCOME_AGAIN:
-		retry_begin(shard, instance, message);
+		retry_begin(shard, shard->invocation->instance, message);
+		break;
+	case OUTCOME_BLOCKED:
+		retry_block(shard, shard->invocation->instance, message);
 		break;
 	case OUTCOME_DONE:
 		break;
@@ -271,18 +331,25 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 	shard_touch(shard);
 	const struct target target = target_of(shard, &message);
 	if (target.version == NULL) {
-		retry_stall(shard, wait);
+		retry_stall(shard, wait, bytes_of(NULL, 0));
 		return true;
 	}
 	const struct config *config = shard->flow->config;
 	bool last = wait->attempts > 0 && shard->epoch_time_ms - wait->first_failed_ms >= config->retry_block_ms_max;
-	struct instance *instance = instance_fit(shard, target.version, wait->instance);
+	struct instance *instance = dispatch_fit(shard, wait->instance, target.version->value_count);
 	enum outcome outcome = attempt(shard, &target, instance, &message, wait->attempts, last);
-	if (outcome == OUTCOME_STORE)
+	switch (outcome) {
+	case OUTCOME_STORE:
 		return false;
-	if (outcome == OUTCOME_AGAIN)
+	case OUTCOME_AGAIN:
 		retry_again(shard, wait);
-	else
+		break;
+	case OUTCOME_BLOCKED:
+		retry_stall(shard, wait, bytes_buf(&shard->invocation->failure));
+		break;
+	case OUTCOME_DONE:
 		retry_done(shard, wait);
+		break;
+	}
 	return true;
 }

@@ -36,6 +36,7 @@ static void flow_init(
 	atomic_store(&flow->durable, recovered->epoch);
 	pthread_mutex_init(&flow->egress_mutex, NULL);
 	schema_counts_init(&flow->schemas);
+	blocked_init(&flow->blocked);
 	pthread_mutex_init(&flow->failure_mutex, NULL);
 }
 
@@ -139,6 +140,7 @@ void engine_destroy(struct engine *engine) {
 	buf_finish(&flow->timer_row);
 	committer_finish(&engine->committer);
 	schema_counts_finish(&flow->schemas);
+	blocked_finish(&flow->blocked);
 	views_destroy(engine);
 	pendings_destroy(engine->barriers);
 	pendings_destroy(engine->clocks);
@@ -287,6 +289,7 @@ void engine_status(struct engine *engine, struct engine_status *ret_status) {
 		.dead = counts.dead,
 		.records = counts.records,
 		.replies_stale = counts.replies_stale,
+		.migrated = counts.migrated,
 		.memory_bytes = figures.table_bytes + counts.cache_bytes,
 		.shards = flow->shards_count,
 		.failed = atomic_load(&flow->failed),
@@ -330,6 +333,28 @@ void engine_schemas_each(
 	struct engine *engine, void (*each)(void *arg, const struct engine_schema *schema), void *arg) {
 	struct schemas_call call = {engine->view, each, arg};
 	schema_counts_each(&engine->flow.schemas, schemas_tell, &call);
+}
+
+struct blocked_call {
+	const struct view *view;
+	void (*each)(void *arg, const struct engine_blocked *blocked);
+	void *arg;
+};
+
+static void blocked_tell(void *arg, const struct blocked_address *address) {
+	const struct blocked_call *call = arg;
+	check(address->type < call->view->binding_count);
+	const struct engine_blocked told = {.type = call->view->bindings[address->type].name,
+		.id = bytes_of(address->id, address->id_size),
+		.since_ms = address->since_ms,
+		.reason = address->reason};
+	call->each(call->arg, &told);
+}
+
+uint64_t engine_blocked_each(
+	struct engine *engine, void (*each)(void *arg, const struct engine_blocked *blocked), void *arg) {
+	struct blocked_call call = {engine->view, each, arg};
+	return blocked_each(&engine->flow.blocked, blocked_tell, &call);
 }
 
 uint64_t engine_time_ms(struct engine *engine) {

@@ -105,6 +105,26 @@ void engine_waiting(struct engine *engine, uint16_t type, uint64_t before_epoch,
 /* A new type gets the next number; the row is the caller's to commit. */
 uint16_t engine_next_type(struct engine *engine);
 
+/* ---- state migration in the background ---- */
+
+/* The shard that owns the address. */
+uint32_t engine_shard(struct engine *engine, uint16_t type, struct bytes id);
+
+/* Migrates instances of a type, all of one shard, to the schema of its only version; ids: sized, back to back. Those with
+ * messages of before, or behind one that failed, are passed over. Answered when durable: number = how many could not be
+ * migrated, payload = the reason of the last of them. */
+void engine_migrate(struct engine *engine, uint64_t token, uint32_t shard, uint16_t type, struct bytes ids);
+
+/* Addresses whose messages wait because their state cannot be migrated. Calls each() for some of them; how many there are. */
+struct engine_blocked {
+	const char *type;
+	struct bytes id;
+	uint64_t since_ms;
+	const char *reason;
+};
+uint64_t engine_blocked_each(
+	struct engine *engine, void (*each)(void *arg, const struct engine_blocked *blocked), void *arg);
+
 /* ---- reading what is durable; run() is called on the reader thread, then done() on the loop thread ---- */
 
 void engine_read(
@@ -136,6 +156,7 @@ struct engine_status {
 	uint64_t dead;
 	uint64_t records;       /* ingested */
 	uint64_t replies_stale; /* reply routes of an earlier process, dropped */
+	uint64_t migrated;      /* instances taken from a schema to another since the start */
 	uint64_t memory_bytes;  /* of mailboxes, caches and tables */
 	uint32_t shards;
 	bool failed;            /* the store failed; reason in error */

@@ -165,6 +165,21 @@ void engine_commit_rows(struct engine *engine, uint64_t token, const struct engi
 	buf_finish(&redo);
 }
 
+uint32_t engine_shard(struct engine *engine, uint16_t type, struct bytes id) {
+	return message_shard(flow_hash(&engine->flow, type, id), engine->flow.shards_count);
+}
+
+void engine_migrate(struct engine *engine, uint64_t token, uint32_t shard, uint16_t type, struct bytes ids) {
+	if (!admitted(engine, token))
+		return;
+	struct input *input = input_reserve(engine, shard, INPUT_MIGRATE, ids.size);
+	input->token = token;
+	input->first = type;
+	input->body_size = ids.size;
+	memcpy(input + 1, ids.data, ids.size);
+	input_submit(engine, shard, input);
+}
+
 void engine_requests_refuse(struct engine *engine) {
 	struct flow *flow = &engine->flow;
 	for (uint32_t i = 0; i < flow->shards_count; i++) {

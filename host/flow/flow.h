@@ -17,6 +17,7 @@
 #include "config.h"
 #include "flow/engine.h"
 #include "flow/flow_clock.h"
+#include "flow/migration/blocked.h"
 #include "flow/migration/schema_counts.h"
 #include "flow/queue.h"
 #include "limits.h"
@@ -40,6 +41,7 @@ struct counts {
 	uint64_t dead;
 	uint64_t records;
 	uint64_t replies_stale;
+	uint64_t migrated;     /* instances, from a schema to another */
 	int64_t colour[2];     /* in flight, by colour */
 	uint64_t barrier_seen; /* serial of the last barrier whose place in the input was passed */
 	uint64_t clock_seen;   /* the same for clock moves */
@@ -114,6 +116,7 @@ struct flow {
 	_Atomic uint64_t parked[TYPES_MAX];
 	_Atomic int64_t owed[TYPES_MAX]; /* [committer] as of the last durable cut */
 	struct schema_counts schemas;
+	struct blocked blocked; /* addresses whose state cannot be migrated */
 	struct park committer_park;
 	void (*interleave)(void *arg); /* the simulation lets others run between the steps of a turn; NULL in the host */
 	void *interleave_arg;

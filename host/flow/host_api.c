@@ -4,16 +4,12 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "flow/host_api_inside.h"
 #include "flow/instance_record.h"
-#include "flow/invocation.h"
 #include "flow/timer/effects.h"
 #include "sofun/timer.h"
 #include "state/key.h"
 #include "wire/cursor.h"
-
-static struct invocation *invocation_of(sofun_context *context) {
-	return (struct invocation *)(void *)context;
-}
 
 static struct bytes borrowed(sofun_bytes bytes) {
 	return bytes_of(bytes.data, bytes.size);
@@ -43,7 +39,7 @@ static int effect_account(struct invocation *invocation, size_t bytes) {
 	return SOFUN_OK;
 }
 
-static bool kind_fits(uint32_t kind, uint8_t lead) {
+bool kind_fits(uint32_t kind, uint8_t lead) {
 	switch (kind) {
 	case SOFUN_INT:
 		return lead <= 0x7f || lead >= 0xe0 || (lead >= 0xcc && lead <= 0xd3);
@@ -120,7 +116,7 @@ static bool value_valid(const struct invocation *invocation, uint32_t value) {
 		value < invocation->instance->value_count;
 }
 
-static int large_read(struct invocation *invocation, uint32_t value, sofun_bytes *ret_msgpack) {
+int large_read(struct invocation *invocation, uint32_t value, sofun_bytes *ret_msgpack) {
 	struct buf *cold = &invocation->cold[value];
 	uint64_t bit = UINT64_C(1) << value;
 	const struct instance *instance = invocation->instance;
@@ -156,7 +152,7 @@ static int api_state_get(sofun_context *context, uint32_t value, sofun_bytes *re
 	return SOFUN_OK;
 }
 
-static int value_change(struct invocation *invocation, uint32_t value, struct bytes msgpack) {
+int value_change(struct invocation *invocation, uint32_t value, struct bytes msgpack) {
 	struct buf *buf = &invocation->values[value];
 	if (msgpack.data >= buf->data && msgpack.data < buf->data + buf->capacity && msgpack.size > 0 && buf->data != NULL)
 		memmove(buf->data, msgpack.data, msgpack.size); /* a view of the value itself */
@@ -167,16 +163,20 @@ static int value_change(struct invocation *invocation, uint32_t value, struct by
 	return SOFUN_OK;
 }
 
+int value_set(struct invocation *invocation, uint32_t value, struct bytes msgpack) {
+	int status = payload_check(invocation, msgpack, invocation->flow->config->value_bytes);
+	if (status == SOFUN_OK && msgpack.size > SLOT_INLINE_BYTES)
+		status = effect_account(invocation, msgpack.size);
+	return status != SOFUN_OK ? status : value_change(invocation, value, msgpack);
+}
+
 static int api_state_set(sofun_context *context, uint32_t value, sofun_bytes msgpack) {
 	struct invocation *invocation = invocation_of(context);
 	if (!value_valid(invocation, value))
 		return invocation->binding == NULL ? SOFUN_NOT_ALLOWED : SOFUN_BAD_ARGUMENT;
 	if (msgpack.size == 0 || !kind_fits(invocation->version->function->values[value].kind, msgpack.data[0]))
 		return SOFUN_BAD_ARGUMENT;
-	int status = payload_check(invocation, borrowed(msgpack), invocation->flow->config->value_bytes);
-	if (status == SOFUN_OK && msgpack.size > SLOT_INLINE_BYTES)
-		status = effect_account(invocation, msgpack.size);
-	return status != SOFUN_OK ? status : value_change(invocation, value, borrowed(msgpack));
+	return value_set(invocation, value, borrowed(msgpack));
 }
 
 static int api_state_clear(sofun_context *context, uint32_t value) {

@@ -3,12 +3,14 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "flow/migration/migrate.h"
 #include "wire/pack.h"
 
 struct invocation *invocation_create(struct flow *flow) {
 	struct invocation *invocation = check_alloc(1, sizeof *invocation);
 	invocation->context.host = host_api_table();
 	invocation->flow = flow;
+	host_api_migration_fill(&invocation->migration_host);
 	return invocation;
 }
 
@@ -39,7 +41,7 @@ void invocation_begin(struct invocation *invocation, const struct view *view, co
 	invocation->image = version != NULL ? version->image : NULL;
 	invocation->instance = instance;
 	invocation->time_ms = time_ms;
-	invocation->changed = 0;
+	invocation->changed = invocation->carried;
 	invocation->cold_read = 0;
 	invocation->sends.size = 0;
 	invocation->send_count = 0;

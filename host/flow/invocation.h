@@ -39,6 +39,10 @@ struct invocation {
 	uint64_t time_ms;
 	struct error store_error; /* code set: the store could not be read; the process stops */
 
+	const struct migrator *migrator; /* inside migrate */
+	sofun_host migration_host;       /* the table that it is given */
+	sofun_message migration_cause;   /* what the note of a migration tells: alive until note_end */
+	uint64_t carried;              /* values that a migration left for the call on top of it: changed from its start */
 	uint64_t changed;              /* values that were set or cleared */
 	struct buf values[VALUES_MAX]; /* the new ones; size 0: cleared */
 	struct buf cold[VALUES_MAX];   /* large values read for this call */

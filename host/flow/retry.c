@@ -100,6 +100,7 @@ static void wait_end(struct shard *shard, struct wait *wait) {
 void retry_done(struct shard *shard, struct wait *wait) {
 	queue_consume(&wait->queue);
 	wait->attempts = 0;
+	wait->first_failed_ms = 0;
 	wait_touch(shard, wait);
 	if (queue_empty(&wait->queue)) {
 		wait_end(shard, wait);
@@ -113,9 +114,37 @@ void retry_behind(struct shard *shard, struct instance *instance, const uint8_t 
 	wait_append(shard, instance->wait, at);
 }
 
-void retry_stall(struct shard *shard, struct wait *wait) {
+static void wait_block(struct shard *shard, struct wait *wait, struct bytes reason) {
+	if (wait->first_failed_ms == 0)
+		wait->first_failed_ms = shard->epoch_time_ms;
+	blocked_add(
+		&shard->flow->blocked, wait->instance->type, instance_id_bytes(wait->instance), wait->first_failed_ms, reason);
+	wait->blocked = true;
+}
+
+static void wait_unblock(struct shard *shard, struct wait *wait) {
+	if (!wait->blocked)
+		return;
+	blocked_remove(&shard->flow->blocked, wait->instance->type, instance_id_bytes(wait->instance));
+	wait->blocked = false;
+}
+
+void retry_block(struct shard *shard, struct instance *instance, const struct message *message) {
+	struct wait *wait = wait_create(shard, instance, queue_wait_id(atomic_fetch_add(&shard->flow->wait_next, 1)));
+	wait->due_ms = UINT64_MAX;
+	heap_add(&shard->waits, &wait->node);
+	wait_append(shard, wait, (const uint8_t *)message->head);
+	wait_block(shard, wait, bytes_buf(&shard->invocation->failure));
+	shard->counts.retrying = shard->waits.count;
+}
+
+void retry_stall(struct shard *shard, struct wait *wait, struct bytes reason) {
 	wait->due_ms = UINT64_MAX;
 	heap_update(&shard->waits, &wait->node);
+	if (reason.size == 0)
+		return;
+	wait_block(shard, wait, reason);
+	wait_touch(shard, wait); /* since when it waits is durable */
 }
 
 void retry_view_changed(struct shard *shard) {
@@ -131,6 +160,7 @@ bool retry_step(struct shard *shard, int *budget) {
 	bool worked = false;
 	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
 	while (*budget > 0 && shard->waits.count > 0 && wait_first(shard)->due_ms <= now_ms && shard_epoch_open(shard)) {
+		wait_unblock(shard, wait_first(shard));
 		if (!dispatch_waiting(shard, wait_first(shard)))
 			return worked;
 		worked = true;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "flow/dead_letter.h"
+#include "flow/migration/migrate.h"
 
 enum {
 	STEP_MESSAGES =
@@ -50,6 +51,7 @@ void shard_destroy(struct shard *shard) {
 	free(shard->restored);
 	free(shard->owed);
 	free(shard->seal.owed);
+	buf_finish(&shard->batch_reason);
 	schema_changes_finish(&shard->schemas);
 	schema_changes_finish(&shard->seal.schemas);
 	buf_finish(&shard->scratch);
@@ -250,6 +252,8 @@ static bool input_take(struct shard *shard, const struct input *input, int *budg
 		shard->counts.barrier_seen = input->first;
 		shard->colour = input->colour;
 		return true;
+	case INPUT_MIGRATE:
+		return migrate_batch(shard, input, budget);
 	default:
 		check(input->kind == INPUT_CLOCK);
 		shard_touch(shard);

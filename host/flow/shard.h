@@ -18,7 +18,15 @@
 enum hold { HOLD_RUN, HOLD_PLUGIN, HOLD_IDLE, HOLD_CUT };
 
 /* What the loop thread hands in; the size comes first, so that it stands in a struct queue like a message. */
-enum input_kind { INPUT_INGEST = 1, INPUT_MESSAGE, INPUT_UNKNOWN, INPUT_ROWS, INPUT_BARRIER, INPUT_CLOCK };
+enum input_kind {
+	INPUT_INGEST = 1,
+	INPUT_MESSAGE,
+	INPUT_UNKNOWN,
+	INPUT_ROWS,
+	INPUT_BARRIER,
+	INPUT_CLOCK,
+	INPUT_MIGRATE
+};
 
 struct input {
 	uint32_t size;
@@ -27,11 +35,11 @@ struct input {
 	uint16_t ingress_size;
 	uint64_t token;
 	uint64_t session;
-	uint64_t first; /* ingest: sequence number; barrier, clock: serial */
+	uint64_t first; /* ingest: sequence number; barrier, clock: serial; migrate: type number */
 	uint32_t count;
 	uint32_t producer_size;
 	uint64_t body_size;
-	/* ingest: ingress producer records; message: padding to 8, a message; rows: redo */
+	/* ingest: ingress producer records; message: padding to 8, a message; rows: redo; migrate: sized ids */
 };
 _Static_assert(sizeof(struct input) % 8 == 0, "a message behind an input stays aligned");
 
@@ -43,7 +51,8 @@ struct wait {
 	uint32_t attempts; /* of the message at the head */
 	uint64_t first_failed_ms;
 	uint64_t due_ms;
-	bool dirty; /* in the shard's list */
+	bool dirty;   /* in the shard's list */
+	bool blocked; /* shown among those whose state cannot be migrated */
 };
 
 /* A producer's position; rows 'P'. */
@@ -74,8 +83,10 @@ struct shard {
 	struct queue input;             /* tail: loop thread */
 	_Atomic uint64_t input_bytes;   /* memory of `input` */
 	_Atomic uint64_t input_pending; /* bytes in it not yet consumed */
-	uint32_t record_index;          /* within the ingest input at the head */
+	uint32_t record_index;          /* within the input at the head: an ingest or a migrate */
 	size_t record_offset;
+	uint64_t batch_refused; /* of the migrate input at the head */
+	struct buf batch_reason;
 
 	_Atomic uint64_t queue_memory; /* of channels to this shard, parks and waits */
 	struct queue **parks;          /* by type number */
@@ -178,6 +189,15 @@ bool dispatch_message(struct shard *shard, const uint8_t *at);
 bool dispatch_waiting(struct shard *shard, struct wait *wait);
 bool dispatch_parked(struct shard *shard, struct queue *park);
 
+/* Enters the migrate of migrator's version, for the instance of the invocation. payload: of the message that met it, empty in
+ * the background: a death in it is laid to that message's account too. */
+struct migrator;
+int dispatch_migrate(struct shard *shard, const struct migrator *migrator, struct bytes payload);
+
+/* The instance with room for that many values: it may have been made while its type had no live version, or one with fewer.
+ * The old pointer is gone wherever the shard keeps it. */
+struct instance *dispatch_fit(struct shard *shard, struct instance *instance, uint32_t value_count);
+
 /* Says in the log, once a second at most, that the last invocation took so long. */
 void dispatch_slow(struct shard *shard, uint64_t took_us);
 
@@ -220,14 +240,16 @@ void producers_finish(struct shard *shard);
 bool retry_less(const struct heap_node *a, const struct heap_node *b);
 /* The message failed: it waits, with everything for its address behind it. */
 void retry_begin(struct shard *shard, struct instance *instance, const struct message *message);
+/* The message's instance cannot be migrated: it waits for another view, with everything for its address behind it. */
+void retry_block(struct shard *shard, struct instance *instance, const struct message *message);
 /* The message at the head of a wait failed again. */
 void retry_again(struct shard *shard, struct wait *wait);
 /* The message at the head of a wait is done: the next one is tried at once; the wait ends with the last. */
 void retry_done(struct shard *shard, struct wait *wait);
 /* Puts a message behind those that wait for the same address. */
 void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at);
-/* Its head has no version: it keeps its place until a view brings one. */
-void retry_stall(struct shard *shard, struct wait *wait);
+/* Its head has no version (no reason), or its instance cannot be migrated: it keeps its place until another view comes. */
+void retry_stall(struct shard *shard, struct wait *wait, struct bytes reason);
 /* Tries what is due; false if nothing was. */
 bool retry_step(struct shard *shard, int *budget);
 void retry_view_changed(struct shard *shard);     /* what stalled for want of a version may be tried again */

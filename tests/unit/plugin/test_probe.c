@@ -42,7 +42,7 @@ static const struct refusal_case {
 	{"tls_initial_exec", EXAMINE_REFUSED, "initial-exec", "DF_STATIC_TLS"},
 	{"descriptor_none", EXAMINE_REFUSED, "descriptor", "no symbol"},
 	{"descriptor_magic", EXAMINE_REFUSED, "magic", "12345678"},
-	{"descriptor_major", EXAMINE_REFUSED, "another ABI", "ABI 2.0"},
+	{"descriptor_major", EXAMINE_REFUSED, "another ABI", "ABI 2.1"},
 	{"descriptor_minor", EXAMINE_REFUSED, "another ABI", "ABI 1.99"},
 	{"descriptor_small", EXAMINE_REFUSED, "too small", "size 16"},
 	{"descriptor_version", EXAMINE_REFUSED, "differ", "version 1.0.1"},

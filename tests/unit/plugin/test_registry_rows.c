@@ -133,8 +133,33 @@ START_TEST(test_a_refusal_and_a_drain) {
 }
 END_TEST
 
+/* As it was before there were other schemas than one. */
+START_TEST(test_a_function_type_of_before_migrations) {
+	static const struct bytes old = {(const uint8_t *)"\x94"
+													  "\xac"
+													  "demo/counter"
+													  "\xa7"
+													  "counter"
+													  "\x03"
+													  "\x91"
+													  "\x92"
+													  "\xa5"
+													  "count"
+													  "\x01",
+		32};
+	struct key key = key_type(1);
+	struct error error;
+	ck_assert(type_read(&registry, key_bytes(&key), old, &error));
+	const struct function_type *type = type_find(&registry, bytes_text("demo/counter"));
+	ck_assert_uint_eq(type->schema, 3);
+	ck_assert_uint_eq(type->schema_count, 1);
+	ck_assert(!type->eager);
+	clear();
+}
+END_TEST
+
 START_TEST(test_a_function_type) {
-	static const struct bytes golden = {(const uint8_t *)"\x94"
+	static const struct bytes golden = {(const uint8_t *)"\x96"
 														 "\xac"
 														 "demo/counter"
 														 "\xa7"
@@ -148,8 +173,17 @@ START_TEST(test_a_function_type) {
 														 "\x92"
 														 "\xa4"
 														 "name"
-														 "\x03",
-		39};
+														 "\x03"
+														 "\x91"
+														 "\x92"
+														 "\x02"
+														 "\x91"
+														 "\x92"
+														 "\xa3"
+														 "old"
+														 "\x00"
+														 "\xc3",
+		50};
 	struct key key = key_type(258);
 	struct error error;
 	struct buf row = {0};
@@ -160,8 +194,10 @@ START_TEST(test_a_function_type) {
 	ck_assert_uint_eq(type->number, 258);
 	ck_assert_str_eq(type->plugin, "counter");
 	ck_assert_uint_eq(type->schema, 3);
-	ck_assert_uint_eq(type->value_count, 2);
-	ck_assert_str_eq(type->values[1], "name");
+	ck_assert_uint_eq(type_schema_find(type, 3)->value_count, 2);
+	ck_assert_str_eq(type_schema_find(type, 3)->values[1], "name");
+	ck_assert_str_eq(type_schema_find(type, 2)->values[0], "old");
+	ck_assert(type->eager);
 	type_write(&row, type);
 	is_bytes(&row, golden);
 	buf_finish(&row);
@@ -193,6 +229,7 @@ int main(void) {
 	TCase *tests = tcase_create("rows");
 	tcase_add_test(tests, test_a_live_verdict);
 	tcase_add_test(tests, test_a_refusal_and_a_drain);
+	tcase_add_test(tests, test_a_function_type_of_before_migrations);
 	tcase_add_test(tests, test_a_function_type);
 	tcase_add_test(tests, test_rows_that_are_cut_or_wrong_are_refused);
 	suite_add_tcase(suite, tests);

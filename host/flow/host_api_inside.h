@@ -1,0 +1,24 @@
+/* What the host tables share: that of invoke and route (host_api.c), and that of migrate (migration/host_api_migration.c).
+ * No other code includes this file. */
+#ifndef HOST_FLOW_HOST_API_INSIDE_H
+#define HOST_FLOW_HOST_API_INSIDE_H
+
+#include "flow/invocation.h"
+
+static inline struct invocation *invocation_of(sofun_context *context) {
+	return (struct invocation *)(void *)context;
+}
+
+/* The object that begins with that byte may stand in a value of that kind. */
+bool kind_fits(uint32_t kind, uint8_t lead);
+
+/* A large value of the instance that is not in memory. The number is one that its row names. */
+int large_read(struct invocation *invocation, uint32_t value, sofun_bytes *ret_msgpack);
+
+/* Checks the object and keeps it for when the call succeeds. REQUIRES a number below VALUES_MAX. */
+int value_set(struct invocation *invocation, uint32_t value, struct bytes msgpack);
+
+/* The same without a check; {NULL, 0} unsets. */
+int value_change(struct invocation *invocation, uint32_t value, struct bytes msgpack);
+
+#endif

@@ -139,8 +139,10 @@ static void help_sink(void *arg, const char *key, const char *value, const char 
 	buf_printf(arg, "  %-26s %s\n", key, meaning);
 }
 
+/* An egress has one sink: of file and command only the first is an example to be taken. */
 static void yaml_sink(void *arg, const char *key, const char *value, const char *meaning, const char *reason) {
-	buf_printf(arg, "\n# %s; default: %s.\n#%s: %s\n", meaning, reason, key, value);
+	bool command = strstr(key, ".command") != NULL;
+	buf_printf(arg, "\n# %s; default: %s.\n#%s%s: %s\n", meaning, reason, command ? " " : "", key, value);
 }
 
 static void man_sink(void *arg, const char *key, const char *value, const char *meaning, const char *reason) {

@@ -10,6 +10,7 @@
 #include "budget.h"
 #include "control/server.h"
 #include "control/settings.h"
+#include "control/stream.h"
 #include "door/door.h"
 #include "egress/sinks.h"
 #include "flow/invocation.h"
@@ -167,6 +168,7 @@ static void flow_stop(struct host *host) {
 	control->phase = CONTROL_STOPPING;
 	if (host->data != NULL)
 		data_server_stop(host->data);
+	streams_end(control);
 	sinks_stop(host->sinks);
 	egress_hub_stop(control->hub);
 	registry_stop(control->registry);

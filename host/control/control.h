@@ -2,6 +2,7 @@
 #ifndef HOST_CONTROL_CONTROL_H
 #define HOST_CONTROL_CONTROL_H
 
+#include <sys/queue.h>
 #include <sys/types.h>
 
 #include "config.h"
@@ -13,6 +14,8 @@
 #include "state/store.h"
 
 struct event_base;
+struct stream;
+LIST_HEAD(stream_list, stream);
 
 enum control_phase { CONTROL_STARTING, CONTROL_READY, CONTROL_STOPPING };
 
@@ -38,6 +41,7 @@ struct control {
 	uint64_t started_ms; /* control_uptime_ms counts from here */
 	enum control_phase phase;
 	struct http_figures http;
+	struct stream_list streams;
 };
 
 /* Milliseconds of the monotonic clock. [any thread] */

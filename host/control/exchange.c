@@ -30,7 +30,7 @@ static struct exchange *exchange_create(struct control *control, struct evhttp_r
 	return exchange;
 }
 
-static void exchange_destroy(struct exchange *exchange) {
+void exchange_end(struct exchange *exchange) {
 	CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
 	check(exchange->answered);
 	if (exchange->next != NULL)
@@ -47,12 +47,12 @@ static void exchange_destroy(struct exchange *exchange) {
 /* The answer is on its way; the exchange stays in its list until then, so that a stop can wait for it. */
 static void answer_written(struct evhttp_request *event, void *arg) {
 	evhttp_connection_set_closecb(evhttp_request_get_connection(event), NULL, NULL);
-	exchange_destroy(arg);
+	exchange_end(arg);
 }
 
 static void connection_closed(struct evhttp_connection *connection, void *arg) {
 	(void)connection;
-	exchange_destroy(arg);
+	exchange_end(arg);
 }
 
 /* ---- what was asked ---- */
@@ -150,11 +150,15 @@ static void figures_count(struct control *control, int status) {
 		control->http.failed++;
 }
 
-void exchange_bytes(struct exchange *exchange, int status, const char *content_type, struct bytes body) {
-	CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+void exchange_answered(struct exchange *exchange, int status) {
 	check(!exchange->answered);
 	exchange->answered = true;
 	figures_count(exchange->control, status);
+}
+
+void exchange_bytes(struct exchange *exchange, int status, const char *content_type, struct bytes body) {
+	CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+	exchange_answered(exchange, status);
 	struct evkeyvalq *headers = evhttp_request_get_output_headers(exchange->event);
 	evhttp_add_header(headers, "Content-Type", content_type);
 	if (status == 405)
@@ -165,7 +169,7 @@ void exchange_bytes(struct exchange *exchange, int status, const char *content_t
 	struct evhttp_request *event = exchange->event;
 	struct evhttp_connection *connection = evhttp_request_get_connection(event);
 	if (connection == NULL) {
-		exchange_destroy(exchange); /* the client has gone; evhttp only frees the request */
+		exchange_end(exchange); /* the client has gone; evhttp only frees the request */
 	} else {
 		evhttp_connection_set_closecb(connection, connection_closed, exchange);
 		evhttp_request_set_on_complete_cb(event, answer_written, exchange);

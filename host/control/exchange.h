@@ -56,6 +56,14 @@ void exchange_error_status(struct exchange *exchange, int status, const struct e
 /* An engine's answer that is no good. */
 void exchange_answer_error(struct exchange *exchange, const struct engine_answer *answer);
 
+/* ---- for stream.c only ---- */
+
+/* It counts as answered, with that status. */
+void exchange_answered(struct exchange *exchange, int status);
+
+/* Its last byte is written, or its client has gone. */
+void exchange_end(struct exchange *exchange);
+
 /* ---- for the server only ---- */
 
 /* Finds the handler of a request that evhttp has read whole. list: where it stands until it is written. */

@@ -32,6 +32,10 @@ void handle_dead_show(struct exchange *exchange);
 /* read_egress.c */
 void handle_egress(struct exchange *exchange);
 
+/* egress_stream.c: the client wants events; then they begin. The egress is known. */
+bool egress_stream_asked(const struct exchange *exchange);
+void egress_stream_start(struct exchange *exchange);
+
 /* plugins.c */
 void handle_plugins_list(struct exchange *exchange);
 void handle_plugins_load(struct exchange *exchange);

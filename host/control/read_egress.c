@@ -75,7 +75,15 @@ void handle_egress(struct exchange *exchange) {
 	uint64_t from, limit;
 	struct bytes name = exchange_param(exchange, 0);
 	uint64_t end = store_egress_end(control->store, name);
-	if (!egress_known(control->hub, name, &error) || !read_limit(exchange, &limit, &error) ||
+	if (!egress_known(control->hub, name, &error)) {
+		exchange_error(exchange, &error);
+		return;
+	}
+	if (egress_stream_asked(exchange)) {
+		egress_stream_start(exchange);
+		return;
+	}
+	if (!read_limit(exchange, &limit, &error) ||
 		!from_parse(exchange, store_egress_start(control->store, name), end, &from, &error)) {
 		exchange_error(exchange, &error);
 		return;

@@ -18,6 +18,7 @@
 #include "limits.h"
 #include "loop.h"
 #include "state/kv.h"
+#include "supervisor/watchdog.h"
 
 /* At the stop the last answers have this long to be read by those who asked. */
 enum { ANSWERS_DRAIN_MS = 1000 };
@@ -252,11 +253,13 @@ int worker_main(
 	host.control.settings = settings;
 	host.control.supervisor = seat->supervisor;
 	host.control.started_ms = monotonic_ms();
+	struct watchdog *watchdog = watchdog_start(&config->invocation_cpu_ms);
 	bool started = store_start(&host, &error) && flow_start(&host, &error);
 	if (started)
 		host_run(&host);
 	else
 		host.code = complain(&error, EXIT_DATA);
 	host_finish(&host, started && host.code == EXIT_GOOD);
+	watchdog_stop(watchdog);
 	return host.code;
 }

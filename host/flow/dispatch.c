@@ -143,12 +143,14 @@ static void failure_text(struct invocation *invocation, int result) {
 		buf_printf(&invocation->failure, "the function returned %d and gave no reason", result);
 }
 
-static void dead(struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts) {
+/* The reason is in the invocation. */
+static void dead(struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts,
+	const char *code) {
 	const struct view *view = shard->view;
 	struct dead_letter letter = {
 		.to = bytes_text(target->binding->name),
 		.id = message->id,
-		.code = bytes_text("function_failed"),
+		.code = bytes_text(code),
 		.reason = bytes_buf(&shard->invocation->failure),
 		.attempts = attempts,
 		.plugin = bytes_text(target->version->image->name),
@@ -211,7 +213,7 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 		tally_add(&tally->retried, 1);
 		return OUTCOME_AGAIN;
 	}
-	dead(shard, target, message, attempts + 1);
+	dead(shard, target, message, attempts + 1, "function_failed");
 	return OUTCOME_DONE;
 }
 
@@ -260,6 +262,23 @@ static struct instance *instance_of(struct shard *shard, const struct version *v
 	return dispatch_fit(shard, instance, version->value_count);
 }
 
+/* Without suspects, which is the rule, nobody is asked. */
+static inline enum trial_answer trial_of(
+	struct shard *shard, const struct target *target, const struct message *message) {
+	if (__builtin_expect(shard->trial.count == 0, 1))
+		return TRIAL_FREE;
+	return trial_of_message(shard, target->version->image, message);
+}
+
+/* It is convicted: it is not run any more. */
+static void crashed(
+	struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts) {
+	shard_touch(shard);
+	trial_reason(shard, &shard->invocation->failure);
+	dead(shard, target, message, attempts, "crashed");
+	trial_sentenced(shard);
+}
+
 static bool message_live(
 	struct shard *shard, const struct target *target, const uint8_t *at, const struct message *message) {
 	struct instance *instance = instance_of(shard, target->version, message);
@@ -267,6 +286,16 @@ static bool message_live(
 		return false;
 	if (instance->wait != NULL) {
 		retry_behind(shard, instance, at);
+		return true;
+	}
+	switch (trial_of(shard, target, message)) {
+	case TRIAL_FREE:
+		break;
+	case TRIAL_HOLD:
+		retry_hold(shard, instance, message);
+		return true;
+	case TRIAL_DEAD:
+		crashed(shard, target, message, 0);
 		return true;
 	}
 	switch (attempt(shard, target, instance, message, 0, false)) {
@@ -336,6 +365,17 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 	}
 	const struct config *config = shard->flow->config;
 	bool last = wait->attempts > 0 && shard->epoch_time_ms - wait->first_failed_ms >= config->retry_block_ms_max;
+	switch (trial_of(shard, &target, &message)) {
+	case TRIAL_FREE:
+		break;
+	case TRIAL_HOLD:
+		retry_stall(shard, wait, bytes_of(NULL, 0));
+		return true;
+	case TRIAL_DEAD:
+		crashed(shard, &target, &message, wait->attempts);
+		retry_done(shard, wait);
+		return true;
+	}
 	struct instance *instance = dispatch_fit(shard, wait->instance, target.version->value_count);
 	enum outcome outcome = attempt(shard, &target, instance, &message, wait->attempts, last);
 	switch (outcome) {

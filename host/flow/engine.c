@@ -84,6 +84,7 @@ void engine_start(struct engine *engine, struct view *view) {
 		flow->shards[i]->view = view;
 		flow->shards[i]->parks_live = true;
 		atomic_store(&flow->shards[i]->view_generation, view->generation);
+		trial_open(flow->shards[i]);
 	}
 	if (!schema_counts_scan(&flow->schemas, flow->store, engine->types, &error) ||
 		!recover_queues(flow, &engine->committer, engine->layout_changed, &error))

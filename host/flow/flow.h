@@ -105,14 +105,16 @@ struct flow {
 	struct park *reader_park; /* wakes who loads timers; NULL: the simulation does it */
 	struct buf timer_row;     /* [reader] scratch */
 
-	_Atomic(struct view *) view; /* [loop] publishes */
-	_Atomic uint64_t cut;        /* [committer] every shard is to close this epoch */
-	_Atomic uint64_t durable;    /* [committer] last released epoch */
-	_Atomic uint64_t dead_next;  /* number of the next dead letter */
-	_Atomic uint64_t wait_next;  /* serial of the next wait queue */
-	_Atomic uint64_t timer_next; /* serial of the next timer */
-	_Atomic bool stopping;       /* shards take nothing more */
-	_Atomic uint32_t restoring;  /* shards that still have messages of an older layout: inputs wait for them */
+	_Atomic(struct view *) view;   /* [loop] publishes */
+	_Atomic uint64_t cut;          /* [committer] every shard is to close this epoch */
+	_Atomic uint64_t durable;      /* [committer] last released epoch */
+	_Atomic uint64_t dead_next;    /* number of the next dead letter */
+	_Atomic uint64_t wait_next;    /* serial of the next wait queue */
+	_Atomic uint64_t timer_next;   /* serial of the next timer */
+	_Atomic bool stopping;         /* shards take nothing more */
+	_Atomic uint32_t trial_shard;  /* 1 + the shard that tries a suspect: all others stand still; 0: none does */
+	_Atomic uint64_t trial_serial; /* of the last trial */
+	_Atomic uint32_t restoring;    /* shards that still have messages of an older layout: inputs wait for them */
 	_Atomic uint64_t parked[TYPES_MAX];
 	_Atomic int64_t owed[TYPES_MAX]; /* [committer] as of the last durable cut */
 	struct schema_counts schemas;

@@ -79,6 +79,14 @@ void retry_begin(struct shard *shard, struct instance *instance, const struct me
 	shard->counts.retrying = shard->waits.count;
 }
 
+void retry_hold(struct shard *shard, struct instance *instance, const struct message *message) {
+	struct wait *wait = wait_create(shard, instance, queue_wait_id(atomic_fetch_add(&shard->flow->wait_next, 1)));
+	wait->due_ms = UINT64_MAX;
+	heap_add(&shard->waits, &wait->node);
+	wait_append(shard, wait, (const uint8_t *)message->head);
+	shard->counts.retrying = shard->waits.count;
+}
+
 void retry_again(struct shard *shard, struct wait *wait) {
 	if (wait->attempts == 0)
 		wait->first_failed_ms = shard->epoch_time_ms;
@@ -130,12 +138,8 @@ static void wait_unblock(struct shard *shard, struct wait *wait) {
 }
 
 void retry_block(struct shard *shard, struct instance *instance, const struct message *message) {
-	struct wait *wait = wait_create(shard, instance, queue_wait_id(atomic_fetch_add(&shard->flow->wait_next, 1)));
-	wait->due_ms = UINT64_MAX;
-	heap_add(&shard->waits, &wait->node);
-	wait_append(shard, wait, (const uint8_t *)message->head);
-	wait_block(shard, wait, bytes_buf(&shard->invocation->failure));
-	shard->counts.retrying = shard->waits.count;
+	retry_hold(shard, instance, message);
+	wait_block(shard, instance->wait, bytes_buf(&shard->invocation->failure));
 }
 
 void retry_stall(struct shard *shard, struct wait *wait, struct bytes reason) {

@@ -147,8 +147,9 @@ static bool record_data(enum record_format format, struct bytes object, struct b
 	return format == FORMAT_MSGPACK || cursor_read_text_or_bin(&cursor, ret_data) || format != FORMAT_LINE;
 }
 
+/* The reason is in the invocation. */
 static void record_dead(struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object,
-	uint32_t attempts, const struct image *image) {
+	uint32_t attempts, const struct image *image, const char *code) {
 	struct invocation *invocation = shard->invocation;
 	struct buf to = {0};
 	buf_printf(&to, "ingress/%.*s", (int)ingress.size, (const char *)ingress.data);
@@ -157,7 +158,7 @@ static void record_dead(struct shard *shard, struct bytes ingress, struct bytes 
 	struct dead_letter letter = {
 		.to = bytes_buf(&to),
 		.id = producer,
-		.code = bytes_text("router_failed"),
+		.code = bytes_text(code),
 		.reason = bytes_buf(&invocation->failure),
 		.attempts = attempts,
 		.plugin = bytes_text(image->name),
@@ -206,13 +207,36 @@ static void record_route(struct shard *shard, const struct input *input, struct 
 	} while (failed != NULL && attempts < shard->flow->config->retry_attempts);
 	shard_touch(shard); /* the epoch may have been cut while a router ran */
 	if (failed != NULL) {
-		record_dead(shard, ingress, producer, object, attempts, failed->image);
+		record_dead(shard, ingress, producer, object, attempts, failed->image, "router_failed");
 		note_end(shard->note);
 		return;
 	}
 	struct cause cause = {.colour = input->colour};
 	effects_apply(shard, &cause);
 	note_end(shard->note);
+}
+
+/* Whoever is suspected is asked for; true: it may be routed. False: it is to wait, and the whole input with it. */
+static enum trial_answer record_trial(
+	struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object) {
+	struct bytes text;
+	if (__builtin_expect(shard->trial.count == 0, 1))
+		return TRIAL_FREE;
+	record_data(FORMAT_JSON, object, &text);
+	return trial_of_record(shard, ingress, producer, object, text);
+}
+
+/* It is convicted: no router sees it any more. */
+static void record_crashed(struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object) {
+	const struct view *view = shard->view;
+	const struct image *image = NULL;
+	for (size_t i = 0; i < view->route_count && image == NULL; i++)
+		if (bytes_equal(bytes_text(view->routes[i].ingress), ingress))
+			image = view->routes[i].image;
+	check(image != NULL); /* batch_admit has seen a route */
+	trial_reason(shard, &shard->invocation->failure);
+	record_dead(shard, ingress, producer, object, 0, image, "crashed");
+	trial_sentenced(shard);
 }
 
 /* ---- a batch ---- */
@@ -270,7 +294,13 @@ bool route_ingest(struct shard *shard, const struct input *input, int *budget) {
 		check(cursor_take(&cursor, CURSOR_NESTING_MAX, &object) == CURSOR_GOOD);
 		uint64_t sequence = input->first + shard->record_index;
 		if (sequence > producer->accepted || mutant_is(MUTANT_SKIP_DEDUPE)) {
-			record_route(shard, input, ingress, name, sequence, object);
+			enum trial_answer trial = record_trial(shard, ingress, name, object);
+			if (trial == TRIAL_HOLD)
+				return false;
+			if (trial == TRIAL_DEAD)
+				record_crashed(shard, ingress, name, object);
+			else
+				record_route(shard, input, ingress, name, sequence, object);
 			producer->accepted = sequence;
 			producer_touch(shard, producer);
 			shard->counts.records++;

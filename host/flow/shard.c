@@ -43,6 +43,7 @@ void shard_destroy(struct shard *shard) {
 	retry_finish(shard);
 	parks_finish(shard);
 	producers_finish(shard);
+	trial_close(shard);
 	timers_finish(&shard->timers);
 	cache_finish(&shard->cache);
 	free(shard->functions);
@@ -300,18 +301,26 @@ static bool step_input(struct shard *shard, int *budget) {
 	return worked;
 }
 
-/* The way of a message through a shard, in the order in which a turn takes it. */
+void shard_input_step(struct shard *shard) {
+	int budget = 1;
+	step_input(shard, &budget);
+}
+
+/* The way of a message through a shard, in the order in which a turn takes it. Only the marked steps are taken while some
+ * shard tries a suspect. */
 static const struct shard_turn {
 	const char *name;
 	bool (*step)(struct shard *shard, int *budget);
+	bool always;
 } SHARD_STEPS[] = {
-	{"view: adopt what the registry published", step_view},
-	{"cut: close the epoch where the committer asks for it", step_cut},
-	{"retries: what failed and is due", step_retries},
-	{"timers: messages that are due", step_timers},
-	{"parks: what waited for a version that now lives", step_parks},
-	{"channels: what shards sent to this one", step_channels},
-	{"input: records, messages and control from outside", step_input},
+	{"view: adopt what the registry published", step_view, true},
+	{"cut: close the epoch where the committer asks for it", step_cut, true},
+	{"retries: what failed and is due", step_retries, false},
+	{"timers: messages that are due", step_timers, false},
+	{"parks: what waited for a version that now lives", step_parks, false},
+	{"channels: what shards sent to this one", step_channels, false},
+	{"input: records, messages and control from outside", step_input, false},
+	{"trial: who is suspected of a crash runs alone", trial_step, true},
 };
 
 static void others_wake(struct shard *shard) {
@@ -364,11 +373,14 @@ bool shard_step(struct shard *shard) {
 	bool worked = false;
 	uint64_t start_us = monotonic_us();
 	uint64_t entries = atomic_load_explicit(&shard->note->entries, memory_order_relaxed);
+	bool still = trial_stands_still(shard);
 	shard->behind_mark = false;
 	for (size_t i = 0; i < sizeof SHARD_STEPS / sizeof *SHARD_STEPS; i++) {
 		int budget = STEP_MESSAGES; /* each its own, so that none starves another */
 		if (shard->flow->interleave != NULL)
 			shard->flow->interleave(shard->flow->interleave_arg);
+		if (still && !SHARD_STEPS[i].always)
+			continue;
 		worked |= SHARD_STEPS[i].step(shard, &budget);
 	}
 	turn_measure(
@@ -393,9 +405,10 @@ uint64_t shard_idle_us(struct shard *shard) {
 		shard->starved = false;
 		return STARVED_US;
 	}
+	uint64_t trial_us = trial_idle_us(shard);
 	uint64_t due_ms = shard_due_ms(shard);
-	if (due_ms == UINT64_MAX || shard->flow->clock.test)
-		return UINT64_MAX;
+	if (due_ms == UINT64_MAX || shard->flow->clock.test || trial_us != UINT64_MAX)
+		return trial_us;
 	uint64_t now_ms = flow_clock_update(&shard->flow->clock);
 	return due_ms <= now_ms ? 1000 : (due_ms - now_ms) * 1000;
 }

@@ -13,6 +13,7 @@
 #include "flow/message.h"
 #include "flow/tally.h"
 #include "flow/timer/timers.h"
+#include "flow/trial/trial.h"
 #include "supervisor/note.h"
 
 enum hold { HOLD_RUN, HOLD_PLUGIN, HOLD_IDLE, HOLD_CUT };
@@ -110,6 +111,8 @@ struct shard {
 	size_t producers_dirty_capacity;
 
 	struct timers timers;
+	struct trial trial;
+	_Atomic uint64_t trial_seen; /* the trial for which this shard stands still */
 	struct invocation *invocation;
 	struct note *note; /* what its thread is executing (supervisor/note.h) */
 	struct buf scratch;
@@ -154,6 +157,9 @@ void shard_destroy(struct shard *shard);
 
 /* One turn: a bounded number of messages. False: there was nothing to do. */
 bool shard_step(struct shard *shard);
+
+/* The input at its head, and no more. */
+void shard_input_step(struct shard *shard);
 
 /* When the shard wants to be stepped again without being woken, in microseconds from now; UINT64_MAX: never. */
 uint64_t shard_idle_us(struct shard *shard);
@@ -242,13 +248,16 @@ bool retry_less(const struct heap_node *a, const struct heap_node *b);
 void retry_begin(struct shard *shard, struct instance *instance, const struct message *message);
 /* The message's instance cannot be migrated: it waits for another view, with everything for its address behind it. */
 void retry_block(struct shard *shard, struct instance *instance, const struct message *message);
+/* The message may not run now: it waits until retry_step is told otherwise, with everything for its address behind it. */
+void retry_hold(struct shard *shard, struct instance *instance, const struct message *message);
 /* The message at the head of a wait failed again. */
 void retry_again(struct shard *shard, struct wait *wait);
 /* The message at the head of a wait is done: the next one is tried at once; the wait ends with the last. */
 void retry_done(struct shard *shard, struct wait *wait);
 /* Puts a message behind those that wait for the same address. */
 void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at);
-/* Its head has no version (no reason), or its instance cannot be migrated: it keeps its place until another view comes. */
+/* Its head has no version or may not run now (no reason), or its instance cannot be migrated: it keeps its place until
+ * another view comes, or until it is dispatched all the same. */
 void retry_stall(struct shard *shard, struct wait *wait, struct bytes reason);
 /* Tries what is due; false if nothing was. */
 bool retry_step(struct shard *shard, int *budget);

@@ -33,8 +33,21 @@ static void outcome_of_image(uint32_t kind, struct crash_row *death) {
 	atomic_store(&death->outcome, kind == NOTE_LOAD ? CRASH_LOADING : CRASH_IMAGE);
 }
 
+/* Nothing else ran: it was the suspect that was tried, whatever it did. */
+static void suspect_write(const struct crash_row *suspect, struct crash_row *death) {
+	struct crash_row facts = *death;
+	*death = *suspect;
+	death->count = facts.count;
+	death->alone = 1;
+	death->first_ms = facts.first_ms;
+	death->last_ms = facts.last_ms;
+	memcpy(death->cause, facts.cause, sizeof death->cause);
+	atomic_store(&death->outcome, CRASH_SUSPECT);
+}
+
 /* No last words: it called _exit, or died in the middle of them. If just one thread was in a call, it was that one. */
-static void judge_by_notes(int status, const struct notes *notes, struct crash_row *death) {
+static void judge_by_notes(
+	int status, const struct notes *notes, const struct crash_table *table, struct crash_row *death) {
 	const struct note *only = NULL;
 	if (WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL) {
 		atomic_store(&death->outcome, CRASH_OUTSIDE);
@@ -50,6 +63,10 @@ static void judge_by_notes(int status, const struct notes *notes, struct crash_r
 	}
 	if (only == NULL)
 		return;
+	if (only->alone > 0 && only->alone <= atomic_load(&table->count)) {
+		suspect_write(&table->rows[only->alone - 1], death);
+		return;
+	}
 	image_write(notes, only->image, death);
 	outcome_of_image(atomic_load(&only->kind), death);
 }
@@ -78,13 +95,13 @@ static void judge_by_fault(const struct fault *fault, const struct notes *notes,
 	atomic_store(&death->outcome, CRASH_SUSPECT);
 }
 
-void inquest(
-	int status, const struct fault *fault, const struct notes *notes, uint64_t time_ms, struct crash_row *ret_death) {
+void inquest(int status, const struct fault *fault, const struct notes *notes, const struct crash_table *table,
+	uint64_t time_ms, struct crash_row *ret_death) {
 	*ret_death = (struct crash_row){.count = 1, .first_ms = time_ms, .last_ms = time_ms};
 	atomic_store(&ret_death->outcome, CRASH_UNATTRIBUTED);
 	cause_write(status, fault, ret_death);
 	if (!atomic_load(&fault->complete))
-		judge_by_notes(status, notes, ret_death);
+		judge_by_notes(status, notes, table, ret_death);
 	else if (fault->cause == FAULT_OUTSIDE)
 		atomic_store(&ret_death->outcome, CRASH_OUTSIDE);
 	else

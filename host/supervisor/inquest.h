@@ -4,8 +4,9 @@
 
 #include "supervisor/crash.h"
 
-/* status: as of waitpid, of a worker that did not end as it wanted to. time_ms: now, since 1970. */
-void inquest(
-	int status, const struct fault *fault, const struct notes *notes, uint64_t time_ms, struct crash_row *ret_death);
+/* status: as of waitpid, of a worker that did not end as it wanted to. time_ms: now, since 1970. table: what was known
+ * before. */
+void inquest(int status, const struct fault *fault, const struct notes *notes, const struct crash_table *table,
+	uint64_t time_ms, struct crash_row *ret_death);
 
 #endif

@@ -20,6 +20,7 @@ enum {
 	NOTE_HASH_BYTES = 32,
 	NOTE_NAME_BYTES = 64,
 	NOTE_IMAGE_NONE = 0,
+	NOTE_ALONE_OTHER = 1 << 16, /* another message for the address of a suspect runs alone */
 };
 
 /* What runs. After a call its note says LEFT until its effects are done: heap that it damaged shows about then. */
@@ -42,7 +43,7 @@ struct note {
 	uint32_t image;
 	const void *what;         /* FUNCTION, MIGRATE: sofun_message; ROUTER: sofun_record; alive until note_end */
 	_Atomic uint64_t entries; /* rises with each entry */
-	uint64_t alone;           /* nothing else runs: a suspect is tried */
+	uint64_t alone;           /* nothing else runs: 1 + the row of the suspect that is tried; else 0 */
 	/* what the watchdog needs to know of the thread, from fault_thread_begin on */
 	_Atomic bool running;
 	clockid_t clock; /* its CPU time */

@@ -135,7 +135,7 @@ static void crash_tell(const struct crash_row *row) {
 static const struct crash_row *worker_crashed(struct supervisor *supervisor, int status) {
 	struct supervised *supervised = supervisor->supervised;
 	struct crash_row death;
-	inquest(status, &supervised->fault, &supervised->notes, clock_ms(CLOCK_REALTIME), &death);
+	inquest(status, &supervised->fault, &supervised->notes, &supervised->crashes, clock_ms(CLOCK_REALTIME), &death);
 	const struct crash_row *row = crash_enter(&supervised->crashes, &death);
 	crash_tell(row);
 	crash_file_write(supervisor->options->data, &supervised->crashes);

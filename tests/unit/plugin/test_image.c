@@ -283,7 +283,7 @@ START_TEST(test_a_death_in_init_is_told) {
 	int status = 0;
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
 	ck_assert(WIFSIGNALED(status) && WTERMSIG(status) == SIGABRT);
-	inquest(status, &shared->fault, &shared->notes, 1, &death);
+	inquest(status, &shared->fault, &shared->notes, crash_current(), 1, &death);
 	ck_assert(crash_row_is(&death, CRASH_LOADING));
 	ck_assert_str_eq(death.cause, "SIGABRT");
 	ck_assert_str_eq(death.plugin, "init_kills_host");

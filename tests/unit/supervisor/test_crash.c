@@ -185,7 +185,7 @@ static void life(void (*act)(struct note *note, uint32_t image)) {
 	}
 	int status = 0;
 	ck_assert_int_eq(waitpid(pid, &status, 0), pid);
-	inquest(status, &shared->fault, &shared->notes, 1, &judged);
+	inquest(status, &shared->fault, &shared->notes, &table, 1, &judged);
 	munmap(shared, sizeof *shared);
 }
 

@@ -1,0 +1,257 @@
+#!/usr/bin/python3
+"""Plugins that end the host: the service comes back, nothing is lost, the culprit is named or nobody is, and no innocent
+message becomes a dead letter."""
+
+import http.client
+import sys
+import time
+from pathlib import Path
+
+import msgpack
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import harness
+from lib.campaign import Producer, play_counts
+from lib.campaign import tally
+from lib.harness import expect, expect_equal, wait_until
+from lib.host import Host
+from lib.http import Http
+from lib.program import Program, Shape, difference, emitted_numbers
+from lib.rpc import Closed, RpcError
+
+# Without probation each message is judged for itself; short limits, so that a loop is over soon.
+ALONE = {"crash.probation_ms": 0, "limits.invocation_cpu_ms": 300}
+
+
+def started(test, plugin="play", settings=None, shards=2):
+	test.need_plain_build("it dies by signals that a sanitizer turns into reports")
+	return Host(test, plugins=(plugin,), shards=shards, settings=dict(ALONE, **(settings or {}))).start()
+
+
+def fresh(host):
+	"""The status, asked on a connection of its own: it waits while there is no worker."""
+	return Http(host.control).get("/v1/status")
+
+
+def sent(host, to, id, payload, deadline_s=30):
+	"""Repeats a send until it is durable, as a client does whose host died over it."""
+	end = time.monotonic() + deadline_s
+	while True:
+		try:
+			with host.rpc(timeout=20) as rpc:
+				return rpc.send(to, id, payload)
+		except (Closed, OSError):
+			expect(time.monotonic() < end, f"{id} is not durable within {deadline_s} s")
+
+
+def calm(host):
+	"""Until everything that was accepted is handled, over however many lives that takes."""
+	def through():
+		try:
+			return Http(host.control, timeout=30).post("/v1/barrier", {"timeout_ms": 20000})
+		except (OSError, http.client.HTTPException):
+			return False
+	wait_until(through, 60, "everything is handled")
+	host.http.close()
+
+
+def crashed_letters(host):
+	return sorted((letter["id"], letter["plugin"], letter["version"]) for letter in host.dead() if letter["code"] == "crashed")
+
+
+def test_each_way_to_die_is_named_and_costs_one_message(test):
+	"""The poison waits, runs alone twice, and is a dead letter; what came before and behind it is handled."""
+	host = started(test)
+	for kind, cause in (("segv", "SIGSEGV"), ("abort", "SIGABRT"), ("stack", "SIGSEGV"), ("loop", "300 ms of CPU time")):
+		before = fresh(host)["worker_pid"]
+		for number in range(20):
+			sent(host, "test/play", f"{kind}{number}", {"add": number})
+		sent(host, "test/play", f"bad-{kind}", {"add": 3})
+		sent(host, "test/play", f"bad-{kind}", {"crash": kind})
+		sent(host, "test/play", f"bad-{kind}", {"add": 4})
+		calm(host)
+		letter = wait_until(lambda: [letter for letter in host.dead() if letter["id"] == f"bad-{kind}"], 20, "the dead letter")[0]
+		expect_equal([letter[key] for key in ("to", "code", "plugin", "version", "payload")],
+			["test/play", "crashed", "play", "1.0.0", {"crash": kind}], "the dead letter")
+		expect(cause in letter["reason"], letter["reason"])
+		expect_equal(host.values("test/play", f"bad-{kind}")["count"], 7, "what came before and behind it")
+		status = fresh(host)
+		crash = status["crashes"][0]
+		expect_equal([crash[key] for key in ("plugin", "version", "function", "id", "verdict", "deaths", "alone", "cause", "in")],
+			["play", "1.0.0", "test/play", f"bad-{kind}", "dead", 3, 2, cause, "function"], "the status")
+		expect(f'function=test/play id="bad-{kind}"' in host.errors(), "the log")
+		expect(status["worker_pid"] != before and status["recovered"] == "crash", "another worker")
+		expect_equal(status["suspects"], [], "nobody is suspected any more")
+	expect_equal(len(host.dead()), 4, "dead letters")
+	for kind in ("segv", "abort", "stack", "loop"):
+		for number in range(1, 20):
+			expect_equal(host.values("test/play", f"{kind}{number}")["count"], number, "an innocent one")
+	host.stop()
+	host.start()
+	expect_equal(len(fresh(host)["crashes"]), 4, "the supervisor remembers")
+
+
+def test_a_suspect_that_lives_is_cleared(test):
+	"""The n-th call of a process dies, whoever it is: alone it is the first, and lives."""
+	host = started(test, "crasher")
+	for number in range(12):
+		sent(host, "crasher/call", f"c{number}", 5)
+	calm(host)
+	expect_equal(host.dead(), [], "dead letters")
+	expect_equal([host.values("crasher/call", f"c{number}")["count"] for number in range(12)], [1] * 12, "all are handled, once")
+	verdicts = {crash["verdict"] for crash in fresh(host)["crashes"]}
+	expect(verdicts <= {"cleared"}, f"verdicts: {verdicts}")
+
+
+def test_heap_that_glibc_finds_broken(test):
+	host = started(test, "crasher")
+	sent(host, "crasher/call", "good", 0)
+	sent(host, "crasher/call", "bad", "heap")
+	calm(host)
+	expect_equal(crashed_letters(host), [("bad", "crasher", "1.0.0")], "dead letters")
+	expect_equal(fresh(host)["crashes"][0]["cause"], "SIGABRT", "glibc's abort")
+
+
+def test_a_function_that_exits(test):
+	"""exit() is told by its own handler; _exit() only by the note, and by the trial."""
+	host = started(test, "crasher")
+	sent(host, "crasher/call", "exits", "exit")
+	calm(host)
+	expect_equal(crashed_letters(host), [("exits", "crasher", "1.0.0")], "dead letters")
+	expect_equal(fresh(host)["crashes"][0]["cause"], "exit(1)", "cause")
+
+
+def test_a_thread_of_a_plugin_names_its_image_and_no_message(test):
+	host = started(test, "crasher")
+	for how, cause in (("thread", "SIGSEGV"), ("thread abort", "SIGABRT")):
+		before = fresh(host)["worker_pid"]
+		try:
+			with host.rpc(timeout=20) as rpc:
+				rpc.send("crasher/call", "starter", how)
+		except (Closed, OSError):
+			pass
+		wait_until(lambda: fresh(host)["worker_pid"] != before, 20, "the worker died")
+		crash = fresh(host)["crashes"][0]
+		expect_equal([crash[key] for key in ("plugin", "verdict", "cause")], ["crasher", "image", cause], how)
+		expect("function" not in crash, "no message is blamed")
+	calm(host)
+	expect_equal(host.dead(), [], "dead letters")
+
+
+def test_a_plugin_that_kills_the_process_convicts_nobody(test):
+	"""SIGKILL looks the same whoever sent it."""
+	host = started(test, "crasher")
+	before = fresh(host)["worker_pid"]
+	try:
+		with host.rpc(timeout=20) as rpc:
+			rpc.send("crasher/call", "killer", "kill")
+	except (Closed, OSError):
+		pass
+	wait_until(lambda: fresh(host)["worker_pid"] != before, 20, "the worker died")
+	crash = fresh(host)["crashes"][0]
+	expect_equal((crash["verdict"], crash["cause"]), ("outside", "SIGKILL"), "the verdict")
+	expect("plugin" not in crash and host.dead() == [], "nobody is blamed")
+
+
+def test_a_record_that_kills_its_router(test):
+	"""The position goes past it; the records around it are counted once."""
+	host = started(test, "crasher")
+	records = [f"l{number}" for number in range(50)]
+	records[20] = "boom"
+	with_producer = Producer(host.socket, [msgpack.packb(record) for record in records], test.random, ingress="crasher", name="lines")
+	with_producer.start()
+	with_producer.finish(60)
+	calm(host)
+	letters = host.dead()
+	expect_equal([(letter["to"], letter["id"], letter["code"], letter["payload"]) for letter in letters],
+		[("ingress/crasher", "lines", "crashed", "boom")], "dead letters")
+	expect_equal(sorted(host.dump("crasher/call").items()),
+		sorted((record, {"count": 1}) for record in records if record != "boom"), "counts")
+	crash = fresh(host)["crashes"][0]
+	expect_equal((crash["ingress"], crash["producer"], crash["verdict"], crash["in"]), ("crasher", "lines", "dead", "router"), "status")
+
+
+def test_an_abort_in_fini(test):
+	"""The row `retired` is durable before fini: the next life has the plugin out, and serves."""
+	host = started(test, "crasher_fini")
+	with host.rpc() as rpc:
+		expect_equal(rpc.call("crasher/call", "one", 0), 1, "the count")
+	before = fresh(host)["worker_pid"]
+	try:
+		host.http.json("DELETE", "/v1/plugins/crasher_fini")
+	except OSError as error:  # the answer dies with the worker
+		test.note(f"unload: {type(error).__name__}")
+	except http.client.HTTPException as error:
+		test.note(f"unload: {type(error).__name__}")
+	wait_until(lambda: fresh(host)["worker_pid"] != before, 20, "the worker died")
+	crash = fresh(host)["crashes"][0]
+	expect_equal((crash["plugin"], crash["in"], crash["verdict"]), ("crasher_fini", "fini", "image"), "the culprit")
+	expect_equal([plugin["name"] for plugin in fresh(host)["plugins"]], [], "it is out")
+	expect_equal(host.dead(), [], "dead letters")
+
+
+def test_the_same_message_again_is_judged_anew(test):
+	"""A verdict is for one message, once: who sends it again may have repaired what was wrong."""
+	host = started(test)
+	for round in (1, 2):
+		sent(host, "test/play", "bad", {"crash": "segv"})
+		calm(host)
+		expect_equal(crashed_letters(host), [("bad", "play", "1.0.0")] * round, "dead letters")
+		expect_equal([crash["deaths"] for crash in fresh(host)["crashes"]], [3] * round, "deaths")
+
+
+def test_suspicion_outlives_the_started_process(test):
+	"""Killed between the deaths of its worker, the next host goes on where the count stood."""
+	host = started(test)
+	sent(host, "test/play", "good", {"add": 1})
+	try:
+		with host.rpc(timeout=20) as rpc:
+			rpc.send("test/play", "bad", {"crash": "abort"})
+	except (Closed, OSError):
+		pass
+	wait_until(lambda: fresh(host)["suspects"], 20, "a suspect")
+	host.kill()
+	host.start()
+	expect_equal([suspect["id"] for suspect in fresh(host)["suspects"]], ["bad"], "the suspect is known")
+	sent(host, "test/play", "bad", {"crash": "abort"})
+	calm(host)
+	expect_equal(crashed_letters(host), [("bad", "play", "1.0.0")], "dead letters")
+	expect_equal(fresh(host)["crashes"][0]["deaths"], 3, "it is one count")
+
+
+def poisoned(test, program, kinds):
+	"""Puts a record that crashes behind random others; gives their ids."""
+	ids = []
+	for number, kind in enumerate(kinds):
+		id = f"poison{number}"
+		ids.append(id)
+		place = test.random.randrange(len(program.packed) // 4, len(program.packed))
+		program.packed.insert(place, msgpack.packb({"id": id, "msg": {"add": 1, "crash": kind}}))
+	return ids
+
+
+def test_counts_are_exact_under_crashes(test):
+	"""A stream of trees with poison in it, and SIGKILLs of the worker besides: every count is right, the dead are the poison."""
+	for shards in test.by_scale([1, 2, 4], [1, 2, 4, 3]):
+		host = started(test, settings={"retry.backoff_ms": 3}, shards=shards)
+		program = Program(test.random, test.by_scale(8000, 100000), Shape(retry=0.01))
+		kinds = [test.random.choice(["segv", "abort", "stack", "loop"]) for _ in range(test.by_scale(4, 12))]
+		poison = poisoned(test, program, kinds)
+		producer = Producer(host.socket, program.packed, test.random)
+		producer.start()
+		producer.finish(200)
+		calm(host)
+		counts, emits, _ = program.expected()
+		got, gaps = play_counts(host)
+		expect(got == counts, f"counts: {difference(got, counts)}")
+		expect_equal(gaps, {}, "order")
+		numbers = emitted_numbers(host.egress("play"))
+		expect(numbers == emits, f"egress: {difference(tally(numbers), tally(emits))}")
+		expect_equal(sorted((letter["id"], letter["code"]) for letter in host.dead()), sorted((id, "crashed") for id in poison), "dead letters")
+		test.note(f"{shards} shards, {program.messages} messages: {', '.join(kinds)}; {host.errors().count(' crash ')} deaths")
+		host.stop()
+
+
+if __name__ == "__main__":
+	harness.main(globals())

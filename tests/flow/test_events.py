@@ -127,5 +127,21 @@ def test_streams_that_are_not_read_or_go_away(test):
 	wait_until(lambda: len(list(Path(f"/proc/{host.worker}/fd").iterdir())) < 60, 10, "closed streams are gone")
 
 
+def test_tail_follows_across_kills(test):
+	host = Host(test).start()
+	emit(host, range(10))
+	tail = subprocess.Popen([str(test.find("sofun")), "--data", str(host.data), "--json", "tail", "play", "--follow", "--count", "100",
+		"--patience", "30"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+	for start in range(10, 100, 30):
+		emit(host, range(start, start + 15))
+		host.kill()
+		host.restart()
+		emit(host, range(start + 15, start + 30))
+	out, errors = tail.communicate(timeout=40)
+	lines = [json.loads(line) for line in out.splitlines()]
+	expect_equal(([line["offset"] for line in lines], [line["payload"] for line in lines]), (list(range(100)), list(range(100))), "records")
+	expect_equal((tail.returncode, errors), (0, b""), "exit code, errors")
+
+
 if __name__ == "__main__":
 	harness.main(globals())

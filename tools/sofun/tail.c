@@ -3,15 +3,20 @@
 #include <string.h>
 
 #include "client/http.h"
+#include "client/rpc.h"
 #include "client/socket.h"
 #include "commands.h"
 #include "fail.h"
 #include "show/output.h"
+#include "wire/cursor.h"
+#include "wire/json.h"
+#include "wire/pack.h"
 
 enum {
 	PAGE = 1000,
 	PATIENCE_MS = 10000,
-	PAUSE_MS = 100, /* between two looks for new records with --follow */
+	PROBLEM_BYTES = 256,
+	PAUSE_MS = 100,
 };
 
 struct tail {
@@ -20,6 +25,7 @@ struct tail {
 	bool started; /* from is known; else the host is asked for the place named by word */
 	const char *word;
 	unsigned long long left;        /* records still to print */
+	uint64_t incarnation;           /* with --follow: in which `from` was seen; 0: not known yet */
 	unsigned long long patience_ms; /* with --follow: for a host that went away */
 };
 
@@ -80,6 +86,97 @@ static int page_run(struct tail *tail, size_t *ret_printed) {
 	return EXIT_OK;
 }
 
+/* ---- --follow: a subscription, until the connection is lost ---- */
+
+static void subscribe_queue(const struct tail *tail, struct rpc *rpc) {
+	struct buf *out = &rpc->queued;
+	rpc_begin(rpc, 0, "subscribe");
+	pack_map(out, tail->incarnation == 0 ? 2 : 3);
+	pack_text(out, "egress");
+	pack_text(out, argument(tail->run, 0));
+	pack_text(out, "from");
+	pack_uint(out, tail->from);
+	if (tail->incarnation == 0)
+		return;
+	pack_text(out, "incarnation");
+	pack_uint(out, tail->incarnation);
+}
+
+static json_t *json_of(struct bytes value) {
+	struct error error;
+	json_t *json = json_from_value(value, CURSOR_NESTING_MAX, &error);
+	return json == NULL ? json_null() : json;
+}
+
+/* Another data directory is there now, or an older state of this one. */
+static int subscribed(struct tail *tail, const struct rpc_answer *answer) {
+	if (answer->error.data != NULL)
+		return rpc_fail(tail->run, answer->error);
+	json_t *result = json_of(answer->result);
+	tail->incarnation = (uint64_t)json_integer_value(json_object_get(result, "incarnation"));
+	tail->from = (unsigned long long)json_integer_value(json_object_get(result, "next"));
+	if (json_object_get(result, "forked") != NULL)
+		fprintf(stderr, "sofun: %s has other records than before; going on at offset %llu\n", argument(tail->run, 0),
+			tail->from);
+	json_decref(result);
+	return EXIT_OK;
+}
+
+static void records_print(struct tail *tail, struct bytes params) {
+	json_t *notification = json_of(params);
+	long long offset = (long long)json_integer_value(json_object_get(notification, "first"));
+	const json_t *skipped = json_object_get(notification, "skipped");
+	size_t i;
+	json_t *record;
+	if (skipped != NULL)
+		fprintf(stderr, "sofun: %lld records of %s were gone before they were read\n",
+			(long long)json_integer_value(skipped), argument(tail->run, 0));
+	json_array_foreach(json_object_get(notification, "records"), i, record) {
+		if (tail->left == 0)
+			break;
+		json_t *line = json_pack("{s:I}", "offset", (json_int_t)(offset + (long long)i));
+		json_object_update(line, record);
+		record_print(tail->run, line);
+		json_decref(line);
+		tail->from = (unsigned long long)offset + i + 1;
+		tail->left--;
+	}
+	json_decref(notification);
+}
+
+/* EXIT_OK also when the connection is lost. */
+static int frames_take(struct tail *tail, struct rpc *rpc) {
+	struct rpc_frame frame;
+	bool broken = false;
+	int result = EXIT_OK;
+	while (result == EXIT_OK && tail->left > 0 && rpc_frame_take(rpc, &frame, &broken)) {
+		if (frame.method.data == NULL)
+			result = subscribed(tail, &frame.answer);
+		else if (bytes_equal(frame.method, bytes_text("records")))
+			records_print(tail, frame.params);
+	}
+	return broken ? fail_here(tail->run, "what the host sends is no MessagePack-RPC") : result;
+}
+
+static int follow(struct tail *tail) {
+	char problem[PROBLEM_BYTES];
+	struct rpc rpc;
+	if (rpc_open(&rpc, tail->run->data) < 0) {
+		rpc_close(&rpc);
+		socket_wait(-1, 0, clock_ms() + PAUSE_MS);
+		return EXIT_OK; /* the page that is asked for next says why, or waits */
+	}
+	subscribe_queue(tail, &rpc);
+	int result = EXIT_OK;
+	while (result == EXIT_OK && tail->left > 0 && fflush(stdout) == 0 &&
+		rpc_exchange(&rpc, DEADLINE_NONE, problem) == RPC_OK)
+		result = frames_take(tail, &rpc);
+	rpc_close(&rpc);
+	if (result == EXIT_OK && tail->left > 0)
+		socket_wait(-1, 0, clock_ms() + PAUSE_MS); /* a host that went away is not asked in a loop */
+	return result;
+}
+
 static bool tail_init(struct tail *tail, const struct invocation *run) {
 	*tail = (struct tail){.run = run, .word = "earliest", .left = ~0ULL};
 	const char *from = option_value(run, "--from");
@@ -100,21 +197,17 @@ static int tail_run(const struct invocation *run) {
 	struct tail tail;
 	if (!tail_init(&tail, run))
 		return EXIT_USAGE;
-	bool follow = option_value(run, "--follow") != NULL;
-	while (tail.left > 0) {
+	int result = EXIT_OK;
+	while (tail.left > 0 && result == EXIT_OK && !ferror(stdout)) {
 		size_t printed;
-		int result = page_run(&tail, &printed);
-		if (result != EXIT_OK)
-			return result;
-		if (printed > 0)
+		result = page_run(&tail, &printed);
+		if (result != EXIT_OK || printed > 0)
 			continue;
-		if (!follow)
+		if (option_value(run, "--follow") == NULL)
 			break;
-		if (fflush(stdout) != 0)
-			break; /* nobody reads any more */
-		socket_wait(-1, 0, clock_ms() + PAUSE_MS);
+		result = follow(&tail);
 	}
-	return EXIT_OK;
+	return result;
 }
 
 static const struct option tail_options[] = {

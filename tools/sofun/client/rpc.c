@@ -103,28 +103,39 @@ static bool response_read(struct cursor *cursor, struct rpc_answer *ret_answer) 
 	return true;
 }
 
-bool rpc_answer_take(struct rpc *rpc, struct rpc_answer *ret_answer, bool *ret_broken) {
+/* [2, method, [params]] behind the array's header */
+static bool notification_read(struct cursor *cursor, struct rpc_frame *ret_frame) {
+	uint32_t count;
+	return cursor_read_str(cursor, &ret_frame->method) && cursor_read_array(cursor, &count) && count == 1 &&
+		cursor_take(cursor, CURSOR_NESTING_MAX, &ret_frame->params) == CURSOR_GOOD;
+}
+
+bool rpc_frame_take(struct rpc *rpc, struct rpc_frame *ret_frame, bool *ret_broken) {
+	struct cursor cursor =
+		cursor_of(bytes_of(rpc->received.data + rpc->received_start, rpc->received.size - rpc->received_start));
+	struct bytes frame;
+	uint32_t count;
+	uint64_t kind;
 	*ret_broken = false;
-	while (rpc->received_start < rpc->received.size) {
-		struct bytes rest =
-			bytes_of(rpc->received.data + rpc->received_start, rpc->received.size - rpc->received_start);
-		struct cursor all = cursor_of(rest);
-		struct bytes frame;
-		enum cursor_result whole = cursor_take(&all, CURSOR_NESTING_MAX, &frame);
-		if (whole == CURSOR_SHORT)
-			return false;
-		struct cursor cursor = cursor_of(frame);
-		uint32_t count;
-		uint64_t kind;
-		*ret_broken = whole != CURSOR_GOOD || !cursor_read_array(&cursor, &count) ||
-			!cursor_read_uint(&cursor, &kind) || (kind == RESPONSE ? count != 4 : kind != NOTIFICATION || count != 3);
-		if (*ret_broken)
-			return false;
+	*ret_frame = (struct rpc_frame){0};
+	enum cursor_result whole = cursor_take(&cursor, CURSOR_NESTING_MAX, &frame);
+	if (whole == CURSOR_SHORT)
+		return false;
+	cursor = cursor_of(frame);
+	*ret_broken = whole != CURSOR_GOOD || !cursor_read_array(&cursor, &count) || !cursor_read_uint(&cursor, &kind) ||
+		!(kind == RESPONSE ? count == 4 && response_read(&cursor, &ret_frame->answer)
+						   : kind == NOTIFICATION && count == 3 && notification_read(&cursor, ret_frame));
+	if (!*ret_broken)
 		rpc->received_start += frame.size;
-		if (kind == NOTIFICATION)
-			continue;
-		*ret_broken = !response_read(&cursor, ret_answer);
-		return !*ret_broken;
+	return !*ret_broken;
+}
+
+bool rpc_answer_take(struct rpc *rpc, struct rpc_answer *ret_answer, bool *ret_broken) {
+	struct rpc_frame frame;
+	while (rpc_frame_take(rpc, &frame, ret_broken)) {
+		*ret_answer = frame.answer;
+		if (frame.method.data == NULL)
+			return true;
 	}
 	return false;
 }

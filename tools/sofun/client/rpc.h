@@ -44,6 +44,16 @@ static inline size_t rpc_unsent(const struct rpc *rpc) {
  * the connection is gone, with a text in problem (of at least 256 bytes). */
 enum rpc_result rpc_exchange(struct rpc *rpc, uint64_t deadline_ms, char *problem);
 
+/* A whole frame from the host: an answer, or a notification [2, method, [params]] with method.data set. */
+struct rpc_frame {
+	struct rpc_answer answer;
+	struct bytes method;
+	struct bytes params; /* the one map */
+};
+
+/* The next frame that is whole; false: there is none. The views are valid until the next rpc_exchange. */
+bool rpc_frame_take(struct rpc *rpc, struct rpc_frame *ret_frame, bool *ret_broken);
+
 /* The next answer that is whole; false: there is none. Notifications are passed over. What is no answer at all:
  * *ret_broken. */
 bool rpc_answer_take(struct rpc *rpc, struct rpc_answer *ret_answer, bool *ret_broken);

@@ -51,8 +51,14 @@ static inline uint32_t bytes_half(const uint8_t *at) {
 /* memcpy and memcmp == 0 for what is mostly shorter than a call of those is worth: ids, names, small values. Two loads
  * from the ends, which overlap, serve every size in between. */
 static inline void bytes_copy(uint8_t *to, const uint8_t *from, size_t size) {
-	if (size > 16) {
+	if (size > 32) {
 		memcpy(to, from, size);
+	} else if (size > 16) {
+		uint8_t first[16], last[16];
+		memcpy(first, from, 16);
+		memcpy(last, from + size - 16, 16);
+		memcpy(to, first, 16);
+		memcpy(to + size - 16, last, 16);
 	} else if (size >= 8) {
 		uint64_t first = bytes_word(from), last = bytes_word(from + size - 8);
 		memcpy(to, &first, 8);
@@ -70,8 +76,12 @@ static inline void bytes_copy(uint8_t *to, const uint8_t *from, size_t size) {
 }
 
 static inline bool bytes_same(const uint8_t *a, const uint8_t *b, size_t size) {
-	if (size > 16)
+	if (size > 32)
 		return memcmp(a, b, size) == 0;
+	if (size > 16)
+		return bytes_word(a) == bytes_word(b) && bytes_word(a + 8) == bytes_word(b + 8) &&
+			bytes_word(a + size - 16) == bytes_word(b + size - 16) &&
+			bytes_word(a + size - 8) == bytes_word(b + size - 8);
 	if (size >= 8)
 		return bytes_word(a) == bytes_word(b) && bytes_word(a + size - 8) == bytes_word(b + size - 8);
 	if (size >= 4)

@@ -3,6 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/pages.h"
 #include "flow/instance_record.h"
 #include "state/key.h"
 
@@ -105,15 +106,25 @@ static bool row_write(const struct instance *instance, struct buf *row) {
 	return any;
 }
 
+/* Behind the row: a struct key is larger than all of this, and would be copied. */
+static struct bytes row_key(const struct instance *instance, struct buf *row) {
+	uint8_t *key = buf_reserve(row, 1 + (size_t)instance->id_size);
+	key[0] = KEY_INSTANCE;
+	bytes_copy(key + 1, instance_id(instance), instance->id_size);
+	return bytes_of(key, 1 + (size_t)instance->id_size);
+}
+
 void instance_redo(struct instance *instance, struct buf *redo, struct redo_series *series, struct buf *scratch) {
 	if (instance->large != NULL)
 		large_redo(instance, redo, series);
-	struct key key = key_instance(instance_id_bytes(instance));
-	if (row_write(instance, scratch)) {
-		redo_put_next(redo, series, instance->type, key_bytes(&key), bytes_buf(scratch));
+	bool any = row_write(instance, scratch);
+	struct bytes key = row_key(instance, scratch);
+	struct bytes row = bytes_of(scratch->data, (size_t)(key.data - scratch->data));
+	if (any) {
+		redo_put_next(redo, series, instance->type, key, row);
 		instance->flags |= INSTANCE_ROW;
 	} else if ((instance->flags & INSTANCE_ROW) != 0) {
-		row_remove(redo, series, instance->type, key_bytes(&key));
+		row_remove(redo, series, instance->type, key);
 		instance->flags &= (uint8_t)~INSTANCE_ROW;
 	}
 }
@@ -152,9 +163,22 @@ size_t instance_memory(const struct instance *instance) {
 
 /* ---- the cache ---- */
 
+static struct cache_slot *slots_create(size_t count) {
+	size_t bytes = count * sizeof(struct cache_slot);
+	return bytes < PAGES_BYTES_MIN ? check_alloc(1, bytes) : pages_alloc(bytes);
+}
+
+static void slots_destroy(struct cache_slot *slots, size_t count) {
+	size_t bytes = count * sizeof *slots;
+	if (bytes < PAGES_BYTES_MIN)
+		free(slots);
+	else
+		pages_free(slots, bytes);
+}
+
 void cache_init(struct cache *cache, size_t memory_max) {
 	*cache = (struct cache){.slot_count = CACHE_FIRST_SLOTS, .memory_max = memory_max};
-	cache->slots = check_alloc(cache->slot_count, sizeof *cache->slots);
+	cache->slots = slots_create(cache->slot_count);
 	cache->memory = cache->slot_count * sizeof *cache->slots;
 }
 
@@ -216,7 +240,7 @@ static void cache_grow(struct cache *cache) {
 	cache->left_count = cache->slot_count;
 	cache->left_next = 0;
 	cache->slot_count *= 2;
-	cache->slots = check_alloc(cache->slot_count, sizeof *cache->slots);
+	cache->slots = slots_create(cache->slot_count);
 	cache->hand = 0;
 	cache->memory += cache->slot_count * sizeof *cache->slots;
 }
@@ -232,7 +256,7 @@ static void cache_move(struct cache *cache, size_t count) {
 	}
 	if (cache->left_next < cache->left_count)
 		return;
-	free(cache->left);
+	slots_destroy(cache->left, cache->left_count);
 	cache->left = NULL;
 	cache->memory -= cache->left_count * sizeof *cache->slots;
 }
@@ -244,7 +268,7 @@ void cache_finish(struct cache *cache) {
 		if (cache->slots[i].instance != NULL)
 			instance_destroy(cache->slots[i].instance);
 	}
-	free(cache->slots);
+	slots_destroy(cache->slots, cache->slot_count);
 	buf_finish(&cache->row);
 }
 

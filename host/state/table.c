@@ -147,13 +147,18 @@ static void index_grow(struct table *table, struct index *index) {
 	slots_destroy(old, count / 2);
 }
 
+static bool key_is(const uint8_t *place, struct bytes key) {
+	struct bytes found = table_operation(place).key;
+	return found.size == key.size && bytes_same(found.data, key.data, key.size);
+}
+
 /* Where the key stands, or the free slot where it would. */
 static struct table_slot *slot_find(const struct index *index, uint64_t hash, struct bytes key) {
 	size_t at = hash & (index->slot_count - 1);
 	for (;; at = (at + 1) & (index->slot_count - 1)) {
 		struct table_slot *slot = &index->slots[at];
 		const uint8_t *place = slot_place(slot);
-		if (place == NULL || (slot_hash(slot) == hash && bytes_equal(table_operation(place).key, key)))
+		if (place == NULL || (slot_hash(slot) == hash && key_is(place, key)))
 			return slot;
 	}
 }
@@ -173,7 +178,7 @@ static size_t operation_size(const struct redo_op *op) {
 
 static const uint8_t *operation_put(struct table *table, const struct redo_op *op) {
 	uint8_t *place = arena_take(&table->arena, operation_size(op));
-	struct table_place head = {
+	const struct table_place head = {
 		.value_size = (uint32_t)op->value.size, .key_size = op->key.size & 0xffffff, .kind = op->kind};
 	uint8_t *at = place;
 	memcpy(at, &head, sizeof head);
@@ -182,14 +187,12 @@ static const uint8_t *operation_put(struct table *table, const struct redo_op *o
 		memcpy(at, &op->offset, sizeof op->offset);
 		at += sizeof op->offset;
 	}
-	if (op->key.size > 0)
-		memcpy(at, op->key.data, op->key.size);
-	if (op->value.size > 0)
-		memcpy(at + op->key.size, op->value.data, op->value.size);
+	bytes_copy(at, op->key.data, op->key.size);
+	bytes_copy(at + op->key.size, op->value.data, op->value.size);
 	return place;
 }
 
-static void ahead_insert_one(struct table *table, const struct ahead *ahead) {
+static void operation_insert(struct table *table, const struct ahead *ahead) {
 	struct index *index = ahead->index;
 	if ((index->entries + 1) * 3 > index->slot_count * 2)
 		index_grow(table, index);
@@ -205,16 +208,42 @@ static void ahead_insert_one(struct table *table, const struct ahead *ahead) {
 	}
 }
 
-/* Their slots are on the way; now what stands there is asked for, then all are inserted. */
-static void ahead_insert(struct table *table, const struct ahead *ahead, size_t count) {
-	for (size_t i = 0; i < count; i++) {
-		const struct index *index = ahead[i].index;
-		const struct table_slot *slot = &index->slots[ahead[i].hash & (index->slot_count - 1)];
-		if (slot_hash(slot) == ahead[i].hash)
-			__builtin_prefetch(slot_place(slot));
-	}
-	for (size_t i = 0; i < count; i++)
-		ahead_insert_one(table, &ahead[i]);
+/* Operations on their way into the table. Each waits for memory twice, for its slot and for what that points at: so it is
+ * asked for the one when it comes, for the other AHEAD operations later, and inserted AHEAD operations after that. */
+struct arrivals {
+	struct ahead ring[2 * AHEAD];
+	size_t came;
+	size_t asked;
+	size_t gone;
+};
+
+static void arrivals_ask(struct arrivals *arrivals) {
+	const struct ahead *ahead = &arrivals->ring[arrivals->asked++ % (2 * AHEAD)];
+	const struct index *index = ahead->index;
+	size_t at = ahead->hash & (index->slot_count - 1);
+	while (slot_place(&index->slots[at]) != NULL && slot_hash(&index->slots[at]) != ahead->hash)
+		at = (at + 1) & (index->slot_count - 1);
+	__builtin_prefetch(slot_place(&index->slots[at]));
+}
+
+static void arrivals_insert(struct table *table, struct arrivals *arrivals) {
+	operation_insert(table, &arrivals->ring[arrivals->gone++ % (2 * AHEAD)]);
+}
+
+static void arrivals_add(struct table *table, struct arrivals *arrivals, const struct ahead *ahead) {
+	if (arrivals->came - arrivals->gone == 2 * AHEAD)
+		arrivals_insert(table, arrivals);
+	if (arrivals->came - arrivals->asked == AHEAD)
+		arrivals_ask(arrivals);
+	arrivals->ring[arrivals->came++ % (2 * AHEAD)] = *ahead;
+	__builtin_prefetch(&ahead->index->slots[ahead->hash & (ahead->index->slot_count - 1)]);
+}
+
+static void arrivals_end(struct table *table, struct arrivals *arrivals) {
+	while (arrivals->asked < arrivals->came)
+		arrivals_ask(arrivals);
+	while (arrivals->gone < arrivals->came)
+		arrivals_insert(table, arrivals);
 }
 
 /* What the arena's sizes can tell. */
@@ -224,31 +253,24 @@ static bool operation_fits(const struct redo_op *op) {
 
 static bool part_take(
 	struct table *table, struct bytes part, bool (*egress)(void *arg, const uint8_t *place), void *arg) {
-	struct ahead ahead[AHEAD];
-	size_t count = 0;
+	struct arrivals arrivals = {.came = 0};
 	struct redo_reader reader;
 	redo_reader_init(&reader, part);
 	while (reader.rest.size > 0) {
 		struct redo_op op;
 		if (!redo_next(&reader, &op) || !operation_fits(&op))
 			return false;
+		uint64_t hash = key_hash(op.key); /* here it is near; at its place it is not yet */
 		const uint8_t *place = operation_put(table, &op);
 		if (op.kind == REDO_EGRESS) {
 			if (!egress(arg, place))
 				return false;
 			continue;
 		}
-		struct index *index = index_of(table, op.database);
-		op = table_operation(place);
-		uint64_t hash = key_hash(op.key);
-		__builtin_prefetch(&index->slots[hash & (index->slot_count - 1)]);
-		ahead[count++] = (struct ahead){hash, index, op.key, place};
-		if (count == AHEAD) {
-			ahead_insert(table, ahead, count);
-			count = 0;
-		}
+		struct bytes key = bytes_of(place + sizeof(struct table_place), op.key.size);
+		arrivals_add(table, &arrivals, &(struct ahead){hash, index_of(table, op.database), key, place});
 	}
-	ahead_insert(table, ahead, count);
+	arrivals_end(table, &arrivals);
 	return true;
 }
 

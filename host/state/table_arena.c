@@ -56,6 +56,16 @@ static void chunk_add(struct table_arena *arena, size_t size) {
 	arena->bytes += capacity;
 }
 
+/* It was written an epoch or more ago: asked for now, it is near when its turn comes. */
+static void place_ask(const struct buf *ready) {
+	enum { AHEAD = 16 };
+	const uint8_t *place;
+	if (ready->size < AHEAD * sizeof place)
+		return;
+	memcpy(&place, ready->data + ready->size - AHEAD * sizeof place, sizeof place);
+	__builtin_prefetch(place, 1);
+}
+
 uint8_t *arena_take(struct table_arena *arena, size_t size) {
 	size = size_round(size);
 	if (size <= ARENA_AGAIN_BYTES_MAX) {
@@ -64,6 +74,7 @@ uint8_t *arena_take(struct table_arena *arena, size_t size) {
 			uint8_t *place;
 			ready->size -= sizeof place;
 			memcpy(&place, ready->data + ready->size, sizeof place);
+			place_ask(ready);
 			return place;
 		}
 	}

@@ -49,12 +49,11 @@ static bool image_spare(void *arg, const char *file_name) {
 
 /* ---- those who killed the host ---- */
 
-static void verdict_convict(struct verdict *verdict, const char *found) {
+static void verdict_convict(struct verdict *verdict, const char *when, const char *found, const char *expected) {
 	struct error error;
-	error_set(&error, ERROR_REFUSED, "%s %s killed the host when it was loaded: quarantined", verdict->name,
-		verdict->version);
+	error_set(&error, ERROR_REFUSED, "%s %s killed the host %s: quarantined", verdict->name, verdict->version, when);
 	error_found(&error, "%s", found);
-	error_expected(&error, "an init that returns");
+	error_expected(&error, "%s", expected);
 	error_hint(&error, "repair the plugin; `sofun load` tries it again");
 	log_event(
 		LOG_ERROR, "plugin_quarantined", "name=%s version=%s found=\"%s\"", verdict->name, verdict->version, found);
@@ -62,18 +61,37 @@ static void verdict_convict(struct verdict *verdict, const char *found) {
 	verdict->written = false;
 }
 
-/* What a worker died of while it loaded an image, the supervisor knows: one such death is enough. */
-static void verdict_sentence(struct verdict *verdict) {
+static void sentence_of_load(struct verdict *verdict, const char *found) {
+	verdict_convict(verdict, "when it was loaded", found, "an init that returns");
+}
+
+/* A version that dies in two different messages while it is new is convicted before they are (rule 34). */
+static void sentence_of_messages(struct verdict *verdict, uint64_t probation_ms) {
+	char found[sizeof(((struct error *)0)->found)];
+	const struct crash_row *last;
+	uint32_t messages =
+		crash_of_image(crash_current(), verdict->hash, verdict->time_ms, verdict->time_ms + probation_ms, &last);
+	if (probation_ms == 0 || messages < CRASH_MESSAGES_CONVICT)
+		return;
+	snprintf(found, sizeof(found), "%u deaths in its code, the last one %s%s%s", messages, last->cause,
+		last->name[0] == '\0' ? "" : " in ", last->name);
+	verdict_convict(verdict, "soon after it went live", found, "at most one message that it dies of");
+}
+
+/* What the workers died of, the supervisor knows: while loading, one death is enough. */
+static void verdict_sentence(struct verdict *verdict, uint64_t probation_ms) {
 	char found[CRASH_CAUSE_BYTES + 32];
 	if (verdict->state != VERDICT_ATTEMPTING && !verdict_needs_image(verdict))
 		return;
 	const struct crash_row *death = crash_of_load(crash_current(), verdict->hash);
 	if (death != NULL) {
 		snprintf(found, sizeof(found), "%s in its code", death->cause);
-		verdict_convict(verdict, found);
+		sentence_of_load(verdict, found);
 	} else if (verdict->state == VERDICT_ATTEMPTING && verdict->attempts >= ATTEMPTS_MAX) {
 		snprintf(found, sizeof(found), "left in the state attempting %u times", (unsigned)ATTEMPTS_MAX);
-		verdict_convict(verdict, found);
+		sentence_of_load(verdict, found);
+	} else if (verdict->state == VERDICT_LIVE) {
+		sentence_of_messages(verdict, probation_ms);
 	}
 }
 
@@ -151,7 +169,7 @@ struct view *registry_recover(struct registry *registry, struct error *error) {
 	for (size_t i = 0; i < registry->verdict_count; i++) {
 		struct verdict *verdict = registry->verdicts[i];
 		bool live = verdict_needs_image(verdict);
-		verdict_sentence(verdict);
+		verdict_sentence(verdict, registry->options.config->crash_probation_ms);
 		if (live && verdict->state == VERDICT_QUARANTINED)
 			verdict_park(registry, verdict, false, verdict->refusal);
 		else if (live)
@@ -163,9 +181,8 @@ struct view *registry_recover(struct registry *registry, struct error *error) {
 /* The verdict is in the store: the supervisor need not remember. */
 static void sentence_durable(void *arg, bool good) {
 	const struct verdict *verdict = arg;
-	struct crash_row *death = good ? crash_of_load(crash_current(), verdict->hash) : NULL;
-	if (death != NULL && verdict->state == VERDICT_QUARANTINED)
-		crash_turn(death, CRASH_IMAGE);
+	if (good && verdict->state == VERDICT_QUARANTINED)
+		crash_spare(crash_current(), verdict->hash);
 }
 
 /* What recovery judged becomes durable once there is an engine. */

@@ -106,6 +106,23 @@ struct crash_row *crash_of_load(struct crash_table *table, const uint8_t hash[NO
 	return NULL;
 }
 
+uint32_t crash_of_image(const struct crash_table *table, const uint8_t hash[NOTE_HASH_BYTES], uint64_t from_ms,
+	uint64_t until_ms, const struct crash_row **ret_last) {
+	uint64_t messages = 0;
+	*ret_last = NULL;
+	for (uint32_t i = 0; i < atomic_load(&table->count); i++) {
+		const struct crash_row *row = &table->rows[i];
+		bool fini = row->kind == NOTE_FINI; /* it is on its way out anyway */
+		if (memcmp(row->hash, hash, NOTE_HASH_BYTES) != 0 || fini || crash_row_is(row, CRASH_SPARED) ||
+			row->last_ms < from_ms || row->first_ms > until_ms)
+			continue;
+		messages += row->name[0] != '\0' ? 1 : row->count;
+		if (*ret_last == NULL)
+			*ret_last = row;
+	}
+	return messages < UINT32_MAX ? (uint32_t)messages : UINT32_MAX;
+}
+
 /* ---- in the worker ---- */
 
 static struct crash_table own; /* without a supervisor */
@@ -126,4 +143,13 @@ void crash_turn(struct crash_row *row, enum crash_outcome outcome) {
 	atomic_store(&row->outcome, (uint32_t)outcome);
 	if (notice >= 0)
 		check(write(notice, &one, sizeof one) == sizeof one || errno == EAGAIN);
+}
+
+void crash_spare(struct crash_table *table, const uint8_t hash[NOTE_HASH_BYTES]) {
+	for (uint32_t i = 0; i < atomic_load(&table->count); i++) {
+		struct crash_row *row = &table->rows[i];
+		if (memcmp(row->hash, hash, NOTE_HASH_BYTES) == 0 && !crash_row_is(row, CRASH_DEAD) &&
+			!crash_row_is(row, CRASH_SPARED))
+			crash_turn(row, CRASH_SPARED);
+	}
 }

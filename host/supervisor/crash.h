@@ -8,7 +8,10 @@
  *                         │  └── its image was convicted ─▶ SPARED
  *                         └── died alone twice ─▶ CONVICTED ── its dead letter is durable ─▶ DEAD
  *   death of an image, in no message  ─▶ IMAGE         death that nobody can explain ─▶ UNATTRIBUTED
- *   a signal from outside, SIGKILL, OOM ─▶ OUTSIDE      death while loading ─▶ LOADING ── quarantined ─▶ IMAGE */
+ *   a signal from outside, SIGKILL, OOM ─▶ OUTSIDE      death while loading ─▶ LOADING
+ *
+ * Whatever the verdict on an image is (LOADING: one death; IMAGE, SUSPECT: two of them in its probation): once the image is
+ * quarantined or rolled back for good, its rows are SPARED. */
 #ifndef HOST_SUPERVISOR_CRASH_H
 #define HOST_SUPERVISOR_CRASH_H
 
@@ -20,7 +23,8 @@
 #include "supervisor/fault.h"
 
 enum {
-	CRASH_ROWS_MAX = 64, /* more keys than that at once are no longer the work of single messages */
+	CRASH_MESSAGES_CONVICT = 2, /* different ones, within the probation of their image */
+	CRASH_ROWS_MAX = 64,        /* more keys than that at once are no longer the work of single messages */
 	CRASH_CAUSE_BYTES = 64,
 	CRASH_ALONE_CONVICTS = 2, /* deaths of a message that ran alone, each in a process of its own */
 };
@@ -74,6 +78,11 @@ static inline bool crash_row_is(const struct crash_row *row, enum crash_outcome 
  * The row that it became. */
 struct crash_row *crash_enter(struct crash_table *table, const struct crash_row *death);
 
+/* How many different messages died in code of that image between those times, every death of the image in no message being
+ * one more; what was spared is not counted again. *ret_last: the youngest of them, NULL if there is none. */
+uint32_t crash_of_image(const struct crash_table *table, const uint8_t hash[NOTE_HASH_BYTES], uint64_t from_ms,
+	uint64_t until_ms, const struct crash_row **ret_last);
+
 /* ---- in the worker ---- */
 
 /* The table is in shared memory from here on, and a write to notice_fd has the supervisor save it. Before any thread. */
@@ -84,6 +93,9 @@ struct crash_table *crash_current(void);
 
 /* Has been dealt with: the row's outcome becomes that, here and, soon, in the file. [any thread] */
 void crash_turn(struct crash_row *row, enum crash_outcome outcome);
+
+/* The image is convicted, and that is durable: its messages are not charged. */
+void crash_spare(struct crash_table *table, const uint8_t hash[NOTE_HASH_BYTES]);
 
 /* The row that speaks of a death while that image was loaded, and that nobody has dealt with; NULL: none. */
 struct crash_row *crash_of_load(struct crash_table *table, const uint8_t hash[NOTE_HASH_BYTES]);

@@ -142,7 +142,7 @@ def test_what_killed_the_host_is_quarantined(test):
 			expect_equal(call(host, "demo/counter", "q"), call(host, "demo/counter", "q") - 1, "the other plugin")
 			crash = host.status()["crashes"][0]
 			expect_equal([crash[key] for key in ("plugin", "in", "cause")], [name, "init", cause], "the culprit")
-			wait_until(lambda: host.status()["crashes"][0]["verdict"] == "image", 10, "the verdict is durable")
+			wait_until(lambda: host.status()["crashes"][0]["verdict"] == "spared", 10, "the verdict is durable")
 			host.stop()
 			host.start()
 		(host.plugins_dir() / f"{name}.so").unlink()

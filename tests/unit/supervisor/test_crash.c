@@ -89,6 +89,39 @@ START_TEST(test_the_youngest_is_first_and_suspects_are_kept) {
 }
 END_TEST
 
+START_TEST(test_two_messages_in_the_probation_convict_an_image) {
+	const struct crash_row *last;
+	struct crash_row first = death_of("a", 1, false);
+	first.first_ms = first.last_ms = 100;
+	crash_enter(&table, &first);
+	crash_enter(&table, &first);
+	ck_assert_uint_eq(crash_of_image(&table, first.hash, 50, 150, &last), 1);
+	struct crash_row second = death_of("b", 1, false);
+	second.first_ms = second.last_ms = 120;
+	crash_enter(&table, &second);
+	ck_assert_uint_eq(crash_of_image(&table, first.hash, 50, 150, &last), 2);
+	ck_assert(bytes_equal(crash_row_id(last), bytes_text("b")));
+	ck_assert_uint_eq(crash_of_image(&table, first.hash, 50, 110, &last), 1);
+	ck_assert_uint_eq(crash_of_image(&table, first.hash, 110, 150, &last), 1);
+	uint8_t other_hash[NOTE_HASH_BYTES] = {1};
+	ck_assert_uint_eq(crash_of_image(&table, other_hash, 50, 150, &last), 0);
+	crash_spare(&table, first.hash);
+	ck_assert_uint_eq(crash_of_image(&table, first.hash, 50, 150, &last), 0);
+}
+END_TEST
+
+START_TEST(test_an_images_own_deaths_count_each) {
+	const struct crash_row *last;
+	struct crash_row death = {.count = 1, .first_ms = 100, .last_ms = 100};
+	atomic_store(&death.outcome, CRASH_IMAGE);
+	death.hash[0] = 5;
+	crash_enter(&table, &death);
+	ck_assert_uint_eq(crash_of_image(&table, death.hash, 50, 150, &last), 1);
+	crash_enter(&table, &death);
+	ck_assert_uint_eq(crash_of_image(&table, death.hash, 50, 150, &last), 2);
+}
+END_TEST
+
 /* ---- the file ---- */
 
 static void packed(struct buf *file) {
@@ -309,6 +342,8 @@ int main(void) {
 	tcase_add_test(tests, test_other_messages_are_counted_apart);
 	tcase_add_test(tests, test_what_was_dealt_with_starts_anew);
 	tcase_add_test(tests, test_the_youngest_is_first_and_suspects_are_kept);
+	tcase_add_test(tests, test_two_messages_in_the_probation_convict_an_image);
+	tcase_add_test(tests, test_an_images_own_deaths_count_each);
 	tcase_add_test(tests, test_the_file_is_read_as_it_was_written);
 	tcase_add_test(tests, test_no_damage_is_taken_for_a_table);
 	tcase_add_test(tests, test_the_files_bytes_are_fixed);

@@ -120,7 +120,7 @@ void config_each(const struct config *config, void (*each)(void *arg, const stru
 static const char ingress_key[] = "ingresses.<name>.format";
 static const char ingress_meaning[] = "line, json or msgpack";
 static const char ingress_reason[] =
-	"what the router declares; set it where a producer sends the records in another form";
+	"what the router declares; set it where producers send another form, and the host translates";
 
 /* A default of this machine is no default of the document. */
 static struct bytes preset_of(const struct config_shown *shown) {

@@ -135,13 +135,17 @@ static void view_bind(struct registry *registry, struct binding *bindings, const
 	}
 }
 
+static enum record_format route_wanted(const sofun_router *router) {
+	if (strcmp(router->format, "line") == 0)
+		return FORMAT_LINE;
+	return strcmp(router->format, "json") == 0 ? FORMAT_JSON : FORMAT_MSGPACK;
+}
+
 static enum record_format route_format(const struct config *config, const sofun_router *router) {
 	for (size_t i = 0; i < config->ingress_count; i++)
 		if (strcmp(config->ingresses[i].name, router->ingress) == 0 && config->ingresses[i].format != FORMAT_PLUGIN)
 			return config->ingresses[i].format;
-	if (strcmp(router->format, "line") == 0)
-		return FORMAT_LINE;
-	return strcmp(router->format, "json") == 0 ? FORMAT_JSON : FORMAT_MSGPACK;
+	return route_wanted(router);
 }
 
 static size_t view_route(const struct registry *registry, struct route *routes, const struct plugin *plugin) {
@@ -150,6 +154,7 @@ static size_t view_route(const struct registry *registry, struct route *routes, 
 		routes[i] = (struct route){
 			.ingress = image->facts.routers[i].ingress,
 			.format = route_format(registry->options.config, &image->facts.routers[i]),
+			.wanted = route_wanted(&image->facts.routers[i]),
 			.router = &image->facts.routers[i],
 			.plugin_data = image->plugin_data,
 			.host = registry->options.host,

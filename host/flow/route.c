@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/mutant.h"
 #include "flow/dead_letter.h"
+#include "flow/record_form.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
 #include "state/key.h"
@@ -140,13 +141,6 @@ void producers_finish(struct shard *shard) {
 
 /* ---- one record ---- */
 
-/* A line or JSON record comes as its text; a msgpack one as it stands. False: no line. */
-static bool record_data(enum record_format format, struct bytes object, struct bytes *ret_data) {
-	struct cursor cursor = cursor_of(object);
-	*ret_data = object;
-	return format == FORMAT_MSGPACK || cursor_read_text_or_bin(&cursor, ret_data) || format != FORMAT_LINE;
-}
-
 /* The reason is in the invocation. */
 static void record_dead(struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object,
 	uint32_t attempts, const struct image *image, const char *code) {
@@ -180,8 +174,10 @@ static const struct route *routers_enter(
 		if (!bytes_equal(bytes_text(route->ingress), ingress))
 			continue;
 		struct bytes data;
-		if (!record_data(route->format, object, &data)) {
-			buf_printf(&shard->invocation->failure, "a line is a str or bin");
+		struct error error;
+		if (!record_form(
+				route->format, route->wanted, object, shard->flow->config->nesting, &shard->record, &data, &error)) {
+			buf_printf(&shard->invocation->failure, "%s", error.message);
 			return route;
 		}
 		record->data = (sofun_bytes){data.data, data.size};
@@ -222,7 +218,9 @@ static enum trial_answer record_trial(
 	struct bytes text;
 	if (__builtin_expect(shard->trial.count == 0, 1))
 		return TRIAL_FREE;
-	record_data(FORMAT_JSON, object, &text);
+	struct cursor cursor = cursor_of(object);
+	if (!cursor_read_text_or_bin(&cursor, &text))
+		text = object;
 	return trial_of_record(shard, ingress, producer, object, text);
 }
 

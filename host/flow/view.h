@@ -52,7 +52,8 @@ struct binding {
 
 struct route {
 	const char *ingress;
-	enum record_format format; /* after configuration; never FORMAT_PLUGIN */
+	enum record_format format; /* in which records come: after configuration, never FORMAT_PLUGIN */
+	enum record_format wanted; /* in which the router takes them */
 	const struct sofun_router *router;
 	void *plugin_data;
 	const struct sofun_host *host;

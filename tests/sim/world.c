@@ -108,6 +108,7 @@ static struct view *world_view(struct world *world, bool live) {
 	struct route route = {
 		.ingress = "sim",
 		.format = FORMAT_MSGPACK,
+		.wanted = FORMAT_MSGPACK,
 		.router = &program_router,
 		.host = host_api_table(),
 		.image = &world->image,

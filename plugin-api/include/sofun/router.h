@@ -14,7 +14,7 @@ typedef struct sofun_record {
 	sofun_bytes ingress;
 	sofun_bytes producer;
 	uint64_t sequence; /* the record's number of this producer, from 1 */
-	/* "line" and "json": the record's text as it came; "msgpack": one MessagePack object. */
+	/* "line" and "json": the record's text; "msgpack": one MessagePack object. */
 	sofun_bytes data;
 } sofun_record;
 
@@ -22,7 +22,7 @@ typedef struct sofun_router {
 	uint32_t size; /* of this struct */
 	uint32_t flags;
 	const char *ingress; /* [a-z][a-z0-9_.-]*, at most 63 bytes */
-	const char *format;  /* "line", "json" or "msgpack": how records come unless sofun.yaml says otherwise */
+	const char *format;  /* "line", "json" or "msgpack": what it takes, whatever form producers send (sofun.yaml) */
 	/* 0: the messages are accepted with the record's position, all or none. Not 0: tried again in place, then the
 	 * record is a dead letter (router_failed) and the position goes on. */
 	int (*route)(sofun_context *context, void *plugin_data, const sofun_record *record);

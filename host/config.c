@@ -7,6 +7,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/log.h"
 #include "config_inside.h"
 #include "limits.h"
 #include "state/disk.h"
@@ -44,6 +45,9 @@ void config_init(struct config *config) {
 		.producer_expiry_s = 604800,
 		.idempotency_expiry_s = 86400,
 		.call_timeout_ms = 30000,
+		.log_level = LOG_INFO,
+		.log_format = LOG_TEXT,
+		.log_lines_per_second = 100,
 	};
 }
 
@@ -253,6 +257,15 @@ void config_usage(struct buf *text) {
 		"  --accept-clock     start although the store's time is more than an hour ahead of the system clock\n"
 		"settings, with their defaults (why they are so: sofund --settings yaml):\n");
 	config_settings_print(text);
+}
+
+void config_log_apply(const struct config *config) {
+	const struct log_options options = {
+		.level = (enum log_level)config->log_level,
+		.format = (enum log_format)config->log_format,
+		.lines_per_second = config->log_lines_per_second,
+	};
+	log_configure(&options);
 }
 
 void config_finish(struct config *config) {

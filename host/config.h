@@ -84,6 +84,10 @@ struct config {
 	_Atomic uint64_t idempotency_expiry_s;
 	_Atomic uint64_t call_timeout_ms;
 
+	_Atomic uint32_t log_level;  /* enum log_level */
+	_Atomic uint32_t log_format; /* enum log_format */
+	_Atomic uint32_t log_lines_per_second;
+
 	char *file;                           /* the one that was read; NULL: there was none */
 	uint8_t sources[CONFIG_SETTINGS_MAX]; /* enum config_source, by place in the table */
 };
@@ -119,6 +123,9 @@ struct config_shown {
 	const char *text;               /* NULL: no text of the user's; else value without YAML's quotes */
 };
 void config_each(const struct config *config, void (*each)(void *arg, const struct config_shown *shown), void *arg);
+
+/* Hands the log its settings: at the start, and when they change. */
+void config_log_apply(const struct config *config);
 
 void config_finish(struct config *config);
 

@@ -34,6 +34,8 @@ enum setting_kind {
 	SETTING_LISTEN,
 	SETTING_TEXT,
 	SETTING_DURABILITY,
+	SETTING_LEVEL,
+	SETTING_FORMAT,
 	SETTING_POLICY
 };
 
@@ -75,6 +77,9 @@ bool config_consistent(const struct config *config, struct error *error);
 
 /* config_print.c. One line a setting, for --help. */
 void config_settings_print(struct buf *text);
+
+/* config_settings.c. The words of a choice by their number, NULL behind the last; NULL: it is none. */
+const char *const *config_choices(enum setting_kind kind);
 
 /* config_print.c. Appends the value as it would stand in sofun.yaml. */
 void config_value_print(const struct config *config, const struct setting *setting, struct buf *text);

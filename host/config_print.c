@@ -65,6 +65,12 @@ void config_value_print(const struct config *config, const struct setting *setti
 	case SETTING_DURABILITY:
 		durability_print(config, text);
 		break;
+	case SETTING_LEVEL:
+	case SETTING_FORMAT:
+		buf_printf(text, "%s",
+			config_choices(
+				setting->kind)[*(const _Atomic uint32_t *)(const void *)((const char *)config + setting->offset)]);
+		break;
 	case SETTING_POLICY:
 		buf_printf(text, "%s", config->plugins_manual ? "manual" : "auto");
 		break;

@@ -269,6 +269,23 @@ static bool ingress_set(struct config *config, struct bytes name, const char *te
 	return value_refuse(refusal, text, "line, json or msgpack");
 }
 
+const char *const *config_choices(enum setting_kind kind) {
+	static const char *const levels[] = {"debug", "info", "warn", "error", NULL}; /* as in base/log.h */
+	static const char *const formats[] = {"text", "json", NULL};
+	return kind == SETTING_LEVEL ? levels : kind == SETTING_FORMAT ? formats : NULL;
+}
+
+static bool choice_set(
+	_Atomic uint32_t *field, const struct setting *setting, const char *text, const struct refusal *refusal) {
+	const char *const *choices = config_choices(setting->kind);
+	for (uint32_t i = 0; choices[i] != NULL; i++)
+		if (strcmp(choices[i], text) == 0) {
+			*field = i;
+			return true;
+		}
+	return value_refuse(refusal, text, setting->meaning);
+}
+
 static bool text_set(char **field, const char *text) {
 	free(*field);
 	*field = check_strdup(text);
@@ -286,6 +303,10 @@ static bool setting_set(struct config *config, const struct setting *setting, co
 		return durability_set(config, value->items[0], refusal);
 	case SETTING_TEXT:
 		return text_set((char **)(void *)((char *)config + setting->offset), value->items[0]);
+	case SETTING_LEVEL:
+	case SETTING_FORMAT:
+		return choice_set(
+			(_Atomic uint32_t *)(void *)((char *)config + setting->offset), setting, value->items[0], refusal);
 	case SETTING_POLICY:
 		return policy_set(config, value->items[0], refusal);
 	default:
@@ -318,6 +339,8 @@ void config_value_copy(struct config *to, const struct config *from, const struc
 	to->sources[setting - config_settings] = from->sources[setting - config_settings];
 	switch (setting->kind) {
 	case SETTING_U32:
+	case SETTING_LEVEL:
+	case SETTING_FORMAT:
 		*(_Atomic uint32_t *)target = *(const _Atomic uint32_t *)source;
 		break;
 	case SETTING_U64:

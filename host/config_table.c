@@ -75,6 +75,13 @@ const struct setting config_settings[] = {
 		"a day: longer than clients repeat a request"},
 	{"call.timeout_ms", SETTING_U64, FIELD(call_timeout_ms), 1, DAY_MS, "when a call names none", "ms", LIVE,
 		"what proxies and browsers usually wait"},
+	{"log.level", SETTING_LEVEL, FIELD(log_level), 0, 0, "debug, info, warn or error", "", LIVE,
+		"info: what an operator wants to know afterwards; debug adds what single requests met"},
+	{"log.format", SETTING_FORMAT, FIELD(log_format), 0, 0, "text or json, a line an event", "", LIVE,
+		"text: for people and for the journal; json for what collects logs"},
+	{"log.lines_per_second", SETTING_U32, FIELD(log_lines_per_second), 0, 1000000,
+		"of one event and plugin; 0: no limit", "lines", LIVE,
+		"a plugin that logs each message must not fill the disk; what was dropped is counted in the log"},
 };
 
 const size_t config_setting_count = sizeof config_settings / sizeof config_settings[0];

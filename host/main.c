@@ -268,6 +268,7 @@ int main(int argc, char *argv[]) {
 	} else if (check_only) {
 		code = check_main(&start.config);
 	} else {
+		config_log_apply(&start.config);
 		start.settings = config_live_create(&start.config, argc, argv);
 		code = start_main(&start);
 		config_live_destroy(start.settings);

@@ -206,6 +206,11 @@ static void host_finish(struct host *host, bool clean) {
 
 /* ---- the life of the host ---- */
 
+static void settings_changed(void *arg) {
+	const struct host *host = arg;
+	config_log_apply(host->config);
+}
+
 /* SIGHUP: what a person may have changed is read again. */
 static void host_hangup(void *arg) {
 	struct host *host = arg;
@@ -231,6 +236,7 @@ static void host_run(struct host *host) {
 	struct engine_status status;
 	host->loop = loop_create(control);
 	loop_on_hangup(host->loop, host_hangup, host);
+	config_live_watch(control->settings, settings_changed, host);
 	heart_start(host);
 	if (host->seat->restarts > 0)
 		host_hangup(host); /* what an earlier worker was told to read */

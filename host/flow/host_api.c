@@ -7,6 +7,7 @@
 #include "flow/host_api_inside.h"
 #include "flow/instance_record.h"
 #include "flow/timer/effects.h"
+#include "plugin/image.h"
 #include "sofun/timer.h"
 #include "state/key.h"
 #include "wire/cursor.h"
@@ -346,13 +347,16 @@ static void api_log(const sofun_host *host, sofun_context *context, int level, s
 	(void)host;
 	enum log_level log = level >= SOFUN_LOG_DEBUG && level <= SOFUN_LOG_ERROR ? levels[level] : LOG_INFO;
 	int size = text.size > 1024 ? 1024 : (int)text.size;
-	const struct binding *binding = context != NULL ? invocation_of(context)->binding : NULL;
-	if (binding == NULL)
+	const struct invocation *invocation = context != NULL ? invocation_of(context) : NULL;
+	if (invocation == NULL) /* init and fini have none */
 		log_event(log, "plugin", "text=\"%.*s\"", size, (const char *)text.data);
+	else if (invocation->binding == NULL)
+		log_event(log, "plugin", "plugin=%s version=%s text=\"%.*s\"", invocation->image->name,
+			invocation->image->version, size, (const char *)text.data);
 	else
-		log_event(log, "plugin", "function=%s id=\"%.*s\" text=\"%.*s\"", binding->name,
-			(int)invocation_of(context)->instance->id_size, (const char *)instance_id(invocation_of(context)->instance),
-			size, (const char *)text.data);
+		log_event(log, "plugin", "plugin=%s version=%s function=%s id=\"%.*s\" text=\"%.*s\"", invocation->image->name,
+			invocation->image->version, invocation->binding->name, (int)invocation->instance->id_size,
+			(const char *)instance_id(invocation->instance), size, (const char *)text.data);
 }
 
 static const void *api_extension(const sofun_host *host, const char *id) {

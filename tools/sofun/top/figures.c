@@ -79,10 +79,15 @@ static bool figure_is(const struct figure *figure, const char *name, const char 
 
 double figure_value(
 	const struct figures *figures, const char *name, const char *label, const char *value, double fallback) {
-	for (size_t i = 0; i < figures->count; i++)
-		if (figure_is(&figures->all[i], name, label, value))
-			return figures->all[i].value;
-	return fallback;
+	bool found = false;
+	double sum = 0;
+	for (size_t i = 0; i < figures->count; i++) {
+		if (!figure_is(&figures->all[i], name, label, value))
+			continue;
+		found = true;
+		sum += figures->all[i].value;
+	}
+	return found ? sum : fallback;
 }
 
 /* ---- histograms ---- */

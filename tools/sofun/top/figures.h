@@ -23,7 +23,7 @@ struct figures {
 void figures_read(struct figures *figures, struct buf text);
 void figures_finish(struct figures *figures);
 
-/* The figure `name` whose label `label` has that value (label NULL: without labels); fallback if there is none. */
+/* The sum of the figures `name` whose label `label` has that value (label NULL: whatever labels); fallback if there is none. */
 double figure_value(
 	const struct figures *figures, const char *name, const char *label, const char *value, double fallback);
 

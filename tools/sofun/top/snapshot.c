@@ -92,13 +92,14 @@ static json_int_t waiting_of(const json_t *status, const char *type) {
 }
 
 static json_t *function_make(const struct between *at, const json_t *plugin, const char *type) {
+	static const char *const rates[][2] = {{"in_per_s", "sofun_function_messages_in_total"},
+		{"out_per_s", "sofun_function_messages_out_total"}, {"egress_per_s", "sofun_function_egress_records_total"},
+		{"failures_per_s", "sofun_function_failures_total"}, {"retries_per_s", "sofun_function_retries_total"}};
 	json_t *row = json_pack("{s:s, s:O, s:O}", "type", type, "plugin", json_object_get(plugin, "name"), "version",
 		json_object_get(plugin, "version"));
-	static const char *const rates[][2] = {{"in_per_s", "sofun_function_messages_total"},
-		{"out_per_s", "sofun_function_sent_total"}, {"failures_per_s", "sofun_function_failures_total"}};
 	for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++)
-		json_object_set_new(row, rates[i][0], number_or_null(rate(at, rates[i][1], "type", type)));
-	quantiles_set(row, at, "sofun_function_seconds", "type", type);
+		json_object_set_new(row, rates[i][0], number_or_null(rate(at, rates[i][1], "function", type)));
+	quantiles_set(row, at, "sofun_function_seconds", "function", type);
 	json_object_set_new(row, "waiting", json_integer(waiting_of(at->after->status, type)));
 	json_object_set_new(
 		row, "instances", number_or_null(figure_value(&at->after->figures, "sofun_instances", "type", type, NAN)));
@@ -118,18 +119,20 @@ static json_t *functions_make(const struct between *at) {
 }
 
 static json_t *shards_make(const struct between *at) {
+	static const char *const gauges[][2] = {{"backlog_bytes", "sofun_shard_backlog_bytes"},
+		{"input_bytes", "sofun_shard_input_bytes"}, {"epoch_messages", "sofun_shard_epoch_messages"},
+		{"epoch_bytes", "sofun_shard_epoch_bytes"}, {"cache_instances", "sofun_cache_instances"}};
 	json_t *list = json_array();
 	const json_int_t count = json_integer_value(json_object_get(at->after->status, "shards"));
 	for (json_int_t i = 0; i < count; i++) {
 		char number[24];
 		(void)snprintf(number, sizeof number, "%lld", (long long)i);
 		json_t *row = json_pack("{s:I}", "shard", i);
+		for (size_t k = 0; k < sizeof gauges / sizeof gauges[0]; k++)
+			json_object_set_new(row, gauges[k][0],
+				number_or_null(figure_value(&at->after->figures, gauges[k][1], "shard", number, NAN)));
 		json_object_set_new(
-			row, "handled_per_s", number_or_null(rate(at, "sofun_shard_handled_total", "shard", number)));
-		json_object_set_new(row, "backlog",
-			number_or_null(figure_value(&at->after->figures, "sofun_shard_backlog", "shard", number, NAN)));
-		json_object_set_new(row, "epoch_bytes",
-			number_or_null(figure_value(&at->after->figures, "sofun_shard_epoch_bytes", "shard", number, NAN)));
+			row, "cache_misses_per_s", number_or_null(rate(at, "sofun_cache_misses_total", "shard", number)));
 		json_array_append_new(list, row);
 	}
 	return list;

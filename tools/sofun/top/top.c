@@ -46,10 +46,6 @@ static void cell_rate(struct table *table, const json_t *value) {
 		cell_format(table, value, number < 10 && number > 0 ? "%.1f" : "%.0f", 1);
 }
 
-static void cell_count(struct table *table, const json_t *value) {
-	cell_format(table, value, "%.0f", 1);
-}
-
 static double figure(const json_t *all, const char *key) {
 	return json_number_value(json_object_get(all, key));
 }
@@ -71,51 +67,64 @@ static void host_print(const json_t *all) {
 	puts("\n");
 }
 
-static void functions_print(const json_t *functions) {
-	static const char *const heads[] = {
-		"FUNCTION", "VERSION", "IN/S", "OUT/S", "FAILED/S", "P50 MS", "P99 MS", "WAITING", "INSTANCES"};
+/* How a member of a row becomes a cell. */
+struct column {
+	const char *head;
+	const char *key;
+	enum { CELL_TEXT, CELL_RATE, CELL_COUNT, CELL_MS, CELL_KIB } kind;
+};
+
+static void cell_print(struct table *table, const struct column *column, const json_t *row) {
+	const json_t *value = json_object_get(row, column->key);
+	switch (column->kind) {
+	case CELL_TEXT:
+		table_cell_json(table, value);
+		break;
+	case CELL_RATE:
+		cell_rate(table, value);
+		break;
+	case CELL_COUNT:
+		cell_format(table, value, "%.0f", 1);
+		break;
+	case CELL_MS:
+		cell_format(table, value, "%.3f", 1000);
+		break;
+	case CELL_KIB:
+		cell_format(table, value, "%.1f", 1.0 / 1024);
+		break;
+	}
+}
+
+static void rows_print(const json_t *rows, const struct column *columns, size_t count) {
 	size_t i;
 	json_t *row;
 	struct table table;
-	table_init(&table, sizeof heads / sizeof heads[0]);
-	for (i = 0; i < sizeof heads / sizeof heads[0]; i++)
-		table_cell(&table, heads[i]);
-	json_array_foreach(functions, i, row) {
-		table_cell_json(&table, json_object_get(row, "type"));
-		table_cell_json(&table, json_object_get(row, "version"));
-		cell_rate(&table, json_object_get(row, "in_per_s"));
-		cell_rate(&table, json_object_get(row, "out_per_s"));
-		cell_rate(&table, json_object_get(row, "failures_per_s"));
-		cell_format(&table, json_object_get(row, "p50_s"), "%.3f", 1000);
-		cell_format(&table, json_object_get(row, "p99_s"), "%.3f", 1000);
-		cell_count(&table, json_object_get(row, "waiting"));
-		cell_count(&table, json_object_get(row, "instances"));
+	table_init(&table, count);
+	for (i = 0; i < count; i++)
+		table_cell(&table, columns[i].head);
+	json_array_foreach(rows, i, row) {
+		for (size_t k = 0; k < count; k++)
+			cell_print(&table, &columns[k], row);
 	}
 	table_print(&table);
 }
 
-static void shards_print(const json_t *shards) {
-	static const char *const heads[] = {"SHARD", "HANDLED/S", "BACKLOG", "EPOCH BYTES"};
-	size_t i;
-	json_t *row;
-	struct table table;
-	table_init(&table, 4);
-	for (i = 0; i < 4; i++)
-		table_cell(&table, heads[i]);
-	json_array_foreach(shards, i, row) {
-		table_cell_json(&table, json_object_get(row, "shard"));
-		cell_rate(&table, json_object_get(row, "handled_per_s"));
-		cell_count(&table, json_object_get(row, "backlog"));
-		cell_count(&table, json_object_get(row, "epoch_bytes"));
-	}
-	putchar('\n');
-	table_print(&table);
-}
+static const struct column function_columns[] = {{"FUNCTION", "type", CELL_TEXT}, {"VERSION", "version", CELL_TEXT},
+	{"IN/S", "in_per_s", CELL_RATE}, {"OUT/S", "out_per_s", CELL_RATE}, {"EGRESS/S", "egress_per_s", CELL_RATE},
+	{"FAILED/S", "failures_per_s", CELL_RATE}, {"P50 MS", "p50_s", CELL_MS}, {"P99 MS", "p99_s", CELL_MS},
+	{"WAITING", "waiting", CELL_COUNT}, {"INSTANCES", "instances", CELL_COUNT}};
+
+static const struct column shard_columns[] = {{"SHARD", "shard", CELL_COUNT},
+	{"BACKLOG KIB", "backlog_bytes", CELL_KIB}, {"INPUT KIB", "input_bytes", CELL_KIB},
+	{"EPOCH MSGS", "epoch_messages", CELL_COUNT}, {"EPOCH KIB", "epoch_bytes", CELL_KIB},
+	{"WARM", "cache_instances", CELL_COUNT}, {"MISSES/S", "cache_misses_per_s", CELL_RATE}};
 
 static void snapshot_print(const json_t *all) {
 	host_print(all);
-	functions_print(json_object_get(all, "functions"));
-	shards_print(json_object_get(all, "shards"));
+	rows_print(
+		json_object_get(all, "functions"), function_columns, sizeof function_columns / sizeof function_columns[0]);
+	putchar('\n');
+	rows_print(json_object_get(all, "shards"), shard_columns, sizeof shard_columns / sizeof shard_columns[0]);
 }
 
 /* ---- the screen ---- */

@@ -96,6 +96,7 @@ static bool flow_start(struct host *host, struct error *error) {
 	control->engine = engine_create(host->config, control->store, &control->recovered, error);
 	if (control->engine == NULL)
 		return false;
+	control->events = events_create();
 	const struct registry_options options = {
 		.config = host->config,
 		.engine = control->engine,
@@ -103,6 +104,7 @@ static bool flow_start(struct host *host, struct error *error) {
 		.store = control->store,
 		.disk = disk_machine(),
 		.base = control->base,
+		.events = control->events,
 		.host = host_api_table(),
 	};
 	control->registry = registry_create(&options, error);
@@ -191,6 +193,7 @@ static void host_finish(struct host *host, bool clean) {
 		event_free(host->heart);
 	loop_destroy(host->loop);
 	registry_destroy(control->registry);
+	events_destroy(control->events);
 	engine_destroy(control->engine);
 	sinks_destroy(host->sinks);
 	egress_hub_destroy(control->hub);

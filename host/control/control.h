@@ -7,6 +7,7 @@
 
 #include "config.h"
 #include "config_live.h"
+#include "control/events.h"
 #include "control/registry.h"
 #include "egress/hub.h"
 #include "flow/engine.h"
@@ -38,6 +39,7 @@ struct control {
 	struct egress_hub *hub;
 	struct requests *requests;
 	struct registry *registry;
+	struct events *events;
 	uint64_t started_ms; /* control_uptime_ms counts from here */
 	enum control_phase phase;
 	struct http_figures http;

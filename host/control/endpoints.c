@@ -33,6 +33,13 @@ static const struct endpoint endpoints[] = {
 		false},
 	{"DELETE", "/v1/plugins/{name}", "", handle_plugins_unload, "drains and unloads a plugin; answers when it is gone",
 		false},
+	{"GET", "/v1/plugins/{name}/versions", "", handle_versions, "the versions of a plugin: live, ready, or kept",
+		false},
+	{"POST", "/v1/plugins/{name}/swap", "", handle_swap,
+		"{version, drain, deadline_ms, canary}: makes a version live; answers when its fence is durable", false},
+	{"POST", "/v1/plugins/{name}/promote", "", handle_promote, "{drain, deadline_ms}: gives the canary all ids", false},
+	{"POST", "/v1/plugins/{name}/rollback", "", handle_rollback,
+		"{drain, deadline_ms}: ends the canary, or goes back to the version before", false},
 };
 
 const struct endpoint *endpoints_all(size_t *ret_count) {

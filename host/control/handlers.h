@@ -40,5 +40,9 @@ void egress_stream_start(struct exchange *exchange);
 void handle_plugins_list(struct exchange *exchange);
 void handle_plugins_load(struct exchange *exchange);
 void handle_plugins_unload(struct exchange *exchange);
+void handle_versions(struct exchange *exchange);
+void handle_swap(struct exchange *exchange);
+void handle_promote(struct exchange *exchange);
+void handle_rollback(struct exchange *exchange);
 
 #endif

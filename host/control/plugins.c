@@ -1,10 +1,15 @@
-/* The plugins by HTTP: list, load, unload. */
+/* The plugins by HTTP: list, load, unload, and their versions. */
 #include <event2/http.h>
 
 #include "base/check.h"
 #include "control/handlers.h"
 #include "control/plugin_json.h"
 #include "wire/json.h"
+
+enum {
+	PLUGIN_NAME_ROOM = 64,           /* names have at most 63 bytes */
+	SWAP_DEADLINE_MS_MAX = 86400000, /* a day; beyond it is a mistake in units */
+};
 
 /* ---- as JSON ---- */
 
@@ -35,10 +40,10 @@ static json_t *waiting_json(const struct registry_plugin *plugin) {
 }
 
 json_t *plugin_json(const struct registry_plugin *plugin) {
-	return json_pack("{s:s, s:s, s:s, s:I, s:o, s:s, s:o, s:o, s:o, s:o}", "name", plugin->name, "version",
-		plugin->version, "state", plugin->state, "share_percent", (json_int_t)plugin->share_percent, "file",
-		json_from_words(bytes_text(plugin->file)), "content_hash", plugin->hash, "functions",
-		names_json(plugin->functions, plugin->function_count), "routers", routers_json(plugin), "egresses",
+	return json_pack("{s:s, s:s, s:s, s:I, s:b, s:o, s:s, s:o, s:o, s:o, s:o}", "name", plugin->name, "version",
+		plugin->version, "state", plugin->state, "share_percent", (json_int_t)plugin->share_percent, "rollback_target",
+		plugin->rollback_target, "file", json_from_words(bytes_text(plugin->file)), "content_hash", plugin->hash,
+		"functions", names_json(plugin->functions, plugin->function_count), "routers", routers_json(plugin), "egresses",
 		names_json(plugin->egresses, plugin->egress_count), "waiting_for", waiting_json(plugin));
 }
 
@@ -107,16 +112,125 @@ void handle_plugins_load(struct exchange *exchange) {
 	json_decref(body);
 }
 
-void handle_plugins_unload(struct exchange *exchange) {
+/* The plugin's name in the path; false: there can be none of that name, and that was answered. */
+static bool name_take(struct exchange *exchange, char text[PLUGIN_NAME_ROOM]) {
 	struct error error;
 	struct bytes name = exchange_param(exchange, 0);
-	char text[64]; /* plugin names have at most 63 bytes */
-	if (name.size >= sizeof text || (name.size > 0 && memchr(name.data, '\0', name.size) != NULL)) {
+	if (name.size >= PLUGIN_NAME_ROOM || (name.size > 0 && memchr(name.data, '\0', name.size) != NULL)) {
 		error_set(&error, ERROR_NOT_FOUND, "there is no plugin of that name");
 		exchange_error(exchange, &error);
-		return;
+		return false;
 	}
 	memcpy(text, name.data, name.size);
 	text[name.size] = '\0';
-	registry_unload(exchange->control->registry, text, plugin_done, exchange);
+	return true;
+}
+
+void handle_plugins_unload(struct exchange *exchange) {
+	char name[PLUGIN_NAME_ROOM];
+	if (name_take(exchange, name))
+		registry_unload(exchange->control->registry, name, plugin_done, exchange);
+}
+
+/* ---- versions ---- */
+
+void handle_versions(struct exchange *exchange) {
+	struct error error;
+	char name[PLUGIN_NAME_ROOM];
+	if (!name_take(exchange, name))
+		return;
+	json_t *list = json_array();
+	if (registry_versions_each(exchange->control->registry, name, plugin_append, list)) {
+		exchange_json(exchange, 200, json_pack("{s:s, s:o}", "name", name, "versions", list));
+		return;
+	}
+	json_decref(list);
+	error_set(&error, ERROR_NOT_FOUND, "there is no plugin of that name");
+	error_hint(&error, "`sofun status` lists them");
+	exchange_error(exchange, &error);
+}
+
+static bool drain_take(json_t *body, bool *running, struct error *error) {
+	const json_t *drain = json_object_get(body, "drain");
+	const char *text = json_string_value(drain);
+	if (drain == NULL)
+		return true;
+	if (text != NULL && (strcmp(text, "accepted") == 0 || strcmp(text, "running") == 0)) {
+		*running = strcmp(text, "running") == 0;
+		return true;
+	}
+	error_set(error, ERROR_BAD_REQUEST, "drain is not a way to drain");
+	error_expected(error, "accepted or running");
+	return false;
+}
+
+static bool percent_take(json_t *body, uint32_t *percent, struct error *error) {
+	const json_t *canary = json_object_get(body, "canary");
+	if (canary == NULL)
+		return true;
+	if (json_is_integer(canary) && json_integer_value(canary) >= 1 && json_integer_value(canary) <= 100) {
+		*percent = (uint32_t)json_integer_value(canary);
+		return true;
+	}
+	error_set(error, ERROR_BAD_REQUEST, "canary is no percentage");
+	error_expected(error, "an integer from 1 to 100");
+	return false;
+}
+
+static bool deadline_take(json_t *body, uint64_t *deadline_ms, struct error *error) {
+	const json_t *deadline = json_object_get(body, "deadline_ms");
+	if (deadline == NULL)
+		return true;
+	if (json_is_integer(deadline) && json_integer_value(deadline) >= 0 &&
+		json_integer_value(deadline) <= SWAP_DEADLINE_MS_MAX) {
+		*deadline_ms = (uint64_t)json_integer_value(deadline);
+		return true;
+	}
+	error_set(error, ERROR_BAD_REQUEST, "deadline_ms is not a number that fits");
+	error_expected(error, "an integer from 0 to %d", SWAP_DEADLINE_MS_MAX);
+	return false;
+}
+
+static bool order_take(json_t *body, struct registry_swap *order, struct error *error) {
+	order->version = json_string_value(json_object_get(body, "version"));
+	if (json_object_get(body, "shadow") != NULL)
+		return error_set(error, ERROR_NOT_FOUND, "shadow comes with a later version of sofun");
+	return drain_take(body, &order->running, error) && percent_take(body, &order->percent, error) &&
+		deadline_take(body, &order->deadline_ms, error);
+}
+
+typedef void order_run(
+	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg);
+
+static void handle_order(struct exchange *exchange, bool running, order_run *run) {
+	struct error error;
+	char name[PLUGIN_NAME_ROOM];
+	struct registry_swap order = {.running = running, .deadline_ms = SWAP_DEADLINE_MS};
+	if (!name_take(exchange, name))
+		return;
+	json_t *body = exchange_body_object(exchange, "version,drain,deadline_ms,canary,shadow");
+	if (body == NULL)
+		return;
+	if (!order_take(body, &order, &error)) {
+		exchange_error(exchange, &error);
+	} else if (run == registry_swap && order.version == NULL) {
+		error_set(&error, ERROR_BAD_REQUEST, "version is missing or no string");
+		exchange_error(exchange, &error);
+	} else {
+		run(exchange->control->registry, name, &order, plugin_done, exchange);
+	}
+	json_decref(body);
+}
+
+void handle_swap(struct exchange *exchange) {
+	handle_order(exchange, false, registry_swap);
+}
+
+void handle_promote(struct exchange *exchange) {
+	handle_order(exchange, false, registry_promote);
+}
+
+/* What made somebody go back must not go on working: only what runs is finished by it, unless asked otherwise. */
+void handle_rollback(struct exchange *exchange) {
+	handle_order(exchange, true, registry_rollback);
 }

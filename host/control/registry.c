@@ -153,7 +153,7 @@ void registry_start(struct registry *registry) {
 		if (plugin->image != NULL)
 			strays_note(&plugin->image->strays);
 	registry_write_recovered(registry);
-	plugins_drain_resume(registry);
+	lineages_resume(registry);
 	inbox_start(registry->inbox);
 }
 
@@ -196,6 +196,7 @@ void registry_destroy(struct registry *registry) {
 		verdict_destroy(registry->verdicts[i]);
 	for (size_t i = 0; i < registry->type_count; i++)
 		type_destroy(registry->types[i]);
+	lineages_destroy(registry);
 	offers_destroy(registry);
 	if (registry->staged != NULL)
 		event_free(registry->staged);

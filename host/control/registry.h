@@ -21,6 +21,7 @@
 #include "state/store.h"
 
 struct event_base;
+struct events;
 struct registry;
 
 struct registry_options {
@@ -30,6 +31,7 @@ struct registry_options {
 	struct store *store;
 	struct disk *disk;
 	struct event_base *base;
+	struct events *events;         /* told what happens; may be NULL */
 	const struct sofun_host *host; /* the table that every init gets: host_api_table() */
 };
 
@@ -68,7 +70,9 @@ struct registry_router {
 struct registry_plugin {
 	const char *name;
 	const char *version;
-	const char *state; /* "live", "draining", "stuck", "retired"; "refused" and "quarantined": known, but not loaded */
+	const char
+		*state; /* "ready", "live", "draining", "stuck", "retired"; "refused", "quarantined": known, but not loaded */
+	bool rollback_target;
 	uint32_t share_percent;
 	const char *file; /* the name under which it came into the plugins directory */
 	const char *hash; /* 64 hex digits of SHA-256 */
@@ -98,6 +102,30 @@ void registry_load(struct registry *registry, const char *path, registry_done *d
 /* Drains and retires the plugin of that name, and takes its file out of the plugins directory. Done once it is retired
  * and unmapped; ERROR_NOT_FOUND, ERROR_CONFLICT (it drains already), ERROR_TIMEOUT (a call does not end: it is stuck). */
 void registry_unload(struct registry *registry, const char *name, registry_done *done, void *arg);
+
+/* How a version takes over. */
+struct registry_swap {
+	const char *version;
+	bool running;         /* only what runs is finished by the version before; else all that was accepted */
+	uint64_t deadline_ms; /* then what still waits goes to the new version */
+	uint32_t percent;     /* of the ids, as a canary; 0: all */
+};
+enum { SWAP_DEADLINE_MS = 30000 }; /* when none is given */
+
+/* The version must be ready, or have been live. Done when the fence is durable: plugin is that version. ERROR_NOT_FOUND,
+ * ERROR_CONFLICT (another change is not through: it says what is awaited), ERROR_REFUSED (it could not be staged). */
+void registry_swap(
+	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg);
+/* The canary gets all ids. order->version and percent do not count. */
+void registry_promote(
+	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg);
+/* One step: the canary ends, or the version that was live before comes back. */
+void registry_rollback(
+	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg);
+
+/* The versions of a plugin: what is loaded or ready, then what was live and may come back. False: nobody knows it. */
+bool registry_versions_each(struct registry *registry, const char *name,
+	void (*each)(void *arg, const struct registry_plugin *plugin), void *arg);
 
 void registry_each(struct registry *registry, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg);
 void registry_refused_each(

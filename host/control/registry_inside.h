@@ -8,6 +8,9 @@
  *   registry_load.c     files that are given to it by path
  *   registry_stage.c    a candidate on its way from a file to a judgement
  *   registry_open.c     from there to live
+ *   registry_lineage.c  what is live of a plugin, at which share: changes by fence, and drains
+ *   registry_swap.c     swap, promote, rollback
+ *   registry_share.c    row 'W' as bytes
  *   registry_offer.c    the files in the plugins directory, and what became of them
  *   registry_retire.c   a plugin on its way out
  *   registry_report.c   what the outside is shown */
@@ -16,6 +19,7 @@
 
 #include <event2/event.h>
 
+#include "control/events.h"
 #include "control/registry.h"
 #include "plugin/examine.h"
 #include "plugin/image.h"
@@ -46,6 +50,7 @@ enum verdict_state {
 	VERDICT_RETIRED,
 	VERDICT_REFUSED,
 	VERDICT_QUARANTINED,
+	VERDICT_READY,
 };
 
 struct verdict {
@@ -54,9 +59,9 @@ struct verdict {
 	char name[MANIFEST_NAME_BYTES_MAX + 1]; /* "" if it was refused before its manifest was read */
 	char version[MANIFEST_VERSION_BYTES_MAX + 1];
 	char *file;          /* in the plugins directory; "" if it is not there */
-	char *image;         /* file name of the copy; "" if there is none */
+	char *image;         /* file name of the copy; "" if there is none. Retired with a copy: it may come back */
 	uint64_t generation; /* of the copy */
-	uint64_t fence;      /* draining: messages born before it are still its own */
+	uint64_t kept;       /* 1: it was live, so its copy stays while its plugin is live, and it may come back */
 	uint64_t attempts;   /* first runs that were begun and not seen to their end */
 	uint64_t held_inode; /* retired, but its file could not be taken away: which one it is */
 	uint64_t held_ctime_ns;
@@ -65,6 +70,8 @@ struct verdict {
 	bool written;          /* a row of it is in the store */
 };
 
+/* good: it is durable. */
+typedef void commit_then(void *arg, bool good);
 /* What a schema's values are called. Never changed and never freed before registry_destroy: reads borrow it. */
 struct type_schema {
 	struct type_schema *older; /* the same schema before it got more values; NULL: none */
@@ -87,6 +94,7 @@ struct function_type {
 
 /* A plugin that the store names live or draining, or an image that should be gone and is not. */
 enum plugin_state {
+	PLUGIN_READY, /* judged and probed, and nothing of it has run in this process */
 	PLUGIN_LIVE,
 	PLUGIN_DRAINING, /* fenced, without routes; messages of before go to it */
 	PLUGIN_LEAVING,  /* in no new view; a shard may still be in it */
@@ -105,14 +113,65 @@ struct plugin {
 	bool restage;        /* parked because its copy is missing or damaged: the file in the directory may stand in */
 	struct error parked; /* why */
 	const char *stuck_reason;
-	uint64_t fence;
 	uint64_t view;     /* generation of the view that it waits for */
 	uint64_t since_ms; /* monotonic: of this state */
 	uint64_t since_wall_ms;
 	bool by_request; /* unload, not a removal: its file goes too */
+	bool retained;   /* its copy stays: it may come back */
 	bool unmapped;
 	registry_done *done; /* NULL: nobody waits */
 	void *done_arg;
+};
+
+/* Who has which ids of a plugin: `base` all of them, but for a percentage that `canary` has. NULL: nobody. */
+struct share {
+	struct verdict *base;
+	struct verdict *canary;
+	uint32_t percent; /* of the canary; 0: there is none */
+};
+
+enum lineage_state {
+	LINEAGE_SETTLED,
+	LINEAGE_ASKED,    /* another plugin's fence is on its way first */
+	LINEAGE_FENCING,  /* its fence is on its way */
+	LINEAGE_DRAINING, /* what was born before the fence is finished by the versions of before */
+};
+
+/* The versions of one plugin: a row 'W'. */
+struct lineage {
+	struct lineage *next;
+	struct registry *registry;
+	char name[MANIFEST_NAME_BYTES_MAX + 1];
+	struct share now;
+	struct share before;      /* while it is not settled */
+	struct verdict *previous; /* what a rollback goes back to; NULL: nothing */
+	uint64_t fence;           /* draining: where it stands; FENCE_NEXT on its way */
+	uint8_t side;             /* of messages born at or behind the last fence */
+	bool running;             /* only what runs is finished by the versions of before */
+	uint64_t seed;            /* of the canary's hash */
+	uint64_t since_wall_ms;   /* of the fence */
+	uint64_t deadline_wall_ms;
+
+	enum lineage_state state;
+	bool unload_due; /* its file was removed while it was changing */
+	bool dirty;      /* recovery changed it: its row is to be written */
+	uint64_t view;   /* generation of the view with the fence */
+	struct function_type **types;
+	size_t type_count;
+	commit_then *then; /* once the fence is durable */
+	void *then_arg;
+};
+
+/* An order to change it. */
+struct change {
+	struct share next;
+	struct verdict *previous;
+	bool running;
+	uint64_t deadline_ms;
+	struct function_type **types; /* whose rows go with it; taken over */
+	size_t type_count;
+	commit_then *then;
+	void *arg;
 };
 
 /* What is known of a file in the plugins directory, or of a `load` that was refused. */
@@ -126,6 +185,14 @@ struct offer {
 	struct error *error; /* NULL: not refused */
 };
 
+/* A swap by name and version, while the version is staged. */
+struct swap {
+	bool running;
+	uint64_t deadline_ms;
+	uint32_t percent; /* of a canary; 0: all of it */
+	bool rollback;
+};
+
 /* A file on its way to live; one at a time, in order of arrival. */
 struct candidate {
 	struct stage_job job;
@@ -135,10 +202,14 @@ struct candidate {
 	char *file; /* its name in the plugins directory */
 	bool from_inbox;
 	bool patience_over;
-	bool force;          /* judged anew, whatever was judged before */
-	bool place;          /* a copy is to be put into the directory */
-	char *placed;        /* that copy, under a name that does not count yet; NULL: not there */
-	registry_done *done; /* NULL: from the inbox, or answered */
+	bool force;            /* judged anew, whatever was judged before */
+	bool place;            /* a copy is to be put into the directory */
+	bool ready;            /* it is to be kept ready, not to go live */
+	char *replaced;        /* an earlier copy of the same bytes, which goes in the end; NULL: none */
+	struct plugin *plugin; /* once it is open */
+	struct swap *swap;     /* asked for by name and version; NULL: it came as a file */
+	char *placed;          /* that copy, under a name that does not count yet; NULL: not there */
+	registry_done *done;   /* NULL: from the inbox, or answered */
 	void *done_arg;
 	uint8_t (*known)[HASH_BYTES];
 	size_t known_count;
@@ -151,14 +222,15 @@ struct candidate {
 	struct verdict *verdict; /* from the row `attempting` on */
 };
 
-/* Rows on their way to the store. */
-typedef void commit_then(void *arg, bool good);
+typedef void fence_then(void *arg, uint64_t epoch, bool good);
 
+/* Rows on their way to the store. */
 struct commit {
 	struct commit *next;
 	struct registry *registry;
 	uint64_t token;
 	commit_then *then;
+	fence_then *fence_then; /* instead: of a fence */
 	void *arg;
 };
 
@@ -177,6 +249,9 @@ struct registry {
 	struct plugin *plugins;
 	struct offer **offers;
 	size_t offer_count;
+	struct lineage *lineages;
+	struct lineage *fencing; /* whose fence is on its way; NULL: none */
+	bool publish_due;        /* a view waits for that fence */
 	struct candidate *current;
 	struct candidate *waiting;
 	struct commit *commits;
@@ -202,6 +277,7 @@ struct verdict *verdict_add(struct registry *registry, const uint8_t hash[HASH_B
 void verdict_destroy(struct verdict *verdict);
 void verdict_set_text(char **place, const char *text);
 void verdict_refuse(struct verdict *verdict, enum verdict_state state, const struct error *error);
+void verdict_forget_copy(struct verdict *verdict); /* it will not come back */
 void verdict_write(struct buf *row, const struct verdict *verdict);
 bool verdict_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error);
 void type_write(struct buf *row, const struct function_type *type);
@@ -210,6 +286,10 @@ bool type_read(struct registry *registry, struct bytes key, struct bytes value, 
 /* Makes the verdict's row durable, and those of `types`; then() is called unless the registry stops first. */
 void verdict_commit(struct registry *registry, struct verdict *verdict, struct function_type *const *types,
 	size_t type_count, commit_then *then, void *arg);
+/* Makes rows durable; then(), if there is one, as verdict_commit. */
+void rows_commit(struct registry *registry, const struct engine_row *rows, size_t count, commit_then *then, void *arg);
+/* The same for a fence; then() is given its epoch. */
+void fence_commit(struct registry *registry, const struct engine_fence *order, fence_then *then, void *arg);
 void commits_forget(struct registry *registry);
 
 /* ---- registry_types.c ---- */
@@ -222,7 +302,37 @@ bool types_admit(const struct registry *registry, const struct manifest *manifes
 struct function_type **types_adopt(struct registry *registry, const struct manifest *manifest, size_t *ret_count);
 /* The view of what is live and draining now. */
 struct view *registry_view(struct registry *registry);
-void registry_publish(struct registry *registry);
+/* Returns the generation of the view that shows what is so now: it may have to wait for a fence that is on its way. */
+uint64_t registry_publish(struct registry *registry);
+
+/* ---- registry_share.c ---- */
+enum { LINEAGE_FENCE_OFFSET = 3 }; /* of the fence's 8 bytes in the row */
+struct key lineage_key(const struct lineage *lineage);
+void lineage_write(struct buf *row, const struct lineage *lineage);
+/* Rows 'V' have been read. */
+bool lineage_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error);
+
+/* ---- registry_lineage.c ---- */
+struct lineage *lineage_find(const struct registry *registry, const char *name);
+struct lineage *lineage_add(struct registry *registry, const char *name); /* found or new */
+void lineages_destroy(struct registry *registry);
+/* The image of a version that may be in a view; NULL: it is not loaded. */
+struct plugin *plugin_of_verdict(const struct registry *registry, const struct verdict *verdict);
+/* True if the version had a share before the fence that stands. */
+bool lineage_was(const struct lineage *lineage, const struct verdict *verdict);
+/* True while a change of it has not come to its end; *ret_error says what is awaited. */
+bool lineage_busy(const struct lineage *lineage, struct error *ret_error);
+/* REQUIRES that it is not busy, and that all images of the order are loaded. */
+void lineage_change(struct lineage *lineage, const struct change *change);
+/* No version of it is to be live: copies that were kept go, too. REQUIRES that it is not busy. */
+void lineage_unload(struct lineage *lineage);
+/* Its share without a version that must not run: the one before takes its place. Only at recovery. */
+void lineage_convict(struct lineage *lineage, const struct verdict *verdict);
+/* The row alone. */
+void lineage_commit(struct lineage *lineage);
+void lineage_commit_then(struct lineage *lineage, commit_then *then, void *arg);
+void lineages_look(struct registry *registry, bool *ret_waiting);
+void lineages_resume(struct registry *registry);
 
 /* ---- registry_schemas.c ---- */
 struct type_schema *type_schema_find(const struct function_type *type, uint32_t schema); /* NULL: never declared */
@@ -268,13 +378,16 @@ struct plugin *plugin_add(
 	struct registry *registry, struct verdict *verdict, struct image *image, enum plugin_state state);
 /* An image whose init refused, and which the loader keeps: it is counted, and shown. */
 void plugin_add_stuck(struct registry *registry, struct verdict *verdict, struct image *image);
-/* The one of that name that is live, parked, or on its way out; NULL if there is none. */
+/* The base of that name, loaded or parked; NULL if there is none. */
 struct plugin *plugin_find(const struct registry *registry, const char *name);
 void plugin_remove(struct registry *registry, struct plugin *plugin);
-void plugin_drain(struct plugin *plugin);
+/* It is in no view any more: its row, fini, the unmapping. */
+void plugin_leave(struct plugin *plugin, uint64_t view);
+void plugin_turn(struct plugin *plugin, enum plugin_state state);
+void drain_later(struct registry *registry);
 void plugins_file_removed(struct registry *registry, const char *file);
-void plugins_drain_resume(struct registry *registry);
 void plugins_stop(struct registry *registry);
+void plugin_discard(struct plugin *plugin); /* a ready one */
 void registry_drain_look(evutil_socket_t fd, short what, void *arg);
 void late_error(struct registry *registry, registry_done *done, void *arg, const struct error *error);
 

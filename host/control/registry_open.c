@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "control/registry_inside.h"
 
@@ -33,40 +34,40 @@ static void candidate_place(struct candidate *candidate) {
 }
 
 /* What was parked under that name has found its successor. */
-static void candidate_replace_parked(struct candidate *candidate) {
+static void candidate_replace_parked(struct candidate *candidate, struct lineage *lineage) {
 	struct registry *registry = candidate->registry;
 	struct plugin *plugin = plugin_find(registry, candidate->verdict->name);
-	if (plugin == NULL)
+	if (plugin == NULL || plugin->state != PLUGIN_PARKED)
 		return;
-	check(plugin->state == PLUGIN_PARKED);
 	if (plugin->verdict != candidate->verdict && plugin->verdict->state == VERDICT_LIVE) {
 		plugin->verdict->state = VERDICT_RETIRED;
 		verdict_commit(registry, plugin->verdict, NULL, 0, NULL, NULL);
 	}
+	lineage->now = (struct share){0};
 	plugin_remove(registry, plugin);
 }
 
-static void candidate_live(void *arg, bool good) {
-	struct candidate *candidate = arg;
+/* The file in the directory has these bytes now: those who had it before have none. */
+static void file_owned(const struct candidate *candidate) {
 	struct registry *registry = candidate->registry;
-	if (!good) {
-		error_set(&candidate->found.error, ERROR_STORE_FAILED, "the plugin's row could not be made durable");
-		candidate_tell_error(candidate, &candidate->found.error);
-		return; /* the candidate stays as it is: the process ends */
+	for (size_t i = 0; i < registry->verdict_count; i++) {
+		struct verdict *other = registry->verdicts[i];
+		if (other != candidate->verdict && strcmp(other->file, candidate->file) == 0 &&
+			strcmp(other->name, candidate->verdict->name) == 0) {
+			verdict_set_text(&other->file, "");
+			verdict_commit(registry, other, NULL, 0, NULL, NULL);
+		}
 	}
-	candidate_replace_parked(candidate);
-	struct plugin *plugin = plugin_add(registry, candidate->verdict, candidate->found.image, PLUGIN_LIVE);
-	candidate->found.image->state = IMAGE_LIVE;
-	candidate->found.image = NULL;
-	registry_publish(registry);
+}
+
+/* Whoever loaded it is answered. */
+static void candidate_report(struct candidate *candidate, struct plugin *plugin) {
 	if (candidate->placed != NULL)
 		candidate_place(candidate);
-	log_event(LOG_INFO, "plugin_live", "name=%s version=%s file=\"%s\" hash=%.16s", plugin->image->name,
-		plugin->image->version, candidate->file, plugin->image->hash_text);
-	if (!candidate->found.unmaps && !library_kept_always())
-		log_event(LOG_WARN, "plugin_will_stay_mapped", "name=%s effect=\"it is stuck once it is unloaded\"",
-			plugin->image->name);
-	candidate_offer(candidate, NULL);
+	if (candidate->swap == NULL) {
+		file_owned(candidate);
+		candidate_offer(candidate, NULL);
+	}
 	candidate_tell_inbox(candidate, INBOX_JUDGED);
 	registry_done *done = candidate->done;
 	candidate->done = NULL;
@@ -75,17 +76,75 @@ static void candidate_live(void *arg, bool good) {
 	candidate_end(candidate);
 }
 
-static void candidate_commit_live(struct candidate *candidate) {
+/* False: the store has failed, the candidate stays as it is, and the process ends. */
+static bool candidate_durable(struct candidate *candidate, bool good) {
+	if (good)
+		return true;
+	error_set(&candidate->found.error, ERROR_STORE_FAILED, "the plugin's row could not be made durable");
+	candidate_tell_error(candidate, &candidate->found.error);
+	return false;
+}
+
+static void candidate_live(void *arg, bool good) {
+	struct candidate *candidate = arg;
+	const struct image *image = candidate->plugin->image;
+	if (!candidate_durable(candidate, good))
+		return;
+	log_event(LOG_INFO, "plugin_live", "name=%s version=%s file=\"%s\" hash=%.16s", image->name, image->version,
+		candidate->file, image->hash_text);
+	if (!candidate->found.unmaps && !library_kept_always())
+		log_event(
+			LOG_WARN, "plugin_will_stay_mapped", "name=%s effect=\"it is stuck once it is unloaded\"", image->name);
+	candidate_report(candidate, candidate->plugin);
+}
+
+/* Open: from here on nothing can fail but the store. */
+static void candidate_go_live(struct candidate *candidate) {
+	static const struct swap as_a_file = {.deadline_ms = DRAIN_MS_MAX};
+	const struct swap *swap = candidate->swap != NULL ? candidate->swap : &as_a_file;
 	struct registry *registry = candidate->registry;
 	struct verdict *verdict = candidate->verdict;
-	size_t count;
-	struct function_type **types = types_adopt(registry, &candidate->found.image->manifest, &count);
-	verdict->state = VERDICT_LIVE;
+	struct lineage *lineage = lineage_add(registry, verdict->name);
+	struct change change = {.running = swap->running, .deadline_ms = swap->deadline_ms};
+	change.types = types_adopt(registry, &candidate->found.image->manifest, &change.type_count);
+	change.then = candidate_live;
+	change.arg = candidate;
 	verdict->attempts = 0;
 	verdict->held_inode = 0;
 	verdict->held_ctime_ns = 0;
-	verdict_commit(registry, verdict, types, count, candidate_live, candidate);
-	free(types);
+	verdict->kept = 1;
+	candidate_replace_parked(candidate, lineage);
+	candidate->plugin = plugin_add(registry, verdict, candidate->found.image, PLUGIN_LIVE);
+	candidate->found.image = NULL;
+	change.next = (struct share){.base = verdict};
+	change.previous = swap->rollback ? NULL : lineage->now.base;
+	if (swap->percent > 0 && lineage->now.base != NULL) {
+		change.next = (struct share){.base = lineage->now.base, .canary = verdict, .percent = swap->percent};
+		change.previous = lineage->previous;
+		lineage->seed = hash_mix(registry_wall_ms(), hash_bytes(0, verdict->hash, HASH_BYTES));
+	}
+	lineage_change(lineage, &change);
+}
+
+/* ---- ready ---- */
+
+static void candidate_kept(void *arg, bool good) {
+	struct candidate *candidate = arg;
+	if (!candidate_durable(candidate, good))
+		return;
+	struct plugin *plugin = plugin_add(candidate->registry, candidate->verdict, candidate->found.image, PLUGIN_READY);
+	plugin->image->state = IMAGE_READY;
+	candidate->found.image = NULL;
+	log_event(LOG_INFO, "plugin_ready", "name=%s version=%s file=\"%s\"", plugin->image->name, plugin->image->version,
+		candidate->file);
+	candidate_report(candidate, plugin);
+}
+
+static void candidate_keep(struct candidate *candidate) {
+	candidate->verdict->attempts = 0;
+	candidate->verdict->held_inode = 0;
+	candidate->verdict->state = VERDICT_READY;
+	verdict_commit(candidate->registry, candidate->verdict, NULL, 0, candidate_kept, candidate);
 }
 
 /* ---- opening ---- */
@@ -118,8 +177,9 @@ static bool open_place(struct candidate *candidate) {
 static void open_run(struct stage_job *job) {
 	struct candidate *candidate = candidate_of(job);
 	candidate->opened = open_place(candidate) &&
-		image_open(
-			candidate->found.image, candidate->registry->options.host, &candidate->stuck, &candidate->found.error);
+		(candidate->ready ||
+			image_open(
+				candidate->found.image, candidate->registry->options.host, &candidate->stuck, &candidate->found.error));
 }
 
 static void candidate_opened(struct stage_job *job, bool cancelled) {
@@ -127,7 +187,7 @@ static void candidate_opened(struct stage_job *job, bool cancelled) {
 	if (cancelled || candidate->registry->stopped)
 		return; /* candidates_stop sees to it */
 	if (candidate->opened) {
-		candidate_commit_live(candidate);
+		(candidate->ready ? candidate_keep : candidate_go_live)(candidate);
 		return;
 	}
 	if (candidate->stuck) {
@@ -146,23 +206,31 @@ static void candidate_opened(struct stage_job *job, bool cancelled) {
 
 static void candidate_attempt(void *arg, bool good) {
 	struct candidate *candidate = arg;
-	if (!good) {
-		error_set(&candidate->found.error, ERROR_STORE_FAILED, "the plugin's row could not be made durable");
-		candidate_tell_error(candidate, &candidate->found.error);
+	if (!candidate_durable(candidate, good))
 		return;
-	}
+	events_emit(candidate->registry->options.events, EVENT_STAGE,
+		json_pack("{s:s, s:s}", "name", candidate->verdict->name, "version", candidate->verdict->version));
 	candidate->job = (struct stage_job){.run = open_run, .done = candidate_opened};
 	stage_submit(candidate->registry->stage, &candidate->job);
 }
 
 void candidate_commit_attempt(struct candidate *candidate) {
 	const struct image *image = candidate->found.image;
-	struct verdict *verdict = verdict_add(candidate->registry, image->hash);
+	struct registry *registry = candidate->registry;
+	struct verdict *verdict = verdict_add(registry, image->hash);
 	candidate->verdict = verdict;
+	if (verdict->image[0] != '\0')
+		candidate->replaced = path_join(registry->images, verdict->image);
+	for (struct plugin *plugin = registry->plugins, *next; plugin != NULL; plugin = next) {
+		next = plugin->next;
+		if (plugin->state == PLUGIN_READY && plugin->verdict == verdict)
+			plugin_remove(registry, plugin);
+	}
 	verdict_refuse(verdict, VERDICT_ATTEMPTING, NULL);
 	memcpy(verdict->name, image->name, sizeof(verdict->name));
 	memcpy(verdict->version, image->version, sizeof(verdict->version));
-	verdict_set_text(&verdict->file, candidate->file);
+	if (candidate->swap == NULL)
+		verdict_set_text(&verdict->file, candidate->file);
 	verdict_set_text(&verdict->image, strrchr(image->path, '/') + 1);
 	verdict->generation = image->generation;
 	verdict->attempts++;
@@ -173,9 +241,10 @@ void candidate_commit_attempt(struct candidate *candidate) {
 
 void candidate_abandon(struct candidate *candidate) {
 	struct registry *registry = candidate->registry;
-	if (candidate->opened) {
+	if (candidate->opened && !candidate->ready) {
 		/* Its row `live` may be durable or not; either way the next start knows what to do. Here it only gets its fini. */
-		plugin_add(registry, candidate->verdict, candidate->found.image, PLUGIN_LIVE);
+		if (candidate->found.image != NULL)
+			plugin_add(registry, candidate->verdict, candidate->found.image, PLUGIN_LIVE);
 		candidate->found.image = NULL;
 		return;
 	}

@@ -36,12 +36,19 @@ static bool verdict_needs_image(const struct verdict *verdict) {
 	return verdict->image[0] != '\0' && (verdict->state == VERDICT_LIVE || verdict->state == VERDICT_DRAINING);
 }
 
+/* What is ready, and what was live and may come back. */
+static bool verdict_keeps_image(const struct verdict *verdict) {
+	return verdict->image[0] != '\0' &&
+		(verdict_needs_image(verdict) || verdict->state == VERDICT_READY ||
+			(verdict->kept != 0 && (verdict->state == VERDICT_RETIRED || verdict->state == VERDICT_ATTEMPTING)));
+}
+
 /* Copies that the store names. */
 static bool image_spare(void *arg, const char *file_name) {
 	const struct registry *registry = arg;
 	for (size_t i = 0; i < registry->verdict_count; i++) {
 		const struct verdict *verdict = registry->verdicts[i];
-		if (verdict_needs_image(verdict) && strcmp(file_name, verdict->image) == 0)
+		if (verdict_keeps_image(verdict) && strcmp(file_name, verdict->image) == 0)
 			return true;
 	}
 	return false;
@@ -150,14 +157,90 @@ static void verdict_reload(struct registry *registry, struct verdict *verdict) {
 		return;
 	}
 	image->state = verdict->state == VERDICT_LIVE ? IMAGE_LIVE : IMAGE_DRAINING;
-	struct plugin *plugin =
-		plugin_add(registry, verdict, image, verdict->state == VERDICT_LIVE ? PLUGIN_LIVE : PLUGIN_DRAINING);
-	plugin->fence = verdict->fence;
+	plugin_add(registry, verdict, image, verdict->state == VERDICT_LIVE ? PLUGIN_LIVE : PLUGIN_DRAINING);
+}
+
+/* Judged and never run: its manifest is all that is needed. */
+static void verdict_ready(struct registry *registry, struct verdict *verdict) {
+	struct error error;
+	char *path = path_join(registry->images, verdict->image);
+	struct image *image = image_reload(verdict, path, &error);
+	free(path);
+	if (image != NULL) {
+		image->state = IMAGE_READY;
+		plugin_add(registry, verdict, image, PLUGIN_READY);
+		return;
+	}
+	log_event(LOG_WARN, "plugin_copy_lost", "name=%s version=%s", verdict->name, verdict->version);
+	verdict->state = VERDICT_RETIRED;
+	verdict_forget_copy(verdict);
+	verdict->written = false;
+}
+
+/* ---- what is live, by the rows ---- */
+
+/* A store of before there were shares: what was live was all of it. */
+static void verdict_inherit(struct registry *registry, struct verdict *verdict) {
+	if (verdict->state != VERDICT_LIVE || lineage_find(registry, verdict->name) != NULL)
+		return;
+	struct lineage *lineage = lineage_add(registry, verdict->name);
+	lineage->now.base = verdict;
+	lineage->dirty = true;
+}
+
+/* Rows 'W' say who is live and who drains; a verdict that was on its way when the host ended is retired. */
+static void verdict_settle(struct verdict *verdict, const struct lineage *lineage) {
+	bool live = lineage != NULL && (lineage->now.base == verdict || lineage->now.canary == verdict);
+	bool drains = lineage != NULL && lineage->state == LINEAGE_DRAINING && !lineage->running &&
+		(lineage->before.base == verdict || lineage->before.canary == verdict);
+	enum verdict_state state = verdict->state;
+	if (live || drains)
+		verdict->state = live ? VERDICT_LIVE : VERDICT_DRAINING;
+	else if (state == VERDICT_LIVE || state == VERDICT_DRAINING || (state == VERDICT_ATTEMPTING && verdict->kept != 0))
+		verdict->state = VERDICT_RETIRED;
+	verdict->written = verdict->written && state == verdict->state;
+}
+
+static void lineages_recover(struct registry *registry) {
+	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next)
+		lineage->state =
+			lineage->before.base != NULL || lineage->before.percent > 0 ? LINEAGE_DRAINING : LINEAGE_SETTLED;
+	for (size_t i = 0; i < registry->verdict_count; i++)
+		verdict_inherit(registry, registry->verdicts[i]);
+}
+
+/* Those who killed the host lose their share before anything is loaded. */
+static void verdicts_sentence(struct registry *registry) {
+	for (size_t i = 0; i < registry->verdict_count; i++) {
+		struct verdict *verdict = registry->verdicts[i];
+		struct lineage *lineage = lineage_find(registry, verdict->name);
+		verdict_sentence(verdict, registry->options.config->crash_probation_ms);
+		if (lineage != NULL && verdict->state == VERDICT_QUARANTINED)
+			lineage_convict(lineage, verdict);
+	}
+}
+
+static void images_recover(struct registry *registry) {
+	for (size_t i = 0; i < registry->verdict_count; i++) {
+		struct verdict *verdict = registry->verdicts[i];
+		const struct lineage *lineage = lineage_find(registry, verdict->name);
+		if (verdict->state == VERDICT_QUARANTINED) {
+			if (lineage != NULL && lineage->now.base == verdict)
+				verdict_park(registry, verdict, false, verdict->refusal);
+			continue;
+		}
+		verdict_settle(verdict, lineage);
+		if (verdict_needs_image(verdict))
+			verdict_reload(registry, verdict);
+		else if (verdict->state == VERDICT_READY)
+			verdict_ready(registry, verdict);
+	}
 }
 
 struct view *registry_recover(struct registry *registry, struct error *error) {
 	uint64_t generation;
-	if (!rows_read(registry, KEY_TYPE, type_read, error) || !rows_read(registry, KEY_VERDICT, verdict_read, error))
+	if (!rows_read(registry, KEY_TYPE, type_read, error) || !rows_read(registry, KEY_VERDICT, verdict_read, error) ||
+		!rows_read(registry, KEY_SHARE, lineage_read, error))
 		return NULL;
 	for (size_t i = 1; i < registry->type_count; i++)
 		if (registry->types[i] != NULL)
@@ -166,15 +249,9 @@ struct view *registry_recover(struct registry *registry, struct error *error) {
 		return NULL;
 	if (generation > registry->generation)
 		registry->generation = generation;
-	for (size_t i = 0; i < registry->verdict_count; i++) {
-		struct verdict *verdict = registry->verdicts[i];
-		bool live = verdict_needs_image(verdict);
-		verdict_sentence(verdict, registry->options.config->crash_probation_ms);
-		if (live && verdict->state == VERDICT_QUARANTINED)
-			verdict_park(registry, verdict, false, verdict->refusal);
-		else if (live)
-			verdict_reload(registry, verdict);
-	}
+	lineages_recover(registry);
+	verdicts_sentence(registry);
+	images_recover(registry);
 	return registry_view(registry);
 }
 
@@ -190,4 +267,7 @@ void registry_write_recovered(struct registry *registry) {
 	for (size_t i = 0; i < registry->verdict_count; i++)
 		if (!registry->verdicts[i]->written)
 			verdict_commit(registry, registry->verdicts[i], NULL, 0, sentence_durable, registry->verdicts[i]);
+	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next)
+		if (lineage->dirty)
+			lineage_commit(lineage);
 }

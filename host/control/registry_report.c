@@ -30,23 +30,46 @@ static const char *format_name(const struct registry *registry, const struct man
 
 /* Why it has not gone yet. */
 static size_t plugin_waiting(const struct plugin *plugin, struct registry_waiting *waiting) {
-	struct registry *registry = plugin->registry;
+	const struct registry *registry = plugin->registry;
 	const struct manifest *manifest = &plugin->image->manifest;
+	const struct lineage *lineage = lineage_find(registry, plugin->verdict->name);
 	size_t count = 0;
 	if (plugin->state == PLUGIN_STUCK)
 		waiting[count++] = (struct registry_waiting){plugin->stuck_reason, "", plugin->since_wall_ms};
 	if (plugin->state == PLUGIN_LEAVING)
 		waiting[count++] = (struct registry_waiting){"running", "", plugin->since_wall_ms};
-	for (size_t i = 0; plugin->state == PLUGIN_DRAINING && i < manifest->function_count; i++) {
+	bool drains = lineage != NULL && lineage->state == LINEAGE_DRAINING && lineage_was(lineage, plugin->verdict);
+	for (size_t i = 0; drains && i < manifest->function_count; i++) {
 		const struct function_type *type = type_find(registry, bytes_text(manifest->functions[i].type));
 		struct engine_waiting messages;
-		engine_waiting(registry->options.engine, type->number, plugin->fence, &messages);
+		engine_waiting(registry->options.engine, type->number, lineage->side == 0 ? 1 : 0, lineage->fence, &messages);
 		if (messages.messages > 0)
-			waiting[count++] = (struct registry_waiting){"messages", type->name, plugin->since_wall_ms};
+			waiting[count++] = (struct registry_waiting){"messages", type->name, lineage->since_wall_ms};
 		if (messages.retrying > 0)
-			waiting[count++] = (struct registry_waiting){"retrying", type->name, plugin->since_wall_ms};
+			waiting[count++] = (struct registry_waiting){"retrying", type->name, lineage->since_wall_ms};
 	}
 	return count;
+}
+
+static uint32_t share_percent(const struct lineage *lineage, const struct verdict *verdict) {
+	if (lineage == NULL)
+		return 0;
+	if (lineage->now.base == verdict)
+		return 100 - lineage->now.percent;
+	return lineage->now.percent > 0 && lineage->now.canary == verdict ? lineage->now.percent : 0;
+}
+
+static void verdict_report(const struct registry *registry, const struct verdict *verdict,
+	struct registry_plugin *report, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
+	const struct lineage *lineage = lineage_find(registry, verdict->name);
+	char hash[HASH_TEXT_BYTES];
+	image_hash_text(verdict->hash, hash);
+	report->name = verdict->name;
+	report->version = verdict->version;
+	report->file = verdict->file;
+	report->hash = hash;
+	report->rollback_target = lineage != NULL && lineage->previous == verdict;
+	each(arg, report);
 }
 
 static void plugin_report(
@@ -57,8 +80,6 @@ static void plugin_report(
 	struct registry_router *routers = check_alloc(manifest->router_count + 1, sizeof(*routers));
 	const char **egresses = check_alloc(manifest->egress_count + 1, sizeof(*egresses));
 	struct registry_waiting *waiting = check_alloc(WAITING_MAX, sizeof(*waiting));
-	char hash[HASH_TEXT_BYTES];
-	image_hash_text(plugin->verdict->hash, hash);
 	for (size_t i = 0; i < manifest->function_count; i++)
 		functions[i] = manifest->functions[i].type;
 	for (size_t i = 0; i < manifest->router_count; i++)
@@ -67,13 +88,10 @@ static void plugin_report(
 	for (size_t i = 0; i < manifest->egress_count; i++)
 		egresses[i] = manifest->egresses[i].name;
 	bool live = plugin->state == PLUGIN_LIVE;
-	const struct registry_plugin report = {
-		.name = plugin->verdict->name,
-		.version = plugin->verdict->version,
+	struct registry_plugin report = {
 		.state = plugin_state_name(plugin),
-		.share_percent = live ? 100 : 0,
-		.file = plugin->verdict->file,
-		.hash = hash,
+		.share_percent =
+			live ? share_percent(lineage_find(plugin->registry, plugin->verdict->name), plugin->verdict) : 0,
 		.function_count = manifest->function_count,
 		.functions = functions,
 		.router_count = manifest->router_count,
@@ -83,7 +101,7 @@ static void plugin_report(
 		.waiting_count = plugin->image == NULL ? 0 : plugin_waiting(plugin, waiting),
 		.waiting = waiting,
 	};
-	each(arg, &report);
+	verdict_report(plugin->registry, plugin->verdict, &report, each, arg);
 	free(waiting);
 	free(egresses);
 	free(routers);
@@ -105,10 +123,38 @@ void done_report(struct plugin *plugin, registry_done *done, void *arg) {
 	plugin_report(plugin, done_each, &call);
 }
 
+/* Those with a share first: whoever looks for a plugin by its name wants what serves. */
+static int plugin_rank(const struct plugin *plugin) {
+	const struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
+	if (plugin->state == PLUGIN_LIVE)
+		return lineage != NULL && lineage->now.base == plugin->verdict ? 0 : 1;
+	return plugin->state == PLUGIN_READY ? 3 : 2;
+}
+enum { PLUGIN_RANKS = 4 };
+
 void registry_each(
 	struct registry *registry, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
-	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
-		plugin_report(plugin, each, arg);
+	for (int rank = 0; rank < PLUGIN_RANKS; rank++)
+		for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
+			if (plugin_rank(plugin) == rank)
+				plugin_report(plugin, each, arg);
+}
+
+bool registry_versions_each(struct registry *registry, const char *name,
+	void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
+	bool known = lineage_find(registry, name) != NULL;
+	for (int rank = 0; rank < PLUGIN_RANKS; rank++)
+		for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
+			if (plugin_rank(plugin) == rank && strcmp(plugin->verdict->name, name) == 0)
+				plugin_report(plugin, each, arg);
+	for (size_t i = 0; i < registry->verdict_count; i++) {
+		const struct verdict *verdict = registry->verdicts[i];
+		if (strcmp(verdict->name, name) != 0 || verdict->state != VERDICT_RETIRED || verdict->kept == 0)
+			continue;
+		struct registry_plugin report = {.state = image_state_name(IMAGE_RETIRED)};
+		verdict_report(registry, verdict, &report, each, arg);
+	}
+	return known;
 }
 
 void registry_refused_each(
@@ -128,7 +174,7 @@ void registry_refused_each(
 void registry_images(const struct registry *registry, struct registry_images *ret_images) {
 	*ret_images = (struct registry_images){.unloaded = registry->unloaded};
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
-		ret_images->loaded += plugin->image != NULL;
+		ret_images->loaded += plugin->image != NULL && plugin->state != PLUGIN_READY;
 		ret_images->stuck += plugin->image != NULL && plugin->image->state == IMAGE_STUCK;
 	}
 }

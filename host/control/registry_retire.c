@@ -33,8 +33,9 @@ void plugin_add_stuck(struct registry *registry, struct verdict *verdict, struct
 }
 
 struct plugin *plugin_find(const struct registry *registry, const char *name) {
-	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
-		if (plugin->state != PLUGIN_STUCK && strcmp(plugin->verdict->name, name) == 0)
+	const struct lineage *lineage = lineage_find(registry, name);
+	for (struct plugin *plugin = registry->plugins; lineage != NULL && plugin != NULL; plugin = plugin->next)
+		if (plugin->verdict == lineage->now.base && (plugin->state == PLUGIN_LIVE || plugin->state == PLUGIN_PARKED))
 			return plugin;
 	return NULL;
 }
@@ -48,7 +49,7 @@ void plugin_remove(struct registry *registry, struct plugin *plugin) {
 	free(plugin);
 }
 
-static void plugin_turn(struct plugin *plugin, enum plugin_state state) {
+void plugin_turn(struct plugin *plugin, enum plugin_state state) {
 	plugin->state = state;
 	plugin->since_ms = registry_now_ms();
 	plugin->since_wall_ms = registry_wall_ms();
@@ -76,7 +77,7 @@ static bool plugin_file_own(const struct plugin *plugin, struct file_identity *r
  * does not come back by itself. */
 static void plugin_hold_file(struct plugin *plugin) {
 	struct file_identity identity;
-	if (!plugin->by_request || !plugin_file_own(plugin, &identity))
+	if ((!plugin->by_request && !plugin->retained) || !plugin_file_own(plugin, &identity))
 		return;
 	plugin->verdict->held_inode = identity.inode;
 	plugin->verdict->held_ctime_ns = identity.ctime_ns;
@@ -100,7 +101,7 @@ static void plugin_take_file(struct plugin *plugin) {
 
 /* ---- the way out ---- */
 
-static void drain_later(struct registry *registry) {
+void drain_later(struct registry *registry) {
 	struct timeval delay = {.tv_usec = DRAIN_LOOK_MS * 1000};
 	event_add(registry->drain_timer, &delay);
 }
@@ -130,12 +131,15 @@ static void plugin_gone(struct plugin *plugin) {
 		plugin->unmapped ? "" : plugin->stuck_reason, plugin->unmapped ? "" : "\"");
 	plugin_turn(plugin, PLUGIN_STUCK);
 	plugin->image->state = plugin->unmapped ? IMAGE_RETIRED : IMAGE_STUCK;
+	events_emit(registry->options.events, plugin->unmapped ? EVENT_RETIRED : EVENT_STUCK,
+		json_pack("{s:s, s:s}", "name", plugin->verdict->name, "version", plugin->verdict->version));
 	if (done != NULL)
 		done_report(plugin, done, plugin->done_arg);
 	if (plugin->unmapped) {
 		registry->unloaded++;
-		registry->options.disk->unlink(
-			registry->options.disk, plugin->image->path); /* a leftover is cleaned at a start */
+		if (!plugin->retained)
+			registry->options.disk->unlink(
+				registry->options.disk, plugin->image->path); /* a leftover is cleaned at a start */
 		plugin_remove(registry, plugin);
 	}
 	offers_deferred(registry);
@@ -170,34 +174,23 @@ static void plugin_retire(struct plugin *plugin) {
 	plugin_turn(plugin, PLUGIN_RETIRING);
 	plugin_hold_file(plugin);
 	plugin->verdict->state = VERDICT_RETIRED;
-	plugin->verdict->fence = 0;
+	if (!plugin->retained)
+		verdict_forget_copy(plugin->verdict);
 	verdict_commit(plugin->registry, plugin->verdict, NULL, 0, retired_durable, plugin);
 }
 
-static bool plugin_drained(const struct plugin *plugin) {
-	struct registry *registry = plugin->registry;
-	const struct manifest *manifest = &plugin->image->manifest;
-	struct engine_waiting waiting;
-	if (engine_adopted(registry->options.engine) < plugin->view)
-		return false;
-	for (size_t i = 0; i < manifest->function_count; i++) {
-		const struct function_type *type = type_find(registry, bytes_text(manifest->functions[i].type));
-		engine_waiting(registry->options.engine, type->number, plugin->fence, &waiting);
-		if (waiting.messages > 0)
-			return false;
-	}
-	return true;
-}
-
-static void plugin_leave(struct plugin *plugin) {
+void plugin_leave(struct plugin *plugin, uint64_t view) {
 	plugin_turn(plugin, PLUGIN_LEAVING);
-	registry_publish(plugin->registry);
-	plugin->view = plugin->registry->view;
+	plugin->view = view;
+	drain_later(plugin->registry);
 }
 
 /* A call that does not end: its image stays until it does, and who waits is told now. */
 static void plugin_leaves_late(struct plugin *plugin) {
 	struct error error;
+	if (plugin->image->state != IMAGE_STUCK)
+		events_emit(plugin->registry->options.events, EVENT_STUCK,
+			json_pack("{s:s, s:s}", "name", plugin->verdict->name, "version", plugin->verdict->version));
 	plugin->image->state = IMAGE_STUCK;
 	error_set(&error, ERROR_TIMEOUT, "the plugin is stuck: a call of it does not end");
 	error_found(&error, "a shard is still in it, %d ms after the drain", LEAVING_MS_MAX);
@@ -207,61 +200,28 @@ static void plugin_leaves_late(struct plugin *plugin) {
 }
 
 static void plugin_look(struct plugin *plugin) {
-	uint64_t waited = registry_now_ms() - plugin->since_ms;
-	if (plugin->state == PLUGIN_DRAINING) {
-		if (plugin_drained(plugin) || waited >= DRAIN_MS_MAX)
-			plugin_leave(plugin);
-	} else if (engine_adopted(plugin->registry->options.engine) >= plugin->view) {
+	if (engine_adopted(plugin->registry->options.engine) >= plugin->view)
 		plugin_retire(plugin);
-	} else if (waited >= LEAVING_MS_MAX) {
+	else if (registry_now_ms() - plugin->since_ms >= LEAVING_MS_MAX)
 		plugin_leaves_late(plugin);
-	}
-}
-
-static bool plugin_leaving(const struct plugin *plugin) {
-	return plugin->state == PLUGIN_DRAINING || plugin->state == PLUGIN_LEAVING;
 }
 
 void registry_drain_look(evutil_socket_t fd, short what, void *arg) {
 	struct registry *registry = arg;
-	bool leaving = false;
+	bool waiting = false;
 	(void)fd;
 	(void)what;
+	lineages_look(registry, &waiting);
 	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
-		if (plugin_leaving(plugin))
+		if (plugin->state == PLUGIN_LEAVING)
 			plugin_look(plugin);
-		leaving = leaving || plugin_leaving(plugin);
+		waiting = waiting || plugin->state == PLUGIN_LEAVING;
 	}
-	if (leaving)
+	if (waiting)
 		drain_later(registry);
 }
 
 /* ---- what begins it ---- */
-
-void plugin_drain(struct plugin *plugin) {
-	struct registry *registry = plugin->registry;
-	plugin_turn(plugin, PLUGIN_DRAINING);
-	plugin->image->state = IMAGE_DRAINING;
-	plugin->fence = engine_fence(registry->options.engine);
-	plugin->verdict->state = VERDICT_DRAINING;
-	plugin->verdict->fence = plugin->fence;
-	log_event(LOG_INFO, "plugin_draining", "name=%s version=%s fence=%llu", plugin->verdict->name,
-		plugin->verdict->version, (unsigned long long)plugin->fence);
-	registry_publish(registry);
-	plugin->view = registry->view;
-	verdict_commit(registry, plugin->verdict, NULL, 0, NULL, NULL);
-	drain_later(registry);
-}
-
-void plugins_drain_resume(struct registry *registry) {
-	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
-		if (plugin->state != PLUGIN_DRAINING)
-			continue;
-		plugin_turn(plugin, PLUGIN_DRAINING);
-		plugin->view = registry->view;
-		drain_later(registry);
-	}
-}
 
 /* It was never entered in this process: its row is all there is. */
 static void parked_retired(void *arg, bool good) {
@@ -277,24 +237,49 @@ static void parked_retired(void *arg, bool good) {
 }
 
 static void parked_retire(struct plugin *plugin) {
+	struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
 	plugin_turn(plugin, PLUGIN_RETIRING);
 	plugin_hold_file(plugin);
 	if (plugin->verdict->state != VERDICT_QUARANTINED)
 		plugin->verdict->state = VERDICT_RETIRED;
-	verdict_set_text(&plugin->verdict->image, "");
+	verdict_forget_copy(plugin->verdict);
+	if (lineage != NULL) {
+		lineage->now = (struct share){0};
+		lineage->previous = NULL;
+		lineage_commit(lineage);
+	}
 	verdict_commit(plugin->registry, plugin->verdict, NULL, 0, parked_retired, plugin);
+}
+
+void plugin_discard(struct plugin *plugin) {
+	struct registry *registry = plugin->registry;
+	plugin->verdict->state = VERDICT_RETIRED;
+	verdict_forget_copy(plugin->verdict);
+	verdict_commit(registry, plugin->verdict, NULL, 0, NULL, NULL);
+	registry->options.disk->unlink(registry->options.disk, plugin->image->path);
+	plugin_remove(registry, plugin);
+}
+
+static void live_file_removed(struct plugin *plugin) {
+	struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
+	struct error busy;
+	log_event(LOG_INFO, "plugin_removed", "name=%s file=\"%s\"", plugin->verdict->name, plugin->verdict->file);
+	if (lineage_busy(lineage, &busy))
+		lineage->unload_due = true;
+	else
+		lineage_unload(lineage);
 }
 
 void plugins_file_removed(struct registry *registry, const char *file) {
 	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
 		if (plugin->state == PLUGIN_STUCK || strcmp(plugin->verdict->file, file) != 0)
 			continue;
-		if (plugin->state == PLUGIN_LIVE) {
-			log_event(LOG_INFO, "plugin_removed", "name=%s file=\"%s\"", plugin->verdict->name, file);
-			plugin_drain(plugin);
-		} else if (plugin->state == PLUGIN_PARKED) {
+		if (plugin->state == PLUGIN_LIVE)
+			live_file_removed(plugin);
+		else if (plugin->state == PLUGIN_PARKED)
 			parked_retire(plugin);
-		}
+		else if (plugin->state == PLUGIN_READY)
+			plugin_discard(plugin);
 		return;
 	}
 }
@@ -325,16 +310,13 @@ static bool unload_refused(
 	const struct registry *registry, const struct plugin *plugin, const char *name, struct error *error) {
 	if (registry->stopped) {
 		error_set(error, ERROR_STOPPING, "the host is stopping");
+	} else if (lineage_busy(lineage_find(registry, name), error)) {
+		return true;
 	} else if (plugin == NULL) {
 		error_set(error, ERROR_NOT_FOUND, "there is no plugin of that name");
 		error_found(error, "%s", name);
 		error_expected(error, "the name of a plugin that is live");
 		error_hint(error, "`sofun status` lists them");
-	} else if (plugin->state != PLUGIN_LIVE && plugin->state != PLUGIN_PARKED) {
-		error_set(error, ERROR_CONFLICT, "the plugin is on its way out already");
-		error_found(error, "%s %s is draining", plugin->verdict->name, plugin->verdict->version);
-		error_expected(error, "a plugin that is live");
-		error_hint(error, "wait until `sofun status` does not list it any more");
 	} else {
 		return false;
 	}
@@ -354,7 +336,7 @@ void registry_unload(struct registry *registry, const char *name, registry_done 
 	if (plugin->state == PLUGIN_PARKED)
 		parked_retire(plugin);
 	else
-		plugin_drain(plugin);
+		lineage_unload(lineage_find(registry, name));
 }
 
 void plugins_stop(struct registry *registry) {

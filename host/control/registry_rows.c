@@ -18,6 +18,7 @@ static const char *const verdict_names[] = {
 	[VERDICT_RETIRED] = "retired",
 	[VERDICT_REFUSED] = "refused",
 	[VERDICT_QUARANTINED] = "quarantined",
+	[VERDICT_READY] = "ready",
 };
 enum { VERDICT_STATES = sizeof(verdict_names) / sizeof(verdict_names[0]) };
 
@@ -72,6 +73,11 @@ void verdict_refuse(struct verdict *verdict, enum verdict_state state, const str
 	*verdict->refusal = *error;
 }
 
+void verdict_forget_copy(struct verdict *verdict) {
+	verdict_set_text(&verdict->image, "");
+	verdict->kept = 0;
+}
+
 /* ---- as bytes ---- */
 
 void verdict_write(struct buf *row, const struct verdict *verdict) {
@@ -82,7 +88,7 @@ void verdict_write(struct buf *row, const struct verdict *verdict) {
 	pack_str_clean(row, bytes_text(verdict->file));
 	pack_text(row, verdict->image);
 	pack_uint(row, verdict->generation);
-	pack_uint(row, verdict->fence);
+	pack_uint(row, verdict->kept);
 	pack_uint(row, verdict->attempts);
 	pack_uint(row, verdict->held_inode);
 	pack_uint(row, verdict->held_ctime_ns);
@@ -153,7 +159,7 @@ static bool verdict_read_row(struct cursor *cursor, struct verdict *verdict) {
 		text_read(cursor, verdict->name, sizeof(verdict->name)) &&
 		text_read(cursor, verdict->version, sizeof(verdict->version)) && text_read_new(cursor, &verdict->file) &&
 		text_read_new(cursor, &verdict->image) && cursor_read_uint(cursor, &verdict->generation) &&
-		cursor_read_uint(cursor, &verdict->fence) && cursor_read_uint(cursor, &verdict->attempts) &&
+		cursor_read_uint(cursor, &verdict->kept) && cursor_read_uint(cursor, &verdict->attempts) &&
 		cursor_read_uint(cursor, &verdict->held_inode) && cursor_read_uint(cursor, &verdict->held_ctime_ns) &&
 		cursor_read_uint(cursor, &verdict->time_ms) && refusal_read_row(cursor, verdict);
 }
@@ -267,9 +273,32 @@ static void commit_answered(void *arg, const struct engine_answer *answer) {
 	commit_unlink(commit);
 	if (answer->code != ERROR_NONE)
 		log_event(LOG_WARN, "plugin_row_not_durable", "reason=%s", error_code_name(answer->code));
+	bool good = answer->code == ERROR_NONE;
 	if (!commit->registry->stopped && commit->then != NULL)
-		commit->then(commit->arg, answer->code == ERROR_NONE);
+		commit->then(commit->arg, good);
+	if (!commit->registry->stopped && commit->fence_then != NULL)
+		commit->fence_then(commit->arg, answer->number, good);
 	free(commit);
+}
+
+static struct commit *commit_open(struct registry *registry, void *arg) {
+	struct commit *commit = check_alloc(1, sizeof(*commit));
+	*commit = (struct commit){.next = registry->commits, .registry = registry, .arg = arg};
+	registry->commits = commit;
+	commit->token = request_open(registry->options.requests, commit_answered, commit);
+	return commit;
+}
+
+void rows_commit(struct registry *registry, const struct engine_row *rows, size_t count, commit_then *then, void *arg) {
+	struct commit *commit = commit_open(registry, arg);
+	commit->then = then;
+	engine_commit_rows(registry->options.engine, commit->token, rows, count);
+}
+
+void fence_commit(struct registry *registry, const struct engine_fence *order, fence_then *then, void *arg) {
+	struct commit *commit = commit_open(registry, arg);
+	commit->fence_then = then;
+	engine_fence(registry->options.engine, commit->token, order);
 }
 
 void commits_forget(struct registry *registry) {
@@ -291,6 +320,8 @@ static struct verdict *verdict_oldest(const struct registry *registry, const str
 		bool held = false;
 		for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
 			held = held || plugin->verdict == verdict;
+		for (const struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next)
+			held = held || lineage->previous == verdict;
 		if (!held && verdict->written && (oldest == NULL || verdict->time_ms < oldest->time_ms))
 			oldest = verdict;
 	}
@@ -325,11 +356,7 @@ void verdict_commit(struct registry *registry, struct verdict *verdict, struct f
 	for (size_t i = 0; i < count; i++)
 		rows[i] = (struct engine_row){.key = key_bytes(&keys[i]), .value = bytes_buf(&values[i])};
 	rows[count - 1].remove = oldest != NULL;
-	struct commit *commit = check_alloc(1, sizeof(*commit));
-	*commit = (struct commit){.next = registry->commits, .registry = registry, .then = then, .arg = arg};
-	registry->commits = commit;
-	commit->token = request_open(registry->options.requests, commit_answered, commit);
-	engine_commit_rows(registry->options.engine, commit->token, rows, count);
+	rows_commit(registry, rows, count, then, arg);
 	for (size_t i = 0; i < count; i++)
 		buf_finish(&values[i]);
 	free(values);

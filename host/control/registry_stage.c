@@ -1,16 +1,17 @@
 /* A candidate on its way from a file to live. One at a time, each step by the thread that stage.h names:
  *
  *   candidate_start → examine → candidate_examined → row `attempting` → candidate_attempt → open
- *     → candidate_opened → row `live` → candidate_live
+ *     → candidate_opened → fence (registry_lineage.c) → candidate_live
  *
- * From `attempting` on it is in registry_open.c. Whatever refuses ends in candidate_refuse; nothing was visible before
- * candidate_live. */
+ * From `attempting` on it is in registry_open.c; one that is to be kept ready ends there with the row `ready`. Whatever
+ * refuses ends in candidate_refuse; nothing was visible before the fence. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/log.h"
 #include "control/registry_inside.h"
+#include "wire/json.h"
 
 static struct candidate *candidate_of(struct stage_job *job) {
 	return (struct candidate *)((char *)job - offsetof(struct candidate, job));
@@ -27,6 +28,10 @@ static void candidate_free(struct candidate *candidate) {
 		disk->unlink(disk, candidate->found.image->path);
 		image_destroy(candidate->found.image);
 	}
+	if (candidate->replaced != NULL)
+		disk->unlink(disk, candidate->replaced);
+	free(candidate->replaced);
+	free(candidate->swap);
 	free(candidate->placed);
 	free(candidate->known);
 	free(candidate->path);
@@ -69,7 +74,11 @@ static void candidate_refuse(struct candidate *candidate, const struct error *er
 	char line[sizeof(*error)];
 	error_line(error, line, sizeof(line));
 	log_event(LOG_WARN, "plugin_refused", "file=\"%s\" why=\"%s\"", candidate->file, line);
-	candidate_offer(candidate, error);
+	events_emit(candidate->registry->options.events, EVENT_REFUSED,
+		json_pack("{s:o, s:o}", "file", json_from_words(bytes_text(candidate->file)), "why",
+			json_from_words(bytes_text(line))));
+	if (candidate->swap == NULL)
+		candidate_offer(candidate, error);
 	candidate_tell_inbox(candidate, INBOX_JUDGED);
 	candidate_tell_error(candidate, error);
 	candidate_end(candidate);
@@ -94,22 +103,24 @@ void candidate_judge_bytes(struct candidate *candidate) {
 
 /* ---- judging what was examined ---- */
 
-static bool refuse_beside_live(const struct candidate *candidate, const struct plugin *plugin, struct error *error) {
+/* Versions are what a plugin is known by: one that is in, or may come back, has its bytes for good. */
+static bool version_free(const struct candidate *candidate, struct error *error) {
+	const struct registry *registry = candidate->registry;
 	const struct image *image = candidate->found.image;
-	const struct verdict *live = plugin->verdict;
-	if (strcmp(image->version, live->version) == 0) {
-		error_set(error, ERROR_REFUSED, "%s %s is live with other bytes", live->name, live->version);
+	for (size_t i = 0; i < registry->verdict_count; i++) {
+		const struct verdict *other = registry->verdicts[i];
+		bool in = other->state == VERDICT_LIVE || other->state == VERDICT_DRAINING || other->state == VERDICT_READY;
+		if ((!in && !(other->state == VERDICT_RETIRED && other->kept != 0)) || strcmp(other->name, image->name) != 0 ||
+			strcmp(other->version, image->version) != 0 || memcmp(other->hash, image->hash, HASH_BYTES) == 0)
+			continue;
+		error_set(error, ERROR_REFUSED, "%s %s is %s with other bytes", other->name, other->version,
+			verdict_state_name(other->state));
 		error_found(error, "%s %s, content %.16s", image->name, image->version, image->hash_text);
-		error_expected(error, "a version that no live plugin has");
+		error_expected(error, "a version that no plugin has");
 		error_hint(error, "raise the version in the plugin; the same version is never replaced");
 		return false;
 	}
-	error_set(error, ERROR_REFUSED, "%s %s is live, and swapping comes with a later version of sofun", live->name,
-		live->version);
-	error_found(error, "%s %s", image->name, image->version);
-	error_expected(error, "no live version of %s", live->name);
-	error_hint(error, "`sofun unload %s`, then `sofun load` the new file; state is kept", live->name);
-	return false;
+	return true;
 }
 
 /* The name under which a copy is to be placed must not hide another plugin's file. */
@@ -128,31 +139,44 @@ static bool place_free(const struct candidate *candidate, struct error *error) {
 	return true;
 }
 
-/* The one of that name has not gone yet. A dropped file is offered again then; a load is for its caller to repeat. */
-static void candidate_defer(struct candidate *candidate, const struct verdict *leaving) {
-	struct error error;
-	error_set(&error, ERROR_CONFLICT, "%s %s is on its way out", leaving->name, leaving->version);
-	error_found(&error, "%s is draining", leaving->name);
-	error_expected(&error, "that it has gone");
-	error_hint(&error, "wait until `sofun status` does not list it any more, then load again");
+/* Not now: another version is on its way. A dropped file is offered again then; a load is for its caller to repeat. */
+static void candidate_defer(struct candidate *candidate, const struct error *error) {
 	if (candidate->from_inbox)
 		candidate_offer(candidate, NULL)->deferred = true;
 	candidate_tell_inbox(candidate, INBOX_JUDGED);
-	candidate_tell_error(candidate, &error);
+	candidate_tell_error(candidate, error);
 	candidate_end(candidate);
+}
+
+static bool canary_runs(const struct lineage *lineage, struct error *error) {
+	if (lineage == NULL || lineage->now.percent == 0)
+		return false;
+	error_set(error, ERROR_CONFLICT, "a canary of %s is running", lineage->name);
+	error_found(error, "%s %s has %u %% of the ids", lineage->name, lineage->now.canary->version, lineage->now.percent);
+	error_expected(error, "one live version");
+	error_hint(error, "`sofun promote %s` or `sofun rollback %s` first", lineage->name, lineage->name);
+	return true;
+}
+
+/* A newer version goes live by itself, under the policy auto; others are kept ready for `sofun swap`. */
+static bool goes_live(const struct candidate *candidate, const struct plugin *live) {
+	if (candidate->swap != NULL || live == NULL || live->state != PLUGIN_LIVE)
+		return true;
+	return !candidate->registry->options.config->plugins_manual &&
+		manifest_version_compare(candidate->found.image->version, live->verdict->version) > 0;
 }
 
 static void candidate_judge(struct candidate *candidate) {
 	struct registry *registry = candidate->registry;
+	const struct manifest *manifest = &candidate->found.image->manifest;
+	const struct lineage *lineage = lineage_find(registry, manifest->name);
 	struct error error;
-	const struct plugin *plugin = plugin_find(registry, candidate->found.image->name);
-	if (plugin != NULL && plugin->state != PLUGIN_LIVE && plugin->state != PLUGIN_PARKED) {
-		candidate_defer(candidate, plugin->verdict);
+	if (lineage_busy(lineage, &error) || canary_runs(lineage, &error)) {
+		candidate_defer(candidate, &error);
 		return;
 	}
-	bool live = plugin != NULL && plugin->state == PLUGIN_LIVE;
-	if ((live && !refuse_beside_live(candidate, plugin, &error)) ||
-		!types_admit(registry, &candidate->found.image->manifest, &error) || !place_free(candidate, &error))
+	candidate->ready = !goes_live(candidate, plugin_find(registry, manifest->name));
+	if (!version_free(candidate, &error) || !types_admit(registry, manifest, &error) || !place_free(candidate, &error))
 		candidate_refuse(candidate, &error);
 	else
 		candidate_commit_attempt(candidate);
@@ -186,21 +210,34 @@ static bool candidate_held(const struct candidate *candidate, const struct verdi
 		verdict->held_ctime_ns == candidate->found.identity.ctime_ns;
 }
 
+/* Known, and nothing is to be done with it. */
+static void candidate_stays(struct candidate *candidate, struct verdict *verdict) {
+	if (verdict->state == VERDICT_READY && !candidate->place)
+		verdict_set_text(&verdict->file, candidate->file);
+	candidate_offer(candidate, NULL);
+	candidate_tell_inbox(candidate, INBOX_JUDGED);
+	candidate_end(candidate);
+}
+
 static void candidate_start(struct candidate *candidate);
 
 static void candidate_known(struct candidate *candidate) {
 	struct verdict *verdict = verdict_find(candidate->registry, candidate->found.hash);
+	struct error error;
 	check(verdict != NULL);
+	if (!lineage_busy(lineage_find(candidate->registry, verdict->name), &error))
+		error_set(&error, ERROR_CONFLICT, "%s %s is on its way out", verdict->name, verdict->version);
 	switch (verdict->state) {
 	case VERDICT_REFUSED:
 	case VERDICT_QUARANTINED:
 		candidate_refuse(candidate, verdict->refusal);
 		return;
+	case VERDICT_READY:
+		candidate_stays(candidate, verdict);
+		return;
 	case VERDICT_RETIRED:
 		if (candidate_held(candidate, verdict)) {
-			candidate_offer(candidate, NULL);
-			candidate_tell_inbox(candidate, INBOX_JUDGED);
-			candidate_end(candidate);
+			candidate_stays(candidate, verdict);
 			return;
 		}
 		candidate->force = true; /* dropped anew */
@@ -213,7 +250,7 @@ static void candidate_known(struct candidate *candidate) {
 			if (plugin->state == PLUGIN_LIVE || plugin->state == PLUGIN_PARKED)
 				candidate_is_live(candidate, plugin);
 			else
-				candidate_defer(candidate, verdict);
+				candidate_defer(candidate, &error);
 			return;
 		}
 		candidate->force = true;
@@ -278,6 +315,7 @@ static bool verdict_stands(const struct candidate *candidate, const struct verdi
 		return !parked || (!candidate->force && !plugin->restage);
 	case VERDICT_REFUSED:
 	case VERDICT_QUARANTINED:
+	case VERDICT_READY:
 		return !candidate->force;
 	case VERDICT_RETIRED:
 		return !candidate->force && verdict->held_inode != 0;

@@ -108,31 +108,75 @@ struct function_type **types_adopt(struct registry *registry, const struct manif
 
 /* ---- views ---- */
 
-static bool plugin_serves(const struct plugin *plugin) {
-	return plugin->state == PLUGIN_LIVE || plugin->state == PLUGIN_DRAINING;
+/* What a view needs of a plugin: the images that have a share, by index, and who is who. */
+struct lineage_images {
+	const struct plugin *plugins[VERSIONS_MAX];
+	size_t count;
+};
+
+/* VERSION_NONE if it is not loaded. */
+static int8_t image_index(
+	struct lineage_images *images, const struct registry *registry, const struct verdict *verdict) {
+	const struct plugin *plugin = plugin_of_verdict(registry, verdict);
+	if (plugin == NULL)
+		return VERSION_NONE;
+	size_t index = 0;
+	while (index < images->count && images->plugins[index] != plugin)
+		index++;
+	check(index < VERSIONS_MAX); /* a change begins when the one before is settled */
+	if (index == images->count)
+		images->plugins[images->count++] = plugin;
+	return (int8_t)index;
 }
 
-static void view_bind(struct registry *registry, struct binding *bindings, const struct plugin *plugin) {
-	const struct image *image = plugin->image;
+static struct split split_of(
+	struct lineage_images *images, const struct registry *registry, const struct share *share) {
+	struct split split = {.base = image_index(images, registry, share->base), .canary = VERSION_NONE};
+	if (share->percent == 0)
+		return split;
+	split.canary = image_index(images, registry, share->canary);
+	if (split.canary != VERSION_NONE)
+		split.limit = SPLIT_WHOLE * share->percent / 100;
+	return split;
+}
+
+static void image_bind(
+	const struct registry *registry, struct binding *bindings, const struct image *image, size_t index) {
 	for (size_t i = 0; i < image->manifest.function_count; i++) {
-		const struct function_type *type = type_find(registry, bytes_text(image->facts.functions[i].type));
+		const struct function_type *type = type_find(registry, bytes_text(image->manifest.functions[i].type));
+		const sofun_function *function = &image->facts.functions[i];
 		check(type != NULL);
 		struct binding *binding = &bindings[type->number];
-		const sofun_function *function = &image->facts.functions[i];
-		binding->versions[0] = (struct version){
+		binding->versions[index] = (struct version){
 			.function = function,
 			.plugin_data = image->plugin_data,
 			.host = registry->options.host,
-			.image = plugin->image,
+			.image = (struct image *)(uintptr_t)image,
 			.schema = function->schema,
 			.value_count = function->value_count,
 		};
-		binding->now = binding->before = (struct split){0};
-		if (plugin->state != PLUGIN_LIVE) {
-			binding->now.base = VERSION_NONE;
-			binding->fence = plugin->fence;
-		}
+		if (binding->value_count < function->value_count)
+			binding->value_count = function->value_count;
 	}
+}
+
+static void lineage_bind(const struct lineage *lineage, struct binding *bindings) {
+	const struct registry *registry = lineage->registry;
+	struct lineage_images images = {.count = 0};
+	struct split now = split_of(&images, registry, &lineage->now);
+	struct split before = split_of(&images, registry, &lineage->before);
+	bool drains = !lineage->running && (before.base != VERSION_NONE || before.canary != VERSION_NONE);
+	for (size_t i = 1; i < registry->type_count; i++) {
+		if (registry->types[i] == NULL || strcmp(registry->types[i]->plugin, lineage->name) != 0)
+			continue;
+		bindings[i].now = now;
+		bindings[i].before = before;
+		bindings[i].fence = drains ? lineage->fence : 0;
+		bindings[i].side = lineage->side;
+		bindings[i].seed = lineage->seed;
+	}
+	for (size_t i = 0; i < images.count; i++)
+		image_bind(registry, bindings, images.plugins[i]->image, i);
 }
 
 static enum record_format route_wanted(const sofun_router *router) {
@@ -148,7 +192,13 @@ static enum record_format route_format(const struct config *config, const sofun_
 	return route_wanted(router);
 }
 
-static size_t view_route(const struct registry *registry, struct route *routes, const struct plugin *plugin) {
+/* The routers of an image, for the producers whose hash is from `from` on and below `until`. */
+static size_t image_route(
+	const struct lineage *lineage, struct route *routes, const struct verdict *verdict, uint64_t from, uint64_t until) {
+	const struct registry *registry = lineage->registry;
+	const struct plugin *plugin = plugin_of_verdict(registry, verdict);
+	if (plugin == NULL)
+		return 0;
 	const struct image *image = plugin->image;
 	for (size_t i = 0; i < image->manifest.router_count; i++)
 		routes[i] = (struct route){
@@ -159,13 +209,26 @@ static size_t view_route(const struct registry *registry, struct route *routes, 
 			.plugin_data = image->plugin_data,
 			.host = registry->options.host,
 			.image = plugin->image,
+			.from = from,
+			.until = until,
+			.seed = lineage->seed,
 		};
 	return image->manifest.router_count;
 }
 
+static size_t lineage_route(const struct lineage *lineage, struct route *routes) {
+	const struct share *share = &lineage->now;
+	bool canary = share->percent > 0 && plugin_of_verdict(lineage->registry, share->canary) != NULL;
+	uint64_t limit = canary ? SPLIT_WHOLE * share->percent / 100 : 0;
+	size_t count = image_route(lineage, routes, share->base, limit, SPLIT_WHOLE);
+	if (canary)
+		count += image_route(lineage, routes + count, share->canary, 0, limit);
+	return count;
+}
+
 struct view *registry_view(struct registry *registry) {
 	size_t binding_count = registry->type_count == 0 ? 1 : registry->type_count;
-	size_t route_max = 0;
+	size_t route_max = 1;
 	size_t route_count = 0;
 	struct binding *bindings = check_alloc(binding_count, sizeof(*bindings));
 	for (size_t i = 1; i < registry->type_count; i++)
@@ -177,14 +240,12 @@ struct view *registry_view(struct registry *registry) {
 				.value_count = type_schema_find(registry->types[i], registry->types[i]->schema)->value_count,
 			};
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
-		if (plugin_serves(plugin))
+		if (plugin->image != NULL)
 			route_max += plugin->image->manifest.router_count;
-	struct route *routes = check_alloc(route_max + 1, sizeof(*routes));
-	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
-		if (plugin_serves(plugin))
-			view_bind(registry, bindings, plugin);
-		if (plugin->state == PLUGIN_LIVE)
-			route_count += view_route(registry, routes + route_count, plugin);
+	struct route *routes = check_alloc(route_max, sizeof(*routes));
+	for (const struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next) {
+		lineage_bind(lineage, bindings);
+		route_count += lineage_route(lineage, routes + route_count);
 	}
 	struct view *view = view_create(++registry->view, bindings, binding_count, routes, route_count);
 	free(routes);
@@ -192,6 +253,12 @@ struct view *registry_view(struct registry *registry) {
 	return view;
 }
 
-void registry_publish(struct registry *registry) {
+uint64_t registry_publish(struct registry *registry) {
+	if (registry->fencing != NULL) {
+		registry->publish_due = true;
+		return registry->view + 1;
+	}
+	registry->publish_due = false;
 	engine_publish(registry->options.engine, registry_view(registry));
+	return registry->view;
 }

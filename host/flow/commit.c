@@ -56,6 +56,7 @@ static void shard_cut(struct committer *committer, struct shard *shard, bool pat
 		epoch_close(shard);
 	epoch_complete(shard);
 	bool wake = atomic_exchange(&shard->stalled, false);
+	wake |= shard->view != atomic_load_explicit(&shard->flow->view, memory_order_relaxed);
 	atomic_store_explicit(&shard->hold, from, memory_order_release);
 	if (wake)
 		park_wake(&shard->park);
@@ -71,6 +72,8 @@ static bool shards_sealed(const struct committer *committer) {
 }
 
 static bool cut_wanted(const struct committer *committer) {
+	if (atomic_load(&committer->flow->fence_asked) != NULL)
+		return true;
 	for (uint32_t i = 0; i < committer->flow->shards_count; i++) {
 		if (atomic_load(&committer->flow->shards[i]->wants) >= committer->epoch)
 			return true;
@@ -91,12 +94,29 @@ bool committer_must_wait(const struct committer *committer) {
 	return committer->epoch > applied + 1 && behind > flow->config->memory_bytes / BEHIND_MEMORY_PART;
 }
 
+/* A fence stands at the epoch behind this one. Its view is published before the cut is asked for, so whoever opens the
+ * epoch finds it; its rows go into this record, so nothing of that epoch is durable without them (rule 29). */
+static void fence_place(struct committer *committer) {
+	struct flow *flow = committer->flow;
+	struct fence *fence = atomic_exchange(&flow->fence_asked, NULL);
+	if (fence == NULL)
+		return;
+	check(committer->fence == NULL);
+	fence->epoch = committer->epoch + 1;
+	view_fence(fence->view, fence->epoch);
+	for (size_t i = 0; fence->redo.size > 0 && i < 8; i++)
+		fence->redo.data[fence->place + i] = (uint8_t)(fence->epoch >> (56 - 8 * i));
+	committer->fence = fence;
+	atomic_store(&flow->view, fence->view);
+}
+
 static bool cut_begin(struct committer *committer) {
 	struct flow *flow = committer->flow;
 	if (atomic_load(&flow->failed) || committer_must_wait(committer))
 		return false;
 	if (!cut_wanted(committer))
 		return false;
+	fence_place(committer);
 	atomic_store(&flow->cut, committer->epoch);
 	committer->cut_us = monotonic_us();
 	committer->state = COMMITTER_CUTTING;
@@ -120,8 +140,12 @@ static void part_take(struct flow *flow, struct seal *seal, struct buf *ret_redo
 
 static void record_build(struct committer *committer) {
 	struct flow *flow = committer->flow;
-	struct store_epoch *part = store_epoch_create(flow->shards_count);
+	struct store_epoch *part = store_epoch_create(flow->shards_count + (committer->fence != NULL ? 1 : 0));
 	part->epoch = committer->epoch;
+	if (committer->fence != NULL) {
+		part->parts[flow->shards_count] = committer->fence->redo;
+		committer->fence->redo = (struct buf){0};
+	}
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		struct seal *seal = &flow->shards[i]->seal;
 		check(seal->epoch == committer->epoch);
@@ -191,20 +215,22 @@ void committer_counts_update(struct committer *committer) {
 }
 
 static void owed_publish(struct flow *flow) {
-	for (size_t type = 0; type < TYPES_MAX; type++) {
-		int64_t owed = 0;
-		bool known = false;
-		for (uint32_t i = 0; i < flow->shards_count; i++) {
-			const struct seal *seal = &flow->shards[i]->seal;
-			if (type < seal->owed_count) {
-				owed += seal->owed[type];
-				known = true;
-			}
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		const struct seal *seal = &flow->shards[i]->seal;
+		_Atomic int64_t *owed = flow->owed + (size_t)i * TYPES_MAX * 2;
+		for (size_t type = 0; type < seal->owed_count && type < TYPES_MAX; type++) {
+			atomic_store_explicit(&owed[type * 2], seal->owed[type].side[0], memory_order_relaxed);
+			atomic_store_explicit(&owed[type * 2 + 1], seal->owed[type].side[1], memory_order_relaxed);
 		}
-		if (!known)
-			break;
-		atomic_store_explicit(&flow->owed[type], owed, memory_order_relaxed);
 	}
+}
+
+static void fence_answer(struct committer *committer) {
+	if (committer->fence == NULL)
+		return;
+	struct engine_answer answer = {.token = committer->fence->token, .number = committer->fence->epoch};
+	output_put(&committer->answers, &answer);
+	committer->fence = NULL;
 }
 
 /* Unless the loop thread has given it up. */
@@ -230,6 +256,7 @@ static void epoch_release(struct committer *committer) {
 	struct flow *flow = committer->flow;
 	struct counts sum = counts_sum(flow);
 	owed_publish(flow);
+	fence_answer(committer);
 	milestones_check(committer, &sum);
 	bool any = committer->answers.size > 0;
 	for (uint32_t i = 0; i < flow->shards_count; i++)

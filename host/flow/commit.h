@@ -34,6 +34,7 @@ struct committer {
 	enum committer_state state;
 	uint64_t epoch;                        /* the next to be committed */
 	struct store_epoch *part;              /* COMMITTER_WRITING */
+	struct fence *fence;                   /* that stands behind this epoch; NULL: none */
 	uint64_t cut_us;                       /* when the cut was asked for */
 	uint64_t synced_us;                    /* durability=interval: when the journal was last synced */
 	bool unsynced;                         /* something was appended since */

@@ -130,7 +130,7 @@ static void handled(struct shard *shard, const struct message *message) {
 	shard->counts.handled++;
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]--;
 	if ((head->flags & MESSAGE_COUNTED) != 0)
-		effects_owed(shard, head->type, -1);
+		effects_owed(shard, head, -1);
 	shard->epoch_messages++;
 }
 
@@ -318,12 +318,22 @@ static struct target target_of(const struct shard *shard, const struct message *
 	return (struct target){binding, binding_version(binding, message->head->birth_epoch, message->id)};
 }
 
+/* It was born behind the fence, and another channel may still bring messages to the version before. */
+static bool held(struct shard *shard, const struct binding *binding, const struct message_head *head) {
+	if (head->birth_epoch < binding->fence || shard_fence_passed(shard, binding->fence))
+		return false;
+	shard->behind_mark = true;
+	return true;
+}
+
 bool dispatch_message(struct shard *shard, const uint8_t *at) {
 	struct message message;
 	message_read(at, &message);
 	shard_touch(shard);
 	check(message.head->type < shard->view->binding_count);
 	const struct target target = target_of(shard, &message);
+	if (__builtin_expect(target.binding->settled == NULL, 0) && held(shard, target.binding, message.head))
+		return false;
 	if (target.version == NULL || park_waits(shard, message.head->type)) {
 		park_message(shard, at);
 		return true;

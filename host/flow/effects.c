@@ -36,32 +36,27 @@ static void values_apply(struct shard *shard, struct invocation *invocation) {
 	effects_dirty(shard, instance);
 }
 
-/* A draining version owes only what was born before its fence. */
-static bool counted(const struct shard *shard, uint16_t type) {
-	if (type >= shard->view->binding_count)
-		return true;
-	uint64_t fence = shard->view->bindings[type].fence;
-	return fence == 0 || shard->epoch < fence;
+/* A draining version owes what was born before its fence: that has the other side than what comes now. */
+static uint8_t side_now(const struct shard *shard, uint16_t type) {
+	return type < shard->view->binding_count ? shard->view->bindings[type].side : 0;
 }
 
-void effects_owed(struct shard *shard, uint16_t type, int64_t change) {
-	if (type >= shard->owed_count) {
-		size_t count = (size_t)type + 16;
+void effects_owed(struct shard *shard, const struct message_head *head, int64_t change) {
+	if (head->type >= shard->owed_count) {
+		size_t count = (size_t)head->type + 16;
 		shard->owed = realloc(shard->owed, count * sizeof *shard->owed);
 		check_memory(shard->owed);
 		memset(shard->owed + shard->owed_count, 0, (count - shard->owed_count) * sizeof *shard->owed);
 		shard->owed_count = count;
 	}
-	shard->owed[type] += change;
+	shard->owed[head->type].side[(head->flags & MESSAGE_SIDE) != 0] += change;
 }
 
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour) {
 	head->birth_epoch = shard->epoch;
-	head->flags = (uint8_t)((head->flags & MESSAGE_ROUTE) | colour);
-	if (counted(shard, head->type)) {
-		head->flags |= MESSAGE_COUNTED;
-		effects_owed(shard, head->type, 1);
-	}
+	head->flags = (uint8_t)((head->flags & MESSAGE_ROUTE) | colour | MESSAGE_COUNTED |
+		(side_now(shard, head->type) != 0 ? MESSAGE_SIDE : 0));
+	effects_owed(shard, head, 1);
 	shard->counts.born++;
 	shard->counts.colour[colour]++;
 }

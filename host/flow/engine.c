@@ -17,6 +17,7 @@ static void flow_init(
 	flow->config = config;
 	flow->store = store;
 	flow->shards_count = config->shards;
+	flow->owed = check_alloc((size_t)config->shards * TYPES_MAX * 2, sizeof *flow->owed);
 	flow->incarnation = recovered->epoch + 1;
 	/* above all of earlier lives: no epoch sets so many */
 	atomic_store(&flow->timer_next, (recovered->epoch + 1) << TIMERS_PER_EPOCH_BITS);
@@ -139,6 +140,8 @@ void engine_destroy(struct engine *engine) {
 	free(flow->shards);
 	free(flow->channels);
 	buf_finish(&flow->timer_row);
+	free(flow->owed);
+	engine_fence_destroy(engine);
 	committer_finish(&engine->committer);
 	schema_counts_finish(&flow->schemas);
 	blocked_finish(&flow->blocked);
@@ -174,6 +177,7 @@ static void outputs_answer(struct engine *engine, const struct buf *outputs,
 			continue;
 		answer(arg, &out);
 		engine_milestone_answered(engine, output.token);
+		engine_fence_answered(engine, output.token);
 	}
 }
 
@@ -223,7 +227,7 @@ uint64_t engine_adopted(struct engine *engine) {
 }
 
 void engine_publish(struct engine *engine, struct view *view) {
-	check(view->generation > engine->view->generation);
+	check(view->generation > engine->view->generation && engine->fence == NULL);
 	struct old_view *old = check_alloc(1, sizeof *old);
 	*old = (struct old_view){.next = engine->old_views, .view = engine->view};
 	engine->old_views = old;
@@ -232,36 +236,6 @@ void engine_publish(struct engine *engine, struct view *view) {
 	for (uint32_t i = 0; i < engine->flow.shards_count; i++)
 		park_wake(&engine->flow.shards[i]->park);
 	engine_adopted(engine);
-}
-
-uint64_t engine_fence(struct engine *engine) {
-	return atomic_load(&engine->flow.cut) + 2; /* the open epochs are cut and cut + 1 */
-}
-
-/* An epoch that begins after every shard has adopted the view must be durable before `owed` can be believed. */
-static bool drain_settled(struct engine *engine, uint16_t type, uint64_t fence) {
-	struct flow *flow = &engine->flow;
-	if (engine_adopted(engine) < engine->view->generation)
-		return false;
-	if (engine->drain_fence[type] != fence) {
-		engine->drain_fence[type] = fence;
-		engine->drain_epoch[type] = atomic_load(&flow->cut) + 2;
-	}
-	if (atomic_load(&flow->durable) >= engine->drain_epoch[type])
-		return true;
-	atomic_store(&flow->shards[0]->wants, atomic_load(&flow->cut) + 1);
-	park_wake(&flow->committer_park);
-	return false;
-}
-
-void engine_waiting(struct engine *engine, uint16_t type, uint64_t before_epoch, struct engine_waiting *ret_waiting) {
-	check(type < TYPES_MAX);
-	int64_t owed = atomic_load_explicit(&engine->flow.owed[type], memory_order_relaxed);
-	bool settled = drain_settled(engine, type, before_epoch);
-	*ret_waiting = (struct engine_waiting){.messages = owed > 0 ? (uint64_t)owed : settled ? 0 : 1};
-	pthread_mutex_lock(&engine->committer.release_mutex);
-	ret_waiting->retrying = owed > 0 ? engine->committer.counts.retrying : 0;
-	pthread_mutex_unlock(&engine->committer.release_mutex);
 }
 
 uint16_t engine_next_type(struct engine *engine) {

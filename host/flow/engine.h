@@ -92,15 +92,25 @@ void engine_publish(struct engine *engine, struct view *view);
 /* The generation that every shard has adopted: images that only older views name are not entered any more. */
 uint64_t engine_adopted(struct engine *engine);
 
-/* The epoch at which a fence set now stands: every message accepted so far was born before it. */
-uint64_t engine_fence(struct engine *engine);
-
-/* Messages of that type born before the epoch and not yet consumed, and what they wait for. 0: drained (durably). */
-struct engine_waiting {
-	uint64_t messages;
-	uint64_t retrying; /* of these, behind an address in backoff */
+/* Publishes a view at an epoch of the engine's choice: every shard adopts it exactly when it opens that epoch, and every
+ * fence in it that is FENCE_NEXT stands there. The rows are durable with the epoch before, and so before anything
+ * that the view brings about. Answered when durable: number = the epoch. One at a time, and no engine_publish between. */
+struct engine_fence {
+	struct view *view; /* taken over */
+	const struct engine_row *rows;
+	size_t row_count;
+	size_t fence_row;    /* the row whose value holds the epoch, */
+	size_t fence_offset; /* 8 bytes big-endian, here */
 };
-void engine_waiting(struct engine *engine, uint16_t type, uint64_t before_epoch, struct engine_waiting *ret_waiting);
+void engine_fence(struct engine *engine, uint64_t token, const struct engine_fence *fence);
+
+/* What a version still owes of a type that has a fence at that epoch: the messages of a side, not yet consumed. */
+struct engine_waiting {
+	uint64_t messages; /* 0: drained (durably) */
+	uint64_t retrying; /* addresses in backoff, of whatever type: some of the messages may stand behind one */
+};
+void engine_waiting(
+	struct engine *engine, uint16_t type, uint8_t side, uint64_t fence, struct engine_waiting *ret_waiting);
 
 /* A new type gets the next number; the row is the caller's to commit. */
 uint16_t engine_next_type(struct engine *engine);

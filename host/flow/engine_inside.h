@@ -51,6 +51,7 @@ struct engine {
 	bool gathers;                    /* whoever runs the loop says when a turn ends */
 	uint64_t submitted;              /* shards that were given something and not woken yet */
 	uint64_t submitted_bytes;        /* and how much */
+	struct fence *fence;             /* on its way; NULL: none */
 	uint64_t drain_fence[TYPES_MAX]; /* for which drain_epoch counts */
 	uint64_t drain_epoch[TYPES_MAX]; /* once it is durable, `owed` speaks of the time after adoption */
 
@@ -82,6 +83,10 @@ void engine_milestone_answered(struct engine *engine, uint64_t token);
 
 /* A step of a clock move is done: true if another one follows, and nobody is answered yet. */
 bool engine_clock_goes_on(struct engine *engine, const struct engine_answer *answer);
+
+/* engine_fence.c: an answer went out; if it is the fence's, its view is the engine's. */
+void engine_fence_answered(struct engine *engine, uint64_t token);
+void engine_fence_destroy(struct engine *engine);
 
 /* Places an input of `size` bytes in all at shard `to`: fill it, then input_submit. */
 struct input *input_reserve(struct engine *engine, uint32_t to, enum input_kind kind, size_t body);

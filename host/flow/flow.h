@@ -62,6 +62,20 @@ struct egress_place {
 	size_t place;
 };
 
+/* Counted messages of a type that are in flight, by MESSAGE_SIDE. */
+struct owed {
+	int64_t side[2];
+};
+
+/* A change of views at an epoch that the committer chooses, on its way there and back. [loop] makes and frees it. */
+struct fence {
+	struct view *view;
+	struct buf redo; /* its rows */
+	size_t place;    /* of the epoch in them: 8 bytes, big-endian */
+	uint64_t token;
+	uint64_t epoch; /* found by the committer */
+};
+
 /* A shard's part of an epoch that is closed. */
 struct seal {
 	uint64_t epoch;
@@ -70,7 +84,7 @@ struct seal {
 	struct buf outputs; /* struct output, back to back */
 	struct buf places;  /* struct egress_place */
 	struct counts counts;
-	int64_t *owed; /* by type number: counted messages in flight */
+	struct owed *owed; /* by type number */
 	size_t owed_count;
 	struct schema_changes schemas;
 };
@@ -105,18 +119,19 @@ struct flow {
 	struct park *reader_park; /* wakes who loads timers; NULL: the simulation does it */
 	struct buf timer_row;     /* [reader] scratch */
 
-	_Atomic(struct view *) view;   /* [loop] publishes */
-	_Atomic uint64_t cut;          /* [committer] every shard is to close this epoch */
-	_Atomic uint64_t durable;      /* [committer] last released epoch */
-	_Atomic uint64_t dead_next;    /* number of the next dead letter */
-	_Atomic uint64_t wait_next;    /* serial of the next wait queue */
-	_Atomic uint64_t timer_next;   /* serial of the next timer */
-	_Atomic bool stopping;         /* shards take nothing more */
-	_Atomic uint32_t trial_shard;  /* 1 + the shard that tries a suspect: all others stand still; 0: none does */
-	_Atomic uint64_t trial_serial; /* of the last trial */
-	_Atomic uint32_t restoring;    /* shards that still have messages of an older layout: inputs wait for them */
+	_Atomic(struct view *) view;         /* [loop] publishes; with a fence [committer] */
+	_Atomic(struct fence *) fence_asked; /* [loop] sets, [committer] takes */
+	_Atomic uint64_t cut;                /* [committer] every shard is to close this epoch */
+	_Atomic uint64_t durable;            /* [committer] last released epoch */
+	_Atomic uint64_t dead_next;          /* number of the next dead letter */
+	_Atomic uint64_t wait_next;          /* serial of the next wait queue */
+	_Atomic uint64_t timer_next;         /* serial of the next timer */
+	_Atomic bool stopping;               /* shards take nothing more */
+	_Atomic uint32_t trial_shard;        /* 1 + the shard that tries a suspect: all others stand still; 0: none does */
+	_Atomic uint64_t trial_serial;       /* of the last trial */
+	_Atomic uint32_t restoring;          /* shards that still have messages of an older layout: inputs wait for them */
 	_Atomic uint64_t parked[TYPES_MAX];
-	_Atomic int64_t owed[TYPES_MAX]; /* [committer] as of the last durable cut */
+	_Atomic int64_t *owed; /* [committer] as of the last durable cut: [(shard * TYPES_MAX + type) * 2 + side] */
 	struct schema_counts schemas;
 	struct blocked blocked; /* addresses whose state cannot be migrated */
 	struct park committer_park;

@@ -16,9 +16,10 @@
 
 enum message_flag {
 	MESSAGE_COLOUR = 1,  /* which barrier it belongs to: inherited from its cause */
-	MESSAGE_COUNTED = 2, /* counted among the messages a draining version still owes */
+	MESSAGE_COUNTED = 2, /* counted among the messages that a version will owe if it drains */
 	MESSAGE_ROUTE = 4,   /* somebody waits for a reply */
 	MESSAGE_TIMED = 8,   /* a timer's: whoever handles it looks at the clock, and sees its due time or a later one */
+	MESSAGE_SIDE = 16,   /* it is counted with these; changes with every fence of its type */
 };
 
 struct message_head {

@@ -33,8 +33,8 @@ void park_message(struct shard *shard, const uint8_t *at) {
 	struct message_head *copy = (struct message_head *)(void *)queue_reserve(park, head->size);
 	memcpy(copy, head, head->size);
 	if ((copy->flags & MESSAGE_COUNTED) != 0) { /* no draining version owes it any more */
+		effects_owed(shard, copy, -1);
 		copy->flags &= (uint8_t)~MESSAGE_COUNTED;
-		effects_owed(shard, copy->type, -1);
 	}
 	queue_commit(park, head->size);
 	queue_publish(park);

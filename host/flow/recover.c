@@ -222,7 +222,7 @@ static void message_count(struct recovery *recovery, struct shard *shard, const 
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]++;
 	recovery->messages++;
 	if ((head->flags & MESSAGE_COUNTED) != 0)
-		effects_owed(shard, head->type, 1);
+		effects_owed(shard, head, 1);
 }
 
 /* Calls each() for the messages of a run that are not consumed yet. */

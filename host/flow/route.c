@@ -171,7 +171,8 @@ static const struct route *routers_enter(
 	invocation_begin(shard->invocation, view, NULL, NULL, NULL, shard->epoch_time_ms);
 	for (size_t i = 0; i < view->route_count; i++) {
 		const struct route *route = &view->routes[i];
-		if (!bytes_equal(bytes_text(route->ingress), ingress))
+		if (!bytes_equal(bytes_text(route->ingress), ingress) ||
+			!route_has(route, bytes_of(record->producer.data, record->producer.size)))
 			continue;
 		struct bytes data;
 		struct error error;

@@ -77,7 +77,8 @@ void shard_store_error(struct shard *shard, const struct error *error) {
 /* ---- the open epoch ---- */
 
 bool shard_epoch_open(const struct shard *shard) {
-	return shard->epoch_messages < EPOCH_MESSAGES_MAX && shard->epoch_bytes < shard->flow->epoch_bytes_max &&
+	return shard->epoch == shard->view_epoch && shard->epoch_messages < EPOCH_MESSAGES_MAX &&
+		shard->epoch_bytes < shard->flow->epoch_bytes_max &&
 		atomic_load_explicit(&shard->flow->cut, memory_order_relaxed) < shard->epoch &&
 		!atomic_load_explicit(&shard->flow->failed, memory_order_relaxed);
 }
@@ -101,12 +102,35 @@ bool shard_binding_live(const struct shard *shard, uint16_t type) {
 	return type < shard->view->binding_count && binding_live(&shard->view->bindings[type]);
 }
 
+bool shard_fence_passed(struct shard *shard, uint64_t fence) {
+	struct error error;
+	bool failed = false;
+	if (shard->fence_passed >= fence)
+		return true;
+	/* sealed: the marks of that epoch have come, and with them all that was sent before */
+	if (atomic_load_explicit(&shard->sealed, memory_order_relaxed) + 1 < fence)
+		return false;
+	for (uint32_t source = 0; source < shard->flow->shards_count; source++) {
+		const uint8_t *at =
+			queue_peek(shard_channel(shard->flow, source, shard->index), shard->flow->store, &failed, &error);
+		if (failed) {
+			shard_store_error(shard, &error);
+			return false;
+		}
+		if (at != NULL && ((const struct message_head *)(const void *)at)->birth_epoch < fence)
+			return false;
+	}
+	shard->fence_passed = fence;
+	return true;
+}
+
 /* ---- the steps of a turn, in order ---- */
 
 static bool step_view(struct shard *shard, int *budget) {
 	(void)budget;
 	const struct view *view = atomic_load_explicit(&shard->flow->view, memory_order_acquire);
-	if (view == shard->view)
+	shard->view_epoch = shard->epoch;
+	if (view == shard->view || view->from_epoch > shard->epoch)
 		return false;
 	shard->view = view;
 	shard->parks_live = true;
@@ -314,8 +338,8 @@ static const struct shard_turn {
 	bool (*step)(struct shard *shard, int *budget);
 	bool always;
 } SHARD_STEPS[] = {
-	{"view: adopt what the registry published", step_view, true},
 	{"cut: close the epoch where the committer asks for it", step_cut, true},
+	{"view: adopt what the registry published, before anything happens in an epoch", step_view, true},
 	{"retries: what failed and is due", step_retries, false},
 	{"timers: messages that are due", step_timers, false},
 	{"parks: what waited for a version that now lives", step_parks, false},

@@ -80,6 +80,8 @@ struct shard {
 
 	const struct view *view;
 	_Atomic uint64_t view_generation; /* adopted; [any thread] reads */
+	uint64_t view_epoch;   /* the epoch in which it last looked for a view: each is looked for anew (rule 29) */
+	uint64_t fence_passed; /* nothing born before this epoch stands in its channels any more */
 
 	struct queue input;             /* tail: loop thread */
 	_Atomic uint64_t input_bytes;   /* memory of `input` */
@@ -135,12 +137,12 @@ struct shard {
 	struct buf outputs;
 	struct buf places;
 	struct counts counts;
-	int64_t *owed; /* by type number */
+	struct owed *owed; /* by type number */
 	size_t owed_count;
 	struct schema_changes schemas; /* instances that came, went or changed their schema */
 	_Atomic uint64_t wants;        /* the epoch that should be cut now; [committer] reads */
 	bool starved;                  /* a read found no space; nothing was consumed */
-	bool behind_mark;              /* a message at the head of a channel belongs to a later epoch */
+	bool behind_mark;              /* a message at the head of a channel is of a later epoch, or stays behind a fence */
 	_Atomic bool stalled;          /* the shard sleeps until its epoch is closed: whoever closes it wakes it */
 	uint64_t *restored;            /* by source: channel numbers below it are of an older layout; NULL: none are left */
 	uint64_t touched;              /* shards that were sent something since they were last woken */
@@ -173,6 +175,10 @@ void shard_store_error(struct shard *shard, const struct error *error);
 
 struct queue *shard_channel(struct flow *flow, uint32_t from, uint32_t to);
 
+/* False while messages born before the fence may still come to this shard: then those born behind it stay where they are,
+ * so that no address goes back to an old version. */
+bool shard_fence_passed(struct shard *shard, uint64_t fence);
+
 /* True while the open epoch may take another message. */
 bool shard_epoch_open(const struct shard *shard);
 
@@ -188,7 +194,7 @@ bool shard_binding_live(const struct shard *shard, uint16_t type);
 /* ---- dispatch.c: the one place where plugin code is entered ---- */
 
 /* Takes a message that stands at the head of `from` to its instance. True: it is consumed (handled, parked, or it waits
- * in a queue of its own now), and the caller goes past it. False: the store failed. attempts: failed ones so far. */
+ * in a queue of its own now), and the caller goes past it. False: the store failed, or it stays behind a fence. */
 bool dispatch_message(struct shard *shard, const uint8_t *at);
 
 /* The head of a wait, or of a park: the same, but it does not queue behind itself. A wait whose head has no version is
@@ -228,8 +234,8 @@ void effects_dead(
 /* A message comes to stand in the open epoch. */
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour);
 
-/* A counted message of that type came (1) or went (-1) here; the sum over all shards is what is in flight. */
-void effects_owed(struct shard *shard, uint16_t type, int64_t change);
+/* A counted message came (1) or went (-1) here; the sum over all shards is what is in flight. */
+void effects_owed(struct shard *shard, const struct message_head *head, int64_t change);
 
 /* Marks an instance for the next cut. */
 void effects_dirty(struct shard *shard, struct instance *instance);

@@ -75,6 +75,13 @@ struct view *view_create(uint64_t generation, const struct binding *bindings, si
 	return view;
 }
 
+void view_fence(struct view *view, uint64_t epoch) {
+	view->from_epoch = epoch;
+	for (size_t number = 1; number < view->binding_count; number++)
+		if (view->bindings[number].fence == FENCE_NEXT)
+			view->bindings[number].fence = epoch;
+}
+
 void view_destroy(struct view *view) {
 	if (view == NULL)
 		return;
@@ -93,6 +100,13 @@ uint16_t view_type(const struct view *view, struct bytes name) {
 			return number;
 	}
 	return 0;
+}
+
+bool route_has(const struct route *route, struct bytes producer) {
+	if (route->from == 0 && route->until == SPLIT_WHOLE)
+		return true;
+	uint64_t hash = hash_bytes(route->seed, producer.data, producer.size) >> 32;
+	return hash >= route->from && hash < route->until;
 }
 
 bool view_ingress(const struct view *view, struct bytes ingress) {

@@ -33,6 +33,7 @@ struct split {
 	uint64_t limit; /* of SPLIT_WHOLE; 0: no canary */
 };
 #define SPLIT_WHOLE (UINT64_C(1) << 32)
+#define FENCE_NEXT UINT64_MAX
 
 /* One declared function type. Numbers are durable (row 'T'), from 1, never reused. A change of versions is a fence: what
  * was born before that epoch goes by `before`, the rest by `now`, until nothing of before is left. */
@@ -45,7 +46,8 @@ struct binding {
 	struct version versions[VERSIONS_MAX];
 	struct split now;
 	struct split before;
-	uint64_t fence;       /* 0: there is nothing of before */
+	uint64_t fence;       /* 0: there is nothing of before; FENCE_NEXT: the epoch that engine_fence finds */
+	uint8_t side;         /* MESSAGE_SIDE of what is born at or behind the last fence (message.h) */
 	uint64_t seed;        /* of the canary's hash (rule 30) */
 	uint32_t value_count; /* of the version that has most */
 };
@@ -58,10 +60,14 @@ struct route {
 	void *plugin_data;
 	const struct sofun_host *host;
 	struct image *image;
+	uint64_t from;  /* it has the producers whose hash is from here on, */
+	uint64_t until; /* and below this; 0 to SPLIT_WHOLE: all */
+	uint64_t seed;
 };
 
 struct view {
 	uint64_t generation; /* rising, from 1 */
+	uint64_t from_epoch; /* a shard adopts it when it opens this epoch, or later */
 	size_t binding_count;
 	struct binding *bindings; /* index = number; [0] unused; name NULL where unknown */
 	size_t route_count;
@@ -74,6 +80,9 @@ struct view {
 struct view *view_create(uint64_t generation, const struct binding *bindings, size_t binding_count,
 	const struct route *routes, size_t route_count);
 void view_destroy(struct view *view);
+
+/* Every fence that is FENCE_NEXT stands at that epoch, from which the view counts. */
+void view_fence(struct view *view, uint64_t epoch);
 
 /* The type's number; 0 if no plugin ever declared it. */
 uint16_t view_type(const struct view *view, struct bytes name);
@@ -92,6 +101,9 @@ static inline const struct version *binding_version(
 		return binding->settled;
 	return binding_choose(binding, birth_epoch, id);
 }
+
+/* True if the route has that producer's records. */
+bool route_has(const struct route *route, struct bytes producer);
 
 /* True if some route serves the ingress. */
 bool view_ingress(const struct view *view, struct bytes ingress);

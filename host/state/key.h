@@ -10,6 +10,7 @@
  *   'T' number:u16be                 function type: [name, plugin, schema]
  *   'S' [type:u16be schema:u32be]    instances of that schema: see flow/migration/schema_counts.h
  *   'V' hash[32]                     content hash of a plugin file: what was judged of it (registry)
+ *   'W' plugin                       which versions of a plugin are live, at which share, and what drains (registry)
  *   'P' ingress:sized producer       position of a producer
  *   'A' egress:sized name            position that a named subscriber has acknowledged
  *   'G' egress                       incarnations of an egress
@@ -41,6 +42,7 @@ enum key_kind {
 	KEY_TYPE = 'T',
 	KEY_SCHEMA = 'S',
 	KEY_VERDICT = 'V',
+	KEY_SHARE = 'W',
 	KEY_PRODUCER = 'P',
 	KEY_ACKED = 'A',
 	KEY_INCARNATIONS = 'G',

@@ -107,6 +107,7 @@ static struct view *world_view(struct world *world, bool live) {
 	};
 	struct route route = {
 		.ingress = "sim",
+		.until = SPLIT_WHOLE,
 		.format = FORMAT_MSGPACK,
 		.wanted = FORMAT_MSGPACK,
 		.router = &program_router,

@@ -93,7 +93,7 @@ START_TEST(test_a_refusal_and_a_drain) {
 	error_expected(&error, "e");
 	error_hint(&error, "h");
 	verdict_refuse(verdict, VERDICT_REFUSED, &error);
-	verdict->fence = 300;
+	verdict->kept = 300;
 	verdict->attempts = 1;
 	verdict->held_inode = 70000;
 	verdict->held_ctime_ns = UINT64_MAX;

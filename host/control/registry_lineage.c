@@ -1,0 +1,392 @@
+/* The versions of a plugin and how they change. Every change is a fence: one epoch, the same on all shards, durable with
+ * the rows that say it (rule 29). What was born before it is finished by the versions of before, while it drains; then
+ * the view is settled, and what is in no share any more leaves (registry_retire.c). */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/registry_inside.h"
+#include "state/key.h"
+
+enum { LINEAGE_ROWS_MAX = 6 }; /* row 'W', and a row 'V' of each version that a change can touch */
+
+/* ---- the list ---- */
+
+struct lineage *lineage_find(const struct registry *registry, const char *name) {
+	struct lineage *lineage = registry->lineages;
+	while (lineage != NULL && strcmp(lineage->name, name) != 0)
+		lineage = lineage->next;
+	return lineage;
+}
+
+struct lineage *lineage_add(struct registry *registry, const char *name) {
+	struct lineage *lineage = lineage_find(registry, name);
+	if (lineage != NULL)
+		return lineage;
+	lineage = check_alloc(1, sizeof(*lineage));
+	check(strlen(name) < sizeof(lineage->name));
+	memcpy(lineage->name, name, strlen(name) + 1);
+	lineage->registry = registry;
+	lineage->next = registry->lineages;
+	registry->lineages = lineage;
+	return lineage;
+}
+
+void lineages_destroy(struct registry *registry) {
+	while (registry->lineages != NULL) {
+		struct lineage *lineage = registry->lineages;
+		registry->lineages = lineage->next;
+		free(lineage->types);
+		free(lineage);
+	}
+}
+
+struct plugin *plugin_of_verdict(const struct registry *registry, const struct verdict *verdict) {
+	for (struct plugin *plugin = registry->plugins; verdict != NULL && plugin != NULL; plugin = plugin->next)
+		if (plugin->verdict == verdict && (plugin->state == PLUGIN_LIVE || plugin->state == PLUGIN_DRAINING))
+			return plugin;
+	return NULL;
+}
+
+static bool share_has(const struct share *share, const struct verdict *verdict) {
+	return verdict != NULL && (share->base == verdict || (share->percent > 0 && share->canary == verdict));
+}
+
+bool lineage_was(const struct lineage *lineage, const struct verdict *verdict) {
+	return share_has(&lineage->before, verdict);
+}
+
+/* ---- what is awaited ---- */
+
+static const struct plugin *leaving_of(const struct lineage *lineage) {
+	for (const struct plugin *plugin = lineage->registry->plugins; plugin != NULL; plugin = plugin->next)
+		if ((plugin->state == PLUGIN_LEAVING || plugin->state == PLUGIN_RETIRING) && plugin->image != NULL &&
+			plugin->image->state != IMAGE_STUCK && strcmp(plugin->verdict->name, lineage->name) == 0)
+			return plugin;
+	return NULL;
+}
+
+bool lineage_busy(const struct lineage *lineage, struct error *ret_error) {
+	if (lineage == NULL)
+		return false;
+	const struct plugin *leaving = leaving_of(lineage);
+	if (lineage->state == LINEAGE_SETTLED && leaving == NULL)
+		return false;
+	const struct verdict *old = leaving != NULL ? leaving->verdict : lineage->before.base;
+	if (leaving == NULL && (old == NULL || share_has(&lineage->now, old)) && lineage->before.percent > 0)
+		old = lineage->before.canary;
+	error_set(ret_error, ERROR_CONFLICT, "%s is changing already", lineage->name);
+	error_found(ret_error, "%s %s is on its way out", lineage->name, old != NULL ? old->version : "");
+	error_expected(ret_error, "that it has gone");
+	error_hint(ret_error, "`sofun status` shows what it waits for; then do it again");
+	return true;
+}
+
+/* ---- rows ---- */
+
+struct rows {
+	struct key keys[LINEAGE_ROWS_MAX + MANIFEST_FUNCTIONS_MAX];
+	struct buf values[LINEAGE_ROWS_MAX + MANIFEST_FUNCTIONS_MAX];
+	struct engine_row rows[LINEAGE_ROWS_MAX + MANIFEST_FUNCTIONS_MAX];
+	size_t count;
+};
+
+static void rows_add_verdict(struct rows *rows, struct verdict *verdict) {
+	struct key key = verdict != NULL ? key_verdict(verdict->hash) : (struct key){.size = 0};
+	if (verdict == NULL)
+		return;
+	for (size_t i = 0; i < rows->count; i++)
+		if (bytes_equal(key_bytes(&rows->keys[i]), key_bytes(&key)))
+			return;
+	verdict->time_ms = registry_wall_ms();
+	verdict->written = true;
+	rows->keys[rows->count] = key;
+	verdict_write(&rows->values[rows->count++], verdict);
+}
+
+static struct rows *rows_create(struct lineage *lineage) {
+	struct rows *rows = check_alloc(1, sizeof(*rows));
+	rows->keys[0] = lineage_key(lineage);
+	lineage_write(&rows->values[0], lineage);
+	rows->count = 1;
+	rows_add_verdict(rows, lineage->now.base);
+	rows_add_verdict(rows, lineage->now.canary);
+	rows_add_verdict(rows, lineage->before.base);
+	rows_add_verdict(rows, lineage->before.canary);
+	for (size_t i = 0; i < lineage->type_count; i++) {
+		rows->keys[rows->count] = key_type(lineage->types[i]->number);
+		type_write(&rows->values[rows->count++], lineage->types[i]);
+	}
+	for (size_t i = 0; i < rows->count; i++)
+		rows->rows[i] = (struct engine_row){.key = key_bytes(&rows->keys[i]), .value = bytes_buf(&rows->values[i])};
+	return rows;
+}
+
+static void rows_destroy(struct rows *rows) {
+	for (size_t i = 0; i < rows->count; i++)
+		buf_finish(&rows->values[i]);
+	free(rows);
+}
+
+/* ---- the fence ---- */
+
+static void fence_ask(struct lineage *lineage);
+
+/* The views and fences that waited for this one. */
+static void fence_next(struct registry *registry) {
+	registry->fencing = NULL;
+	if (registry->publish_due)
+		registry_publish(registry);
+	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next) {
+		if (lineage->state == LINEAGE_ASKED) {
+			fence_ask(lineage);
+			return;
+		}
+	}
+}
+
+static void lineage_tell(const struct lineage *lineage) {
+	const struct verdict *base = lineage->now.base;
+	const struct verdict *old = lineage->before.base;
+	log_event(LOG_INFO, "plugin_fence", "name=%s version=%s canary=%s percent=%u before=%s fence=%llu drain=%s",
+		lineage->name, base != NULL ? base->version : "none",
+		lineage->now.percent > 0 ? lineage->now.canary->version : "none", lineage->now.percent,
+		old != NULL ? old->version : "none", (unsigned long long)lineage->fence,
+		lineage->running ? "running" : "accepted");
+	if (old != NULL)
+		events_emit(lineage->registry->options.events, EVENT_DRAIN,
+			json_pack("{s:s, s:s, s:I, s:s}", "name", lineage->name, "version", old->version, "fence",
+				(json_int_t)lineage->fence, "drain", lineage->running ? "running" : "accepted"));
+	if (base != NULL)
+		events_emit(lineage->registry->options.events, EVENT_LIVE,
+			json_pack("{s:s, s:s, s:I}", "name", lineage->name, "version", base->version, "share_percent",
+				(json_int_t)(100 - lineage->now.percent)));
+	if (lineage->now.percent > 0)
+		events_emit(lineage->registry->options.events, EVENT_LIVE,
+			json_pack("{s:s, s:s, s:I}", "name", lineage->name, "version", lineage->now.canary->version,
+				"share_percent", (json_int_t)lineage->now.percent));
+}
+
+static bool share_loaded(const struct registry *registry, const struct share *share) {
+	return plugin_of_verdict(registry, share->base) != NULL ||
+		(share->percent > 0 && plugin_of_verdict(registry, share->canary) != NULL);
+}
+
+/* Nothing of before is left. */
+static void lineage_rest(struct lineage *lineage) {
+	lineage->state = LINEAGE_SETTLED;
+	lineage->fence = 0;
+	lineage->before = (struct share){0};
+}
+
+/* The row of a fence is durable: engine_answer's number is its epoch. */
+static void fence_answered(void *arg, uint64_t epoch, bool good) {
+	struct lineage *lineage = arg;
+	struct registry *registry = lineage->registry;
+	commit_then *then = lineage->then;
+	lineage->then = NULL;
+	free(lineage->types);
+	lineage->types = NULL;
+	lineage->type_count = 0;
+	if (good) {
+		lineage->fence = epoch;
+		lineage->state = LINEAGE_DRAINING;
+		lineage_tell(lineage);
+		if (share_loaded(registry, &lineage->before))
+			drain_later(registry);
+		else
+			lineage_rest(lineage);
+	}
+	if (then != NULL)
+		then(lineage->then_arg, good);
+	if (good)
+		fence_next(registry);
+}
+
+static void fence_ask(struct lineage *lineage) {
+	struct registry *registry = lineage->registry;
+	if (registry->fencing != NULL) {
+		lineage->state = LINEAGE_ASKED;
+		return;
+	}
+	registry->fencing = lineage;
+	registry->publish_due = false; /* this view shows it */
+	lineage->state = LINEAGE_FENCING;
+	lineage->fence = FENCE_NEXT;
+	struct rows *rows = rows_create(lineage);
+	struct view *view = registry_view(registry);
+	lineage->view = registry->view;
+	const struct engine_fence order = {
+		.view = view,
+		.rows = rows->rows,
+		.row_count = rows->count,
+		.fence_offset = LINEAGE_FENCE_OFFSET,
+	};
+	fence_commit(registry, &order, fence_answered, lineage);
+	rows_destroy(rows);
+}
+
+/* What a version is from now on, by the shares. */
+static void verdict_place(const struct lineage *lineage, struct verdict *verdict) {
+	if (verdict == NULL)
+		return;
+	bool live = share_has(&lineage->now, verdict);
+	struct plugin *plugin = plugin_of_verdict(lineage->registry, verdict);
+	verdict->state = live ? VERDICT_LIVE : VERDICT_DRAINING;
+	if (plugin == NULL)
+		return;
+	plugin_turn(plugin, live ? PLUGIN_LIVE : PLUGIN_DRAINING);
+	plugin->image->state = live ? IMAGE_LIVE : IMAGE_DRAINING;
+}
+
+static void versions_place(struct lineage *lineage) {
+	verdict_place(lineage, lineage->now.base);
+	verdict_place(lineage, lineage->now.percent > 0 ? lineage->now.canary : NULL);
+	verdict_place(lineage, lineage->before.base);
+	verdict_place(lineage, lineage->before.percent > 0 ? lineage->before.canary : NULL);
+}
+
+void lineage_change(struct lineage *lineage, const struct change *change) {
+	check(lineage->state == LINEAGE_SETTLED);
+	lineage->before = lineage->now;
+	lineage->now = change->next;
+	lineage->previous = change->previous;
+	lineage->running = change->running;
+	lineage->side = lineage->side == 0 ? 1 : 0;
+	lineage->since_wall_ms = registry_wall_ms();
+	lineage->deadline_wall_ms = lineage->since_wall_ms + change->deadline_ms;
+	lineage->types = change->types;
+	lineage->type_count = change->type_count;
+	lineage->then = change->then;
+	lineage->then_arg = change->arg;
+	versions_place(lineage);
+	fence_ask(lineage);
+}
+
+/* ---- the drain ---- */
+
+static bool type_drained(const struct lineage *lineage, const struct function_type *type) {
+	struct engine_waiting waiting;
+	engine_waiting(
+		lineage->registry->options.engine, type->number, lineage->side == 0 ? 1 : 0, lineage->fence, &waiting);
+	return waiting.messages == 0;
+}
+
+static bool lineage_drained(const struct lineage *lineage) {
+	const struct registry *registry = lineage->registry;
+	if (engine_adopted(registry->options.engine) < lineage->view)
+		return false;
+	if (lineage->running || !share_loaded(registry, &lineage->before))
+		return true;
+	for (size_t i = 1; i < registry->type_count; i++) {
+		const struct function_type *type = registry->types[i];
+		if (type != NULL && strcmp(type->plugin, lineage->name) == 0 && !type_drained(lineage, type))
+			return false;
+	}
+	return true;
+}
+
+void lineage_commit_then(struct lineage *lineage, commit_then *then, void *arg) {
+	struct key key = lineage_key(lineage);
+	struct buf value = {0};
+	lineage_write(&value, lineage);
+	const struct engine_row row = {.key = key_bytes(&key), .value = bytes_buf(&value)};
+	lineage->dirty = false;
+	rows_commit(lineage->registry, &row, 1, then, arg);
+	buf_finish(&value);
+}
+
+void lineage_commit(struct lineage *lineage) {
+	lineage_commit_then(lineage, NULL, NULL);
+}
+
+/* Settled: what is in no share leaves. Past the deadline what still waits goes to the versions of now. */
+static void lineage_settle(struct lineage *lineage) {
+	struct registry *registry = lineage->registry;
+	struct share before = lineage->before;
+	lineage_rest(lineage);
+	uint64_t view = registry_publish(registry);
+	struct verdict *const gone[] = {before.base, before.percent > 0 ? before.canary : NULL};
+	for (int i = 0; i < 2; i++) {
+		struct plugin *plugin = plugin_of_verdict(registry, gone[i]);
+		if (plugin == NULL || share_has(&lineage->now, gone[i]))
+			continue;
+		plugin->retained = lineage->now.base != NULL;
+		plugin_leave(plugin, view);
+	}
+	lineage_commit(lineage);
+	if (lineage->unload_due && lineage->now.base != NULL)
+		lineage_unload(lineage);
+}
+
+/* A fence that stands behind a shard's long call is not late: the call is. */
+static bool lineage_late(const struct lineage *lineage) {
+	return registry_wall_ms() >= lineage->deadline_wall_ms;
+}
+
+void lineages_look(struct registry *registry, bool *ret_waiting) {
+	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next) {
+		if (lineage->state != LINEAGE_DRAINING)
+			continue;
+		if (lineage_drained(lineage) || lineage_late(lineage))
+			lineage_settle(lineage);
+		else
+			*ret_waiting = true;
+	}
+}
+
+/* ---- no version at all ---- */
+
+static void copies_forget(struct registry *registry, const char *name) {
+	for (struct plugin *plugin = registry->plugins, *next; plugin != NULL; plugin = next) {
+		next = plugin->next;
+		if (plugin->state == PLUGIN_READY && strcmp(plugin->verdict->name, name) == 0)
+			plugin_discard(plugin);
+	}
+	for (size_t i = 0; i < registry->verdict_count; i++) {
+		struct verdict *verdict = registry->verdicts[i];
+		if (verdict->state != VERDICT_RETIRED || verdict->image[0] == '\0' || strcmp(verdict->name, name) != 0)
+			continue;
+		char *path = path_join(registry->images, verdict->image);
+		registry->options.disk->unlink(registry->options.disk, path);
+		free(path);
+		verdict_forget_copy(verdict);
+		verdict_commit(registry, verdict, NULL, 0, NULL, NULL);
+	}
+}
+
+void lineage_unload(struct lineage *lineage) {
+	const struct change change = {.deadline_ms = DRAIN_MS_MAX};
+	lineage->unload_due = false;
+	copies_forget(lineage->registry, lineage->name);
+	lineage_change(lineage, &change);
+}
+
+void lineage_convict(struct lineage *lineage, const struct verdict *verdict) {
+	if (share_has(&lineage->before, verdict) || share_has(&lineage->now, verdict)) {
+		lineage->before = (struct share){0};
+		lineage->fence = 0;
+		lineage->state = LINEAGE_SETTLED;
+		lineage->dirty = true;
+	}
+	if (lineage->now.canary == verdict) {
+		lineage->now.canary = NULL;
+		lineage->now.percent = 0;
+	}
+	if (lineage->now.base == verdict && lineage->previous != NULL) {
+		lineage->now = (struct share){.base = lineage->previous};
+		lineage->previous = NULL;
+	}
+	if (lineage->previous == verdict)
+		lineage->previous = NULL;
+}
+
+void lineages_resume(struct registry *registry) {
+	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next) {
+		if (lineage->state != LINEAGE_DRAINING)
+			continue;
+		lineage->view = registry->view;
+		drain_later(registry);
+	}
+}

@@ -1,0 +1,74 @@
+/* Fences: a view that counts from an epoch on, and what is still owed by the versions before it. [loop thread] */
+#include <stdlib.h>
+
+#include "base/check.h"
+#include "flow/engine_inside.h"
+
+void engine_fence(struct engine *engine, uint64_t token, const struct engine_fence *order) {
+	struct flow *flow = &engine->flow;
+	struct fence *fence = check_alloc(1, sizeof *fence);
+	check(engine->fence == NULL && order->view->generation > engine->view->generation);
+	*fence = (struct fence){.view = order->view, .token = token};
+	for (size_t i = 0; i < order->row_count; i++) {
+		const struct engine_row *row = &order->rows[i];
+		if (row->remove)
+			redo_remove(&fence->redo, REDO_RUNTIME, row->key);
+		else
+			redo_put(&fence->redo, REDO_RUNTIME, row->key, row->value);
+		if (i == order->fence_row)
+			fence->place = fence->redo.size - row->value.size + order->fence_offset;
+	}
+	engine->fence = fence;
+	atomic_store(&flow->fence_asked, fence);
+	park_wake(&flow->committer_park);
+}
+
+void engine_fence_answered(struct engine *engine, uint64_t token) {
+	struct fence *fence = engine->fence;
+	if (fence == NULL || fence->token != token)
+		return;
+	struct old_view *old = check_alloc(1, sizeof *old);
+	*old = (struct old_view){.next = engine->old_views, .view = engine->view};
+	engine->old_views = old;
+	engine->view = fence->view;
+	engine->fence = NULL;
+	free(fence);
+}
+
+void engine_fence_destroy(struct engine *engine) {
+	if (engine->fence == NULL)
+		return;
+	buf_finish(&engine->fence->redo);
+	view_destroy(engine->fence->view);
+	free(engine->fence);
+}
+
+/* An epoch that begins after every shard has adopted the view must be durable before what is owed can be believed. */
+static bool drain_settled(struct engine *engine, uint16_t type, uint64_t fence) {
+	struct flow *flow = &engine->flow;
+	if (engine_adopted(engine) < engine->view->generation)
+		return false;
+	if (engine->drain_fence[type] != fence) {
+		engine->drain_fence[type] = fence;
+		engine->drain_epoch[type] = atomic_load(&flow->cut) + 2;
+	}
+	if (atomic_load(&flow->durable) >= engine->drain_epoch[type])
+		return true;
+	atomic_store(&flow->shards[0]->wants, atomic_load(&flow->cut) + 1);
+	park_wake(&flow->committer_park);
+	return false;
+}
+
+void engine_waiting(
+	struct engine *engine, uint16_t type, uint8_t side, uint64_t fence, struct engine_waiting *ret_waiting) {
+	const struct flow *flow = &engine->flow;
+	check(type < TYPES_MAX && side <= 1);
+	int64_t owed = 0; /* a shard's own share may be negative: what was sent here may be handled there */
+	for (uint32_t i = 0; i < flow->shards_count; i++)
+		owed += atomic_load_explicit(&flow->owed[((size_t)i * TYPES_MAX + type) * 2 + side], memory_order_relaxed);
+	bool settled = drain_settled(engine, type, fence);
+	*ret_waiting = (struct engine_waiting){.messages = owed > 0 ? (uint64_t)owed : settled ? 0 : 1};
+	pthread_mutex_lock(&engine->committer.release_mutex);
+	ret_waiting->retrying = owed > 0 ? engine->committer.counts.retrying : 0;
+	pthread_mutex_unlock(&engine->committer.release_mutex);
+}

@@ -296,7 +296,7 @@ START_TEST(a_short_egress_log_is_refused) {
 END_TEST
 
 START_TEST(a_damaged_record_of_an_egress_is_found) {
-	fault_disk_poke(kit->faults, "data/egress/bans/00000000000000000000.log", 80, bytes_text("x"));
+	fault_disk_poke(kit->faults, "data/egress/bans/00000000000000000000.log", 74, bytes_text("x"));
 	verify_finds("egress log data/egress/bans/00000000000000000000.log has a damaged record");
 }
 END_TEST

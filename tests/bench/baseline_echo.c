@@ -2,10 +2,14 @@
  * each MessagePack-RPC request [0, id, method, params] with [1, id, nil, {"payload": 1}]: what remains of a call's cost is
  * the client's, the sockets' and the framing's. One thread, epoll, one send for all that one read brought.
  *
- *   baseline_echo SOCKET
+ *   baseline_echo SOCKET [FILE]
+ *
+ * With FILE, each turn writes a block of that file and syncs it before the answers leave: what is left for any server whose
+ * answers are durable, however little it does.
  *
  * Says "ready" when it listens; ends at the end of stdin. */
 #include <errno.h>
+#include <fcntl.h>
 #include <stdbool.h>
 #include <stdint.h>
 #include <stdio.h>
@@ -20,6 +24,8 @@ enum {
 	BUFFER_BYTES = 1 << 18,
 	ANSWER_BYTES = 32,
 	EVENTS = 64,
+	BLOCK_BYTES = 4096,
+	FILE_BLOCKS = 1024, /* written before: overwriting syncs faster than growing */
 	BACKLOG = 256,
 };
 
@@ -32,6 +38,7 @@ struct peer {
 };
 
 static int epoll;
+static int file = -1; /* none: nothing is synced */
 
 static void fail(const char *what) {
 	fprintf(stderr, "baseline_echo: %s: %s\n", what, strerror(errno));
@@ -134,7 +141,24 @@ static void requests_answer(struct peer *peer) {
 	}
 	memmove(peer->in, peer->in + at, peer->received - at);
 	peer->received -= at;
-	answers_send(peer);
+}
+
+static void file_make(const char *path) {
+	static const uint8_t zeros[BLOCK_BYTES];
+	file = open(path, O_RDWR | O_CREAT | O_TRUNC, 0600);
+	for (int i = 0; file >= 0 && i < FILE_BLOCKS; i++)
+		if (write(file, zeros, sizeof zeros) != sizeof zeros)
+			fail(path);
+	if (file < 0 || fsync(file) != 0)
+		fail(path);
+}
+
+static void turn_sync(void) {
+	static uint8_t block[BLOCK_BYTES];
+	static off_t turn;
+	block[0]++;
+	if (pwrite(file, block, sizeof block, turn++ % FILE_BLOCKS * BLOCK_BYTES) != sizeof block || fdatasync(file) != 0)
+		fail("sync");
 }
 
 static void peer_add(int listener) {
@@ -146,7 +170,8 @@ static void peer_add(int listener) {
 		fail("epoll");
 }
 
-static void peer_serve(struct peer *peer) {
+/* False: it is gone. */
+static bool peer_serve(struct peer *peer) {
 	const ssize_t size = recv(peer->socket, peer->in + peer->received, sizeof peer->in - peer->received, MSG_DONTWAIT);
 	if (size > 0) {
 		peer->received += (size_t)size;
@@ -154,7 +179,28 @@ static void peer_serve(struct peer *peer) {
 	} else if (size == 0 || errno != EAGAIN) {
 		close(peer->socket);
 		free(peer);
+		return false;
 	}
+	return true;
+}
+
+/* What epoll told of is served, then synced, then answered. */
+static void turn(struct peer **peers, int count) {
+	bool any = false;
+	for (int i = 0; i < count; i++) {
+		if (!peer_serve(peers[i]))
+			peers[i] = NULL;
+		else if (file < 0)
+			answers_send(peers[i]);
+		else
+			any |= peers[i]->unsent > 0;
+	}
+	if (!any)
+		return;
+	turn_sync();
+	for (int i = 0; i < count; i++)
+		if (peers[i] != NULL)
+			answers_send(peers[i]);
 }
 
 static int listen_at(const char *path) {
@@ -169,8 +215,10 @@ static int listen_at(const char *path) {
 }
 
 int main(int argc, char **argv) {
-	if (argc != 2)
-		return fputs("usage: baseline_echo SOCKET\n", stderr), 2;
+	if (argc != 2 && argc != 3)
+		return fputs("usage: baseline_echo SOCKET [FILE]\n", stderr), 2;
+	if (argc == 3)
+		file_make(argv[2]);
 	int listener = listen_at(argv[1]), input = STDIN_FILENO;
 	struct epoll_event events[EVENTS] = {
 		{.events = EPOLLIN, .data.ptr = &listener}, {.events = EPOLLIN, .data.ptr = &input}};
@@ -181,6 +229,8 @@ int main(int argc, char **argv) {
 	puts("ready");
 	fflush(stdout);
 	for (;;) {
+		struct peer *peers[EVENTS];
+		int peer_count = 0;
 		const int count = epoll_wait(epoll, events, EVENTS, -1);
 		for (int i = 0; i < count; i++) {
 			if (events[i].data.ptr == &input)
@@ -188,7 +238,8 @@ int main(int argc, char **argv) {
 			if (events[i].data.ptr == &listener)
 				peer_add(listener);
 			else
-				peer_serve(events[i].data.ptr);
+				peers[peer_count++] = events[i].data.ptr;
 		}
+		turn(peers, peer_count);
 	}
 }

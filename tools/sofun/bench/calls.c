@@ -67,9 +67,12 @@ struct echo {
 	char socket[PATH_BYTES + NAME_BYTES];
 };
 
-static bool echo_start(struct bench *bench, struct echo *echo) {
-	snprintf(echo->socket, sizeof echo->socket, "%s/echo-%zu.sock", bench->directory, bench->figure_count);
-	const char *arguments[] = {echo->socket, NULL};
+static bool echo_start(struct bench *bench, struct echo *echo, bool syncs) {
+	char file[PATH_BYTES + NAME_BYTES];
+	const char *kind = syncs ? "synced" : "plain";
+	snprintf(echo->socket, sizeof echo->socket, "%s/echo-%s-%zu.sock", bench->directory, kind, bench->figure_count);
+	snprintf(file, sizeof file, "%s/echo-%zu", bench->directory, bench->figure_count);
+	const char *arguments[] = {echo->socket, syncs ? file : NULL, NULL};
 	return baseline_start(bench, &echo->program, "baseline_echo", arguments);
 }
 
@@ -95,9 +98,10 @@ static bool echo_round(struct bench *bench, struct echo *echo, struct client_pla
 struct call_bench {
 	struct bench_host host;
 	struct echo echo;
-	struct program synced; /* LevelDB puts */
+	struct echo echo_synced; /* before it answers */
+	struct program synced;   /* LevelDB puts */
 	struct figures *synced_figures;
-	struct figures *calls[SHAPES], *echoes[SHAPES];
+	struct figures *calls[SHAPES], *echoes[SHAPES], *echoes_synced[SHAPES];
 	bool with_baselines;
 };
 
@@ -117,12 +121,16 @@ static bool call_start(struct bench *bench, struct call_bench *call) {
 		call->echoes[i] =
 			bench_figures(bench, "calls", "echo server, %u connections, %u in flight each", connections, in_flight);
 		call->echoes[i]->is_baseline = true;
+		call->echoes_synced[i] = bench_figures(bench, "calls",
+			"echo server that syncs each turn, %u connections, %u in flight each", connections, in_flight);
+		call->echoes_synced[i]->is_baseline = true;
 	}
 	if (!call->with_baselines)
 		return true;
 	call->synced_figures = bench_figures(bench, "puts", "LevelDB put, synced, beside the calls");
 	call->synced_figures->is_baseline = true;
-	return baseline_start(bench, &call->synced, "baseline_leveldb", arguments) && echo_start(bench, &call->echo);
+	return baseline_start(bench, &call->synced, "baseline_leveldb", arguments) &&
+		echo_start(bench, &call->echo, false) && echo_start(bench, &call->echo_synced, true);
 }
 
 static bool call_round(struct bench *bench, struct call_bench *call, struct calls *calls) {
@@ -130,7 +138,9 @@ static bool call_round(struct bench *bench, struct call_bench *call, struct call
 		struct client_plan plan = plan_of(bench, calls, shapes[i].connections, shapes[i].in_flight);
 		if (!host_round(&call->host, &plan, call->calls[i]))
 			return false;
-		if (call->with_baselines && !echo_round(bench, &call->echo, &plan, call->echoes[i]))
+		if (call->with_baselines &&
+			(!echo_round(bench, &call->echo, &plan, call->echoes[i]) ||
+				!echo_round(bench, &call->echo_synced, &plan, call->echoes_synced[i])))
 			return false;
 	}
 	program_settle(call->host.program.works);
@@ -148,17 +158,22 @@ static void call_judge(struct bench *bench, const struct call_bench *call) {
 		{"call, 64 connections, 1 in flight", AT_LEAST, 40000, QUANTITY_RATE},
 		{"the same: host CPU a call", AT_MOST, 20, QUANTITY_US},
 		{"the same, to the echo server", AT_LEAST, 0.5, QUANTITY_TIMES},
+		{"the same, to one that syncs each turn", AT_LEAST, 0, QUANTITY_TIMES},
 		{"call, 64 connections, 16 in flight", AT_LEAST, 300000, QUANTITY_RATE},
 		{"the same: host CPU a call", AT_MOST, 4, QUANTITY_US},
 		{"the same, to the echo server", AT_LEAST, 0.5, QUANTITY_TIMES},
+		{"the same, to one that syncs each turn", AT_LEAST, 0, QUANTITY_TIMES},
 	};
 	target_add_ratio(bench, &rows[0], &calls[IDLE]->p50_us,
 		call->synced_figures == NULL ? &none : &call->synced_figures->p50_us, 0, calls[IDLE]);
-	for (size_t i = ALONE, row = 1; i <= PILED; i++, row += 3) {
+	const struct figures *const *synced = (const struct figures *const *)call->echoes_synced;
+	for (size_t i = ALONE, row = 1; i <= PILED; i++, row += 4) {
 		target_add(bench, &rows[row], &calls[i]->rate, calls[i]);
 		target_add(bench, &rows[row + 1], &calls[i]->host_cpu_us, calls[i]);
 		target_add_ratio(
 			bench, &rows[row + 2], &calls[i]->rate, echoes[i] == NULL ? &none : &echoes[i]->rate, 0, calls[i]);
+		target_add_ratio(
+			bench, &rows[row + 3], &calls[i]->rate, synced[i] == NULL ? &none : &synced[i]->rate, 0, calls[i]);
 	}
 }
 
@@ -172,6 +187,7 @@ bool bench_call(struct bench *bench) {
 		good = call_round(bench, &call, &calls);
 	host_stop(&call.host, SIGTERM);
 	program_stop(&call.echo.program, 0);
+	program_stop(&call.echo_synced.program, 0);
 	program_stop(&call.synced, 0);
 	if (good)
 		call_judge(bench, &call);

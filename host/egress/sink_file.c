@@ -118,7 +118,7 @@ static bool rotation_undo(const struct sink_file *file, uint64_t number) {
 
 static bool file_open(struct sink_file *file, uint64_t *ret_size) {
 	bool there = path_there(file->path);
-	file->fd = open(file->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0640);
+	file->fd = open(file->path, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 	struct stat status;
 	if (file->fd < 0 || fstat(file->fd, &status) != 0)
 		return false;

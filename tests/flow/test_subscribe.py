@@ -189,6 +189,7 @@ def test_wrong_requests(test):
 
 
 def test_a_reader_that_does_not_read_is_paused(test):
+	test.need_plain_build("it counts memory")
 	host = Host(test, settings={"limits.memory_bytes": "128MiB"}).start()
 	lazy = Subscriber(host, **{"from": "earliest"})
 	fast = Subscriber(host, **{"from": "earliest"})
@@ -205,6 +206,7 @@ def test_a_reader_that_does_not_read_is_paused(test):
 
 
 def test_ten_thousand_subscriptions(test):
+	test.need_plain_build("it counts memory")
 	host = Host(test, settings={"limits.memory_bytes": "128MiB"}).start()
 	emit(host, [0])
 	before = host.resident_bytes()

@@ -213,16 +213,16 @@ static void record_route(struct shard *shard, const struct input *input, struct 
 	note_end(shard->note);
 }
 
-/* Whoever is suspected is asked for; true: it may be routed. False: it is to wait, and the whole input with it. */
+/* TRIAL_HOLD: the whole input waits with it. */
 static enum trial_answer record_trial(
-	struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object) {
+	struct shard *shard, struct bytes ingress, struct bytes producer, uint64_t sequence, struct bytes object) {
 	struct bytes text;
 	if (__builtin_expect(shard->trial.count == 0, 1))
 		return TRIAL_FREE;
 	struct cursor cursor = cursor_of(object);
 	if (!cursor_read_text_or_bin(&cursor, &text))
 		text = object;
-	return trial_of_record(shard, ingress, producer, object, text);
+	return trial_of_record(shard, ingress, producer, sequence, object, text);
 }
 
 /* It is convicted: no router sees it any more. */
@@ -293,7 +293,7 @@ bool route_ingest(struct shard *shard, const struct input *input, int *budget) {
 		check(cursor_take(&cursor, CURSOR_NESTING_MAX, &object) == CURSOR_GOOD);
 		uint64_t sequence = input->first + shard->record_index;
 		if (sequence > producer->accepted || mutant_is(MUTANT_SKIP_DEDUPE)) {
-			enum trial_answer trial = record_trial(shard, ingress, name, object);
+			enum trial_answer trial = record_trial(shard, ingress, name, sequence, object);
 			if (trial == TRIAL_HOLD)
 				return false;
 			if (trial == TRIAL_DEAD)

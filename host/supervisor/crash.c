@@ -85,7 +85,8 @@ struct crash_row *crash_enter(struct crash_table *table, const struct crash_row 
 			continue;
 		struct crash_row *row = row_to_front(table, i);
 		row->count += death->count;
-		row->alone += death->alone;
+		row->alone = row->place == death->place || death->alone == 0 ? row->alone + death->alone : death->alone;
+		row->place = death->alone > 0 ? death->place : row->place;
 		row->last_ms = death->last_ms;
 		memcpy(row->cause, death->cause, sizeof row->cause);
 		if (crash_row_is(row, CRASH_SUSPECT) && row->alone >= CRASH_ALONE_CONVICTS)

@@ -51,8 +51,9 @@ struct crash_row {
 	uint8_t id[FAULT_ID_BYTES];
 	uint32_t id_size;
 	uint64_t payload_hash;
-	uint64_t count;    /* deaths */
-	uint64_t alone;    /* of these, when nothing else ran */
+	uint64_t place; /* of the message that died alone: its birth epoch, of a record its sequence number; 0: none has */
+	uint64_t count; /* deaths */
+	uint64_t alone; /* of these, when nothing else ran */
 	uint64_t first_ms; /* since 1970 */
 	uint64_t last_ms;
 	char cause[CRASH_CAUSE_BYTES]; /* of the last one: "SIGSEGV", "10000 ms of CPU time" */

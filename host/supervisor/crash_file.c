@@ -18,8 +18,8 @@
  *
  *   file := [magic:str, version:uint, [row…]] crc:u32le       crc: CRC-32C of all before it
  *   row  := [outcome:uint, kind:uint, image:bin(32), plugin:str, plugin version:str, name:str, id:bin,
- *            payload hash:uint, deaths:uint, alone:uint, first_ms:uint, last_ms:uint, cause:str] */
-enum { FILE_VERSION = 1, FILE_FIELDS = 3, ROW_FIELDS = 13, CRC_BYTES = 4, FILE_BYTES_MAX = 1 << 20 };
+ *            payload hash:uint, place:uint, deaths:uint, alone:uint, first_ms:uint, last_ms:uint, cause:str] */
+enum { FILE_VERSION = 1, FILE_FIELDS = 3, ROW_FIELDS = 14, CRC_BYTES = 4, FILE_BYTES_MAX = 1 << 20 };
 static const char magic[] = "sofun crashes";
 
 /* ---- bytes ---- */
@@ -34,6 +34,7 @@ static void row_pack(const struct crash_row *row, struct buf *file) {
 	pack_text(file, row->name);
 	pack_bin(file, crash_row_id(row));
 	pack_uint(file, row->payload_hash);
+	pack_uint(file, row->place);
 	pack_uint(file, row->count);
 	pack_uint(file, row->alone);
 	pack_uint(file, row->first_ms);
@@ -86,9 +87,10 @@ static bool row_unpack(struct cursor *cursor, struct crash_row *row) {
 	atomic_store(&row->outcome, (uint32_t)outcome);
 	row->kind = (uint32_t)kind;
 	row->id_size = (uint32_t)id_size;
-	return cursor_read_uint(cursor, &row->payload_hash) && cursor_read_uint(cursor, &row->count) &&
-		cursor_read_uint(cursor, &row->alone) && cursor_read_uint(cursor, &row->first_ms) &&
-		cursor_read_uint(cursor, &row->last_ms) && text_take(cursor, row->cause, sizeof row->cause);
+	return cursor_read_uint(cursor, &row->payload_hash) && cursor_read_uint(cursor, &row->place) &&
+		cursor_read_uint(cursor, &row->count) && cursor_read_uint(cursor, &row->alone) &&
+		cursor_read_uint(cursor, &row->first_ms) && cursor_read_uint(cursor, &row->last_ms) &&
+		text_take(cursor, row->cause, sizeof row->cause);
 }
 
 bool crash_table_unpack(struct bytes file, struct crash_table *table) {

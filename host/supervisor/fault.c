@@ -64,6 +64,7 @@ static void note_copy(const struct note *note) {
 		return;
 	record->image = note->image;
 	record->alone = note->alone != 0;
+	record->place = record->alone ? note->place : 0;
 	const sofun_message *message = note->what;
 	const sofun_record *input = note->what;
 	switch (record->kind & ~(uint32_t)NOTE_LEFT) {

@@ -34,6 +34,7 @@ struct fault {
 	uint64_t address; /* that could not be accessed, or 0 */
 	uint64_t instruction;
 	uint64_t payload_hash;
+	uint64_t place; /* alone: as in its note */
 	uint32_t name_size;
 	uint32_t id_size;
 	char name[FAULT_NAME_BYTES];

@@ -34,9 +34,10 @@ static void outcome_of_image(uint32_t kind, struct crash_row *death) {
 }
 
 /* Nothing else ran: it was the suspect that was tried, whatever it did. */
-static void suspect_write(const struct crash_row *suspect, struct crash_row *death) {
+static void suspect_write(const struct crash_row *suspect, uint64_t place, struct crash_row *death) {
 	struct crash_row facts = *death;
 	*death = *suspect;
+	death->place = place;
 	death->count = facts.count;
 	death->alone = 1;
 	death->first_ms = facts.first_ms;
@@ -64,7 +65,7 @@ static void judge_by_notes(
 	if (only == NULL)
 		return;
 	if (only->alone > 0 && only->alone <= atomic_load(&table->count)) {
-		suspect_write(&table->rows[only->alone - 1], death);
+		suspect_write(&table->rows[only->alone - 1], only->place, death);
 		return;
 	}
 	image_write(notes, only->image, death);
@@ -92,6 +93,7 @@ static void judge_by_fault(const struct fault *fault, const struct notes *notes,
 	death->id_size = fault->id_size;
 	death->payload_hash = fault->payload_hash;
 	death->alone = fault->alone;
+	death->place = fault->place;
 	atomic_store(&death->outcome, CRASH_SUSPECT);
 }
 

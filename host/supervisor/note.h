@@ -44,6 +44,7 @@ struct note {
 	const void *what;         /* FUNCTION, MIGRATE: sofun_message; ROUTER: sofun_record; alive until note_end */
 	_Atomic uint64_t entries; /* rises with each entry */
 	uint64_t alone;           /* nothing else runs: 1 + the row of the suspect that is tried; else 0 */
+	uint64_t place;           /* alone: which of its equals it is, by birth epoch or sequence number */
 	/* what the watchdog needs to know of the thread, from fault_thread_begin on */
 	_Atomic bool running;
 	clockid_t clock; /* its CPU time */

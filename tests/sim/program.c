@@ -19,6 +19,7 @@ struct deed {
 	uint32_t fail_times; /* attempts that fail before one succeeds; 99: all of them */
 	uint32_t delay_ms;   /* of its children: 0: they are sent at once */
 	bool alarms;         /* sets a timer that is cancelled by a message to itself before it can be due */
+	bool poison;         /* the host dies of it */
 	bool regrets;        /* sets a timer and cancels it in the same call, then sets it again */
 };
 
@@ -33,6 +34,7 @@ static struct deed deed_of(uint64_t number, uint32_t depth) {
 		deed.delay_ms = (uint32_t)((bits >> 42) % 256);
 	deed.alarms = (bits >> 50) % 6 == 0;
 	deed.regrets = (bits >> 53) % 8 == 0;
+	deed.poison = program_hooks.poison && hash_mix(number, 78) % 128 == 0;
 	return deed;
 }
 
@@ -57,7 +59,7 @@ void program_id(char id[8], uint32_t instance) {
 static void message_expect(struct program_model *model, uint64_t number, uint32_t depth) {
 	struct deed deed = deed_of(number, depth);
 	model->messages++;
-	if (deed.fail_times == 99) {
+	if (deed.fail_times == 99 || deed.poison) {
 		model->dead++;
 		return;
 	}
@@ -282,6 +284,10 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 	check(cursor_read_array(&cursor, &fields) && fields == 4 && cursor_read_uint(&cursor, &number) &&
 		cursor_read_uint(&cursor, &depth) && cursor_read_uint(&cursor, &party) && cursor_read_uint(&cursor, &order));
 	struct deed deed = deed_of(number, (uint32_t)depth);
+	if (depth >= DEPTH_CANCEL)
+		deed.poison = false;
+	if (program_hooks.entered != NULL)
+		program_hooks.entered(program_hooks.arg, message, deed.poison);
 	uint64_t count = count_get(context);
 	if (!blob_check(context, count))
 		return 1;

@@ -33,6 +33,8 @@ extern const sofun_router program_router;
 struct program_hooks {
 	uint64_t seed;
 	void (*inside)(void *arg);
+	bool poison;                                                           /* some messages kill the host, always */
+	void (*entered)(void *arg, const sofun_message *message, bool poison); /* does not return if it dies */
 	void *arg;
 	uint64_t violations; /* of order, or of a state that is not what the count says */
 	char what[160];      /* the first one */

@@ -1,11 +1,13 @@
 #include "world.h"
 
+#include <setjmp.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/hash.h"
+#include "deaths.h"
 #include "fault_disk.h"
 #include "flow/engine_inside.h"
 #include "flow/recover.h"
@@ -43,7 +45,8 @@ struct world {
 	uint64_t session;
 	uint64_t now_us;
 	struct producer_client clients[PROGRAM_PRODUCERS];
-	bool inside; /* somebody is in the middle of a turn */
+	bool inside;   /* somebody is in the middle of a turn */
+	jmp_buf death; /* out of the call that the host dies in */
 	bool running[SHARDS_MAX];
 	bool shards_asleep[SHARDS_MAX];
 	bool committer_asleep;
@@ -56,6 +59,7 @@ struct world {
 };
 
 static void inside_hook(void *arg);
+static void entered_hook(void *arg, const sofun_message *message, bool poison);
 
 /* ---- chance ---- */
 
@@ -161,6 +165,7 @@ static bool host_start(struct world *world) {
 	world->engine->flow.queue_bytes = (size_t)2048 << world_below(world, 8);
 	world->engine->flow.timer_bytes = (size_t)512 << world_below(world, 8);
 	world->parked = world_below(world, 4) == 0;
+	deaths_life_begins(world->config.shards);
 	engine_start(world->engine, world_view(world, !world->parked));
 	for (int i = 0; i < PROGRAM_PRODUCERS; i++) {
 		world->clients[i].next = 0;
@@ -169,6 +174,7 @@ static bool host_start(struct world *world) {
 	world->session++;
 	memset(world->shards_asleep, 0, sizeof world->shards_asleep);
 	memset(world->running, 0, sizeof world->running);
+	world->inside = false;
 	world->committer_asleep = false;
 	world->asked_early = false;
 	world->barrier_asked = false;
@@ -193,6 +199,7 @@ static void host_drop(struct world *world) {
 static void host_crash(struct world *world) {
 	bool power = world_below(world, 2) == 0;
 	host_drop(world);
+	deaths_life_ends(world_below(world, 4) != 0);
 	if (power) {
 		fault_disk_cut(world->disk);
 		sim_kv_cut(world->kv);
@@ -366,6 +373,18 @@ static void inside_hook(void *arg) {
 	}
 	world->inside = nested;
 	world->result->cuts_inside += world->engine->committer.epoch - before;
+}
+
+/* The process dies here if the message is poison; now and then one that is not has to answer for what others broke. */
+static void entered_hook(void *arg, const sofun_message *message, bool poison) {
+	struct world *world = arg;
+	if (!program_hooks.poison || !alive(world))
+		return;
+	bool blamed = !deaths_alone(message) && world->result->crashes < 40 && world_below(world, 1500) == 0;
+	if (!poison && !blamed)
+		return;
+	deaths_of(message, world->image.hash);
+	longjmp(world->death, 1);
 }
 
 static void clock_run(struct world *world) {
@@ -556,7 +575,7 @@ static void world_settle(struct world *world) {
 
 /* Lives until a crash or the end. True: the end. */
 static bool world_live(struct world *world) {
-	if (!host_start(world))
+	if (!host_start(world) || setjmp(world->death) != 0)
 		return false;
 	while (world->result->good) {
 		if (world->result->steps > STEPS_MAX) {
@@ -614,7 +633,14 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	snprintf(world.image.version, sizeof world.image.version, "1.0.0");
 	world.now_us = 1000000;
 	monotonic_simulate(world.now_us);
-	program_hooks = (struct program_hooks){.seed = options->seed, .inside = inside_hook, .arg = &world};
+	program_hooks = (struct program_hooks){
+		.seed = options->seed,
+		.inside = inside_hook,
+		.poison = options->seed % 3 == 2,
+		.entered = entered_hook,
+		.arg = &world,
+	};
+	deaths_forget();
 	do {
 		crash_plan(&world);
 		if (world_live(&world))
@@ -622,6 +648,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 		host_crash(&world);
 	} while (ret_result->good);
 	program_hooks.inside = NULL;
+	program_hooks.entered = NULL;
 	points_calm();
 	if (ret_result->good && alive(&world)) {
 		world_settle(&world);

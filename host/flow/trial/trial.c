@@ -49,13 +49,15 @@ static void suspect_end(struct suspect *suspect, enum crash_outcome outcome) {
 
 /* ---- may it run? ---- */
 
-static enum trial_answer answer(struct shard *shard, struct suspect *suspect, uint64_t hash) {
+/* A verdict is for one message; its equals are free until they die themselves. place: which of them it is. */
+static enum trial_answer answer(struct shard *shard, struct suspect *suspect, uint64_t hash, uint64_t place) {
 	struct trial *trial = &shard->trial;
 	trial->asked = suspect;
-	if (crash_row_is(suspect->row, CRASH_CONVICTED) && hash == suspect->row->payload_hash)
-		return TRIAL_DEAD;
+	if (crash_row_is(suspect->row, CRASH_CONVICTED))
+		return hash == suspect->row->payload_hash && place == suspect->row->place ? TRIAL_DEAD : TRIAL_FREE;
 	if (trial->running && trial->on == suspect) {
 		trial->itself = hash == suspect->row->payload_hash;
+		shard->note->place = place;
 		shard->note->alone = trial->itself ? 1 + (uint64_t)(suspect->row - crash_current()->rows) : NOTE_ALONE_OTHER;
 		return TRIAL_FREE;
 	}
@@ -77,20 +79,20 @@ enum trial_answer trial_of_message(struct shard *shard, const struct image *imag
 		if (suspect_open(suspect) && suspect->type == message->head->type &&
 			bytes_equal(crash_row_id(suspect->row), message->id) &&
 			memcmp(suspect->row->hash, image->hash, HASH_BYTES) == 0)
-			return answer(shard, suspect, fault_payload_hash(message->payload));
+			return answer(shard, suspect, fault_payload_hash(message->payload), message->head->birth_epoch);
 	}
 	return TRIAL_FREE;
 }
 
-enum trial_answer trial_of_record(
-	struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object, struct bytes text) {
+enum trial_answer trial_of_record(struct shard *shard, struct bytes ingress, struct bytes producer, uint64_t sequence,
+	struct bytes object, struct bytes text) {
 	for (size_t i = 0; i < shard->trial.count; i++) {
 		struct suspect *suspect = &shard->trial.suspects[i];
 		if (!suspect_open(suspect) || suspect->type != 0 || !bytes_equal(bytes_text(suspect->row->name), ingress) ||
 			!bytes_equal(crash_row_id(suspect->row), producer))
 			continue;
 		uint64_t hash = fault_payload_hash(object);
-		return answer(shard, suspect, hash == suspect->row->payload_hash ? hash : fault_payload_hash(text));
+		return answer(shard, suspect, hash == suspect->row->payload_hash ? hash : fault_payload_hash(text), sequence);
 	}
 	return TRIAL_FREE;
 }

@@ -70,8 +70,8 @@ enum trial_answer {
 enum trial_answer trial_of_message(struct shard *shard, const struct image *image, const struct message *message);
 
 /* The same for a record; text: what a router of lines would be given. */
-enum trial_answer trial_of_record(
-	struct shard *shard, struct bytes ingress, struct bytes producer, struct bytes object, struct bytes text);
+enum trial_answer trial_of_record(struct shard *shard, struct bytes ingress, struct bytes producer, uint64_t sequence,
+	struct bytes object, struct bytes text);
 
 /* The dead letter of the message asked for last stands in the open epoch. Its words are those of the reason. */
 void trial_sentenced(struct shard *shard);

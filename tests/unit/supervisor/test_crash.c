@@ -53,6 +53,22 @@ START_TEST(test_only_dying_alone_twice_convicts) {
 }
 END_TEST
 
+/* Equal messages, each of which died alone once: neither is convicted. */
+START_TEST(test_the_two_deaths_are_of_one_message) {
+	for (uint64_t place = 1; place < 5; place++) {
+		struct crash_row death = death_of("a", 1, true);
+		death.place = place;
+		ck_assert(crash_row_is(crash_enter(&table, &death), CRASH_SUSPECT));
+	}
+	struct crash_row death = death_of("a", 1, true);
+	death.place = 4;
+	struct crash_row *row = crash_enter(&table, &death);
+	ck_assert(crash_row_is(row, CRASH_CONVICTED));
+	ck_assert_uint_eq(row->place, 4);
+	ck_assert_uint_eq(row->count, 5);
+}
+END_TEST
+
 START_TEST(test_other_messages_are_counted_apart) {
 	die("a", 1, true);
 	die("a", 2, true);
@@ -159,9 +175,9 @@ END_TEST
 
 START_TEST(test_the_files_bytes_are_fixed) {
 	static const uint8_t golden[] = "\x93\xad"
-									"sofun crashes\x01\x91\x9d\x01\x00\xc4\x20"
+									"sofun crashes\x01\x91\x9e\x01\x00\xc4\x20"
 									"\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0\0"
-									"\xa0\xa0\xa0\xc4\x00\x00\x03\x00\x05\x06\xa7SIGKILL";
+									"\xa0\xa0\xa0\xc4\x00\x00\x00\x03\x00\x05\x06\xa7SIGKILL";
 	struct buf file = {0};
 	struct crash_row outside = {.count = 3, .first_ms = 5, .last_ms = 6};
 	atomic_store(&outside.outcome, CRASH_OUTSIDE);
@@ -339,6 +355,7 @@ int main(void) {
 	TCase *tests = tcase_create("crash");
 	tcase_add_checked_fixture(tests, set_up, NULL);
 	tcase_add_test(tests, test_only_dying_alone_twice_convicts);
+	tcase_add_test(tests, test_the_two_deaths_are_of_one_message);
 	tcase_add_test(tests, test_other_messages_are_counted_apart);
 	tcase_add_test(tests, test_what_was_dealt_with_starts_anew);
 	tcase_add_test(tests, test_the_youngest_is_first_and_suspects_are_kept);

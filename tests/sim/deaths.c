@@ -1,0 +1,51 @@
+#include "deaths.h"
+
+#include <string.h>
+
+#include "base/check.h"
+#include "supervisor/crash.h"
+
+static struct crash_table saved_table;
+
+void deaths_forget(void) {
+	memset(crash_current(), 0, sizeof *crash_current());
+	memset(&saved_table, 0, sizeof saved_table);
+}
+
+void deaths_life_begins(uint32_t shards) {
+	memset(notes_current()->notes, 0, shards * sizeof notes_current()->notes[0]);
+}
+
+void deaths_life_ends(bool saved) {
+	if (saved)
+		saved_table = *crash_current();
+	else
+		*crash_current() = saved_table;
+}
+
+static const struct note *note_of_message(const sofun_message *message) {
+	for (uint32_t i = 0; i < NOTE_PLACES; i++)
+		if (note_of(i)->what == message && atomic_load(&note_of(i)->kind) == NOTE_FUNCTION)
+			return note_of(i);
+	check(false);
+	return NULL;
+}
+
+bool deaths_alone(const sofun_message *message) {
+	return note_of_message(message)->alone != 0;
+}
+
+void deaths_of(const sofun_message *message, const uint8_t *image_hash) {
+	const struct note *note = note_of_message(message);
+	struct crash_row death = {.kind = NOTE_FUNCTION, .count = 1, .alone = note->alone != 0};
+	death.place = death.alone != 0 ? note->place : 0;
+	atomic_store(&death.outcome, CRASH_SUSPECT);
+	memcpy(death.hash, image_hash, sizeof death.hash);
+	memcpy(death.name, message->self.type.data, message->self.type.size);
+	memcpy(death.id, message->self.id.data, message->self.id.size);
+	death.id_size = (uint32_t)message->self.id.size;
+	death.payload_hash = fault_payload_hash(bytes_of(message->payload.data, message->payload.size));
+	strcpy(death.cause, "SIGSEGV");
+	crash_enter(crash_current(), &death);
+	saved_table = *crash_current(); /* the supervisor saves each death before it starts another worker */
+}

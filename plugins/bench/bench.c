@@ -48,10 +48,9 @@ static void id_write(uint64_t index, uint8_t *id) {
 
 /* Something to go on from: a number that depends on the id's first bytes. */
 static uint64_t id_number(sofun_bytes id) {
-	uint64_t number = id.size;
-	for (size_t i = 0; i < id.size && i < ID_BYTES; i++)
-		number = number * 31 + id.data[i];
-	return number;
+	uint64_t words[ID_BYTES / sizeof(uint64_t)] = {id.size};
+	memcpy(words, id.data, id.size < ID_BYTES ? id.size : ID_BYTES);
+	return words[0] + words[1] * 31;
 }
 
 /* One of ids (at most 2^32), evenly. */

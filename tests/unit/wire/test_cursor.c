@@ -232,6 +232,27 @@ START_TEST(test_cursor_short_scalars) {
 }
 END_TEST
 
+/* Arrays of short scalars have a way of their own: it must say what the long way says of every cut and every byte. */
+START_TEST(test_cursor_arrays_of_short_scalars) {
+	static const uint8_t good[] = {0x95, 0x01, 0xcd, 1, 2, 0xa2, 'a', 'b', 0xc0, 0xe0};
+	ck_assert_int_eq(cursor_check(bytes_of(good, sizeof good), 1), CURSOR_GOOD);
+	ck_assert_int_eq(cursor_check(bytes_of(good, sizeof good), 0), CURSOR_DEEP);
+	ck_assert_int_eq(cursor_check(BYTES("\x90"), 1), CURSOR_GOOD);
+	for (size_t size = 1; size < sizeof good; size++)
+		ck_assert_int_eq(cursor_check(bytes_of(good, size), 1), CURSOR_SHORT);
+	for (size_t at = 0; at < sizeof good; at++)
+		for (unsigned byte = 0; byte < 256; byte++) {
+			uint8_t changed[sizeof good];
+			memcpy(changed, good, sizeof good);
+			changed[at] = (uint8_t)byte;
+			struct bytes object = bytes_of(changed, sizeof changed);
+			struct cursor cursor = cursor_of(object);
+			bool whole = cursor_skip(&cursor, 4) == CURSOR_GOOD && cursor_at_end(&cursor);
+			ck_assert_int_eq(cursor_check(object, 4) == CURSOR_GOOD, whole);
+		}
+}
+END_TEST
+
 START_TEST(test_cursor_what_is_no_messagepack) {
 	struct error error;
 	ck_assert_int_eq(cursor_check((struct bytes){0}, 64), CURSOR_SHORT);
@@ -268,6 +289,7 @@ int main(void) {
 	tcase_add_test(tests, test_cursor_random_bytes);
 	tcase_add_test(tests, test_cursor_nesting);
 	tcase_add_test(tests, test_cursor_short_scalars);
+	tcase_add_test(tests, test_cursor_arrays_of_short_scalars);
 	tcase_add_test(tests, test_cursor_what_is_no_messagepack);
 	tcase_add_test(tests, test_cursor_scan_knows_the_least_size_at_the_header);
 	suite_add_tcase(suite, tests);

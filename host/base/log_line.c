@@ -84,6 +84,8 @@ struct text {
 
 /* quoted: it stands in quotes whatever it is. number: JSON needs none. */
 static void pair_put(struct log_line *line, const char *key, const struct text *value, bool quoted, bool number) {
+	if (strcmp(key, "plugin") == 0)
+		snprintf(line->plugin, sizeof line->plugin, "%.*s", (int)value->size, value->data);
 	bool json = line->format == LOG_JSON;
 	quoted = json ? !number : quoted || !is_plain(value->data, value->size);
 	size_t whole = strlen(key) + 4 + (quoted ? 1 : value->size); /* a text may be cut, half a number is another one */
@@ -97,8 +99,6 @@ static void pair_put(struct log_line *line, const char *key, const struct text *
 	put_escaped(line, value->data, value->size);
 	if (quoted)
 		put_end(line, "\"");
-	if (strcmp(key, "plugin") == 0)
-		snprintf(line->plugin, sizeof line->plugin, "%.*s", (int)value->size, value->data);
 }
 
 /* ---- directives ---- */

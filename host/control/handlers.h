@@ -13,6 +13,12 @@ void handle_status(struct exchange *exchange);
 void handle_barrier(struct exchange *exchange);
 void handle_clock(struct exchange *exchange);
 
+/* events_stream.c */
+void handle_events(struct exchange *exchange);
+
+/* openapi.c */
+void handle_openapi(struct exchange *exchange);
+
 /* settings.c */
 void handle_config_show(struct exchange *exchange);
 void handle_config_set(struct exchange *exchange);

@@ -70,6 +70,8 @@ static struct bufferevent *connection_make(struct event_base *base, void *arg) {
 		connection = bufferevent_socket_new(base, -1, 0);
 		check_memory(connection);
 	}
+	/* evhttp takes a body once it is whole. What a client sends while its answer is made must not pile up. */
+	bufferevent_setwatermark(connection, EV_READ, 0, server->control->config->frame_bytes + HEADERS_BYTES_MAX);
 	page_watch(connection, server->control->config);
 	return connection;
 }

@@ -40,8 +40,11 @@ static const struct endpoint endpoints[] = {
 	{"GET", "/v1/plugins/{name}/versions", "", handle_versions, "the versions of a plugin: live, ready, or kept",
 		false},
 	{"POST", "/v1/plugins/{name}/swap", "", handle_swap,
-		"{version, drain, deadline_ms, canary}: makes a version live; answers when its fence is durable", false},
+		"{version, drain, deadline_ms, canary, no_way_back}: makes a version live; answers when its fence is durable",
+		false},
 	{"POST", "/v1/plugins/{name}/promote", "", handle_promote, "{drain, deadline_ms}: gives the canary all ids", false},
+	{"POST", "/v1/plugins/{name}/migrate", "", handle_migrate,
+		"migrates the instances that no message has met, in the background; /v1/status shows how far it is", false},
 	{"POST", "/v1/plugins/{name}/rollback", "", handle_rollback,
 		"{drain, deadline_ms}: ends the canary, or goes back to the version before", false},
 };

@@ -50,5 +50,6 @@ void handle_versions(struct exchange *exchange);
 void handle_swap(struct exchange *exchange);
 void handle_promote(struct exchange *exchange);
 void handle_rollback(struct exchange *exchange);
+void handle_migrate(struct exchange *exchange);
 
 #endif

@@ -7,7 +7,8 @@
 #include "control/registry.h"
 
 json_t *plugin_json(const struct registry_plugin *plugin);
-json_t *plugins_json(struct registry *registry); /* array of P */
-json_t *refused_json(struct registry *registry); /* array of {file,code,message,found,expected,hint} */
+json_t *plugins_json(struct registry *registry);    /* array of P */
+json_t *refused_json(struct registry *registry);    /* array of {file,code,message,found,expected,hint} */
+json_t *migrations_json(struct registry *registry); /* array of {type,plugin,schema,total,left,refused,reason} */
 
 #endif

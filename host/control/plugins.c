@@ -195,6 +195,7 @@ static bool order_take(json_t *body, struct registry_swap *order, struct error *
 	order->version = json_string_value(json_object_get(body, "version"));
 	if (json_object_get(body, "shadow") != NULL)
 		return error_set(error, ERROR_NOT_FOUND, "shadow comes with a later version of sofun");
+	order->no_way_back = json_is_true(json_object_get(body, "no_way_back"));
 	return drain_take(body, &order->running, error) && percent_take(body, &order->percent, error) &&
 		deadline_take(body, &order->deadline_ms, error);
 }
@@ -208,7 +209,7 @@ static void handle_order(struct exchange *exchange, bool running, order_run *run
 	struct registry_swap order = {.running = running, .deadline_ms = SWAP_DEADLINE_MS};
 	if (!name_take(exchange, name))
 		return;
-	json_t *body = exchange_body_object(exchange, "version,drain,deadline_ms,canary,shadow");
+	json_t *body = exchange_body_object(exchange, "version,drain,deadline_ms,canary,shadow,no_way_back");
 	if (body == NULL)
 		return;
 	if (!order_take(body, &order, &error)) {
@@ -233,4 +234,31 @@ void handle_promote(struct exchange *exchange) {
 /* What made somebody go back must not go on working: only what runs is finished by it, unless asked otherwise. */
 void handle_rollback(struct exchange *exchange) {
 	handle_order(exchange, true, registry_rollback);
+}
+
+/* ---- state migration in the background ---- */
+
+static void migration_add(void *arg, const struct registry_migration *migration) {
+	json_array_append_new(arg,
+		json_pack("{s:s, s:s, s:I, s:I, s:I, s:I, s:o}", "type", migration->type, "plugin", migration->plugin, "schema",
+			(json_int_t)migration->schema, "total", (json_int_t)migration->total, "left", (json_int_t)migration->left,
+			"refused", (json_int_t)migration->refused, "reason", json_from_words(bytes_text(migration->reason))));
+}
+
+json_t *migrations_json(struct registry *registry) {
+	json_t *migrations = json_array();
+	check_memory(migrations);
+	registry_migrations_each(registry, migration_add, migrations);
+	return migrations;
+}
+
+void handle_migrate(struct exchange *exchange) {
+	struct error error;
+	char name[PLUGIN_NAME_ROOM];
+	if (!name_take(exchange, name))
+		return;
+	if (registry_migrate(exchange->control->registry, name, &error))
+		exchange_json(exchange, 202, json_pack("{s:o}", "migrations", migrations_json(exchange->control->registry)));
+	else
+		exchange_error(exchange, &error);
 }

@@ -116,7 +116,9 @@ struct registry *registry_create(const struct registry_options *options, struct 
 	registry->options = *options;
 	registry->images = path_join(options->config->data, "images");
 	registry->drain_timer = evtimer_new(options->base, registry_drain_look, registry);
+	registry->migrate_timer = evtimer_new(options->base, registry_migrate_look, registry);
 	check_memory(registry->drain_timer);
+	check_memory(registry->migrate_timer);
 	const struct inbox_options inbox = {
 		.base = options->base,
 		.directory = options->config->plugins,
@@ -155,6 +157,7 @@ void registry_start(struct registry *registry) {
 	registry_write_recovered(registry);
 	lineages_resume(registry);
 	inbox_start(registry->inbox);
+	registry_migrate_wake(registry);
 }
 
 /* ---- the end ---- */
@@ -169,6 +172,7 @@ void registry_stop(struct registry *registry) {
 	event_del(registry->drain_timer);
 	if (registry->stage != NULL)
 		stage_stop(registry->stage);
+	registry_migrate_stop(registry);
 	candidates_stop(registry);
 	plugins_stop(registry);
 	commits_forget(registry);
@@ -201,6 +205,7 @@ void registry_destroy(struct registry *registry) {
 	if (registry->staged != NULL)
 		event_free(registry->staged);
 	event_free(registry->drain_timer);
+	event_free(registry->migrate_timer);
 	stage_destroy(registry->stage);
 	free(registry->verdicts);
 	free(registry->types);

@@ -109,6 +109,7 @@ struct registry_swap {
 	bool running;         /* only what runs is finished by the version before; else all that was accepted */
 	uint64_t deadline_ms; /* then what still waits goes to the new version */
 	uint32_t percent;     /* of the ids, as a canary; 0: all */
+	bool no_way_back;     /* even if the version before could not read the state that this one writes */
 };
 enum { SWAP_DEADLINE_MS = 30000 }; /* when none is given */
 
@@ -138,6 +139,25 @@ struct registry_images {
 	uint64_t stuck;
 };
 void registry_images(const struct registry *registry, struct registry_images *ret_images);
+
+/* ---- state migration ---- */
+
+/* Migrates all instances of the plugin's types in the background to the schema of the version that has them all. Goes on
+ * across restarts. ERROR_NOT_FOUND: no plugin of that name. */
+bool registry_migrate(struct registry *registry, const char *name, struct error *error);
+
+/* A type whose instances are migrated in the background. */
+struct registry_migration {
+	const char *type;
+	const char *plugin;
+	uint32_t schema; /* to it; 0: while two versions share the type it waits */
+	uint64_t total;  /* when it began, or since the start of the process */
+	uint64_t left;   /* not yet migrated and durable */
+	uint64_t refused;
+	const char *reason; /* of the last that was refused; "" if none was */
+};
+void registry_migrations_each(
+	struct registry *registry, void (*each)(void *arg, const struct registry_migration *migration), void *arg);
 
 /* ---- what the rest of the host asks ---- */
 

@@ -5,12 +5,14 @@
  *   registry_rows.c     rows 'T' and 'V' as bytes, and committing them
  *   registry_types.c    function types: whose they are, and the views made of them
  *   registry_schemas.c  their schemas: what a version can read of what is in the store
+ *   registry_migrate.c  instances of other schemas, in the background
  *   registry_load.c     files that are given to it by path
  *   registry_stage.c    a candidate on its way from a file to a judgement
  *   registry_open.c     from there to live
  *   registry_lineage.c  what is live of a plugin, at which share: changes by fence, and drains
  *   registry_swap.c     swap, promote, rollback
  *   registry_share.c    row 'W' as bytes
+ *   registry_keep.c     versions that stay for their way down
  *   registry_offer.c    the files in the plugins directory, and what became of them
  *   registry_retire.c   a plugin on its way out
  *   registry_report.c   what the outside is shown */
@@ -86,8 +88,11 @@ struct function_type {
 	uint16_t number;
 	const char *name; /* never freed before registry_destroy: views borrow it */
 	char *plugin;
-	uint32_t schema; /* of the version that went live last */
-	bool eager;      /* instances of other schemas are migrated in the background */
+	uint32_t schema;        /* of the version that went live last */
+	bool eager;             /* instances of other schemas are migrated in the background */
+	uint64_t migrate_total; /* how many that were when it was first seen; 0: nothing is under way */
+	uint64_t refused;       /* of these, by the last walk over them */
+	char refused_reason[160];
 	size_t schema_count;
 	struct type_schema **schemas; /* all that were ever declared, that one among them */
 };
@@ -103,6 +108,13 @@ enum plugin_state {
 	PLUGIN_PARKED,   /* live by its row, but it could not be loaded: its types wait */
 };
 
+/* How far it is known whether a version without a share is still needed. */
+enum keep_state {
+	KEEP_ADOPTING, /* a shard may still call it */
+	KEEP_COUNTING, /* what it wrote last is on its way to the store */
+	KEEP_COUNTED,
+};
+
 struct plugin {
 	struct plugin *next;
 	struct registry *registry;
@@ -113,8 +125,10 @@ struct plugin {
 	bool restage;        /* parked because its copy is missing or damaged: the file in the directory may stand in */
 	struct error parked; /* why */
 	const char *stuck_reason;
-	uint64_t view;     /* generation of the view that it waits for */
-	uint64_t since_ms; /* monotonic: of this state */
+	uint64_t view; /* generation of the view that it waits for */
+	enum keep_state keep;
+	uint64_t keep_view; /* the view in which it has no share any more */
+	uint64_t since_ms;  /* monotonic: of this state */
 	uint64_t since_wall_ms;
 	bool by_request; /* unload, not a removal: its file goes too */
 	bool retained;   /* its copy stays: it may come back */
@@ -191,6 +205,7 @@ struct swap {
 	uint64_t deadline_ms;
 	uint32_t percent; /* of a canary; 0: all of it */
 	bool rollback;
+	bool no_way_back; /* taken even if nothing that it writes could be read by the version before */
 };
 
 /* A file on its way to live; one at a time, in order of arrival. */
@@ -234,6 +249,8 @@ struct commit {
 	void *arg;
 };
 
+struct pass; /* registry_migrate.c */
+
 struct registry {
 	uint32_t magic;
 	struct registry_options options;
@@ -261,6 +278,9 @@ struct registry {
 	struct stage *stage;
 	struct event *staged;
 	struct event *drain_timer;
+	struct event *migrate_timer;
+	struct pass *pass;   /* the walk that is under way; NULL: none */
+	size_t migrate_next; /* type number: each has its turn */
 	bool settled;
 	void (*on_settled)(void *arg);
 	void *on_settled_arg;
@@ -290,6 +310,8 @@ void verdict_commit(struct registry *registry, struct verdict *verdict, struct f
 void rows_commit(struct registry *registry, const struct engine_row *rows, size_t count, commit_then *then, void *arg);
 /* The same for a fence; then() is given its epoch. */
 void fence_commit(struct registry *registry, const struct engine_fence *order, fence_then *then, void *arg);
+/* The rows of types alone. */
+void types_commit(struct registry *registry, struct function_type *const *types, size_t count);
 void commits_forget(struct registry *registry);
 
 /* ---- registry_types.c ---- */
@@ -320,6 +342,8 @@ void lineages_destroy(struct registry *registry);
 struct plugin *plugin_of_verdict(const struct registry *registry, const struct verdict *verdict);
 /* True if the version had a share before the fence that stands. */
 bool lineage_was(const struct lineage *lineage, const struct verdict *verdict);
+/* True if it has a share now. */
+bool lineage_has(const struct lineage *lineage, const struct verdict *verdict);
 /* True while a change of it has not come to its end; *ret_error says what is awaited. */
 bool lineage_busy(const struct lineage *lineage, struct error *ret_error);
 /* REQUIRES that it is not busy, and that all images of the order are loaded. */
@@ -342,9 +366,23 @@ bool type_schema_take(
 struct type_schema *type_schema_create(uint32_t schema, uint32_t value_count); /* names NULL, kinds 0 */
 void type_schema_put(struct function_type *type, struct type_schema *schema);  /* takes it over */
 void type_schemas_destroy(struct function_type *type);
+/* Whether a rollback to the live version could read what this one would write; *error says what is missing. */
+bool types_lead_back(const struct registry *registry, const struct manifest *manifest, struct error *error);
 /* May this function have the type, given what its instances are and who could migrate them? */
 bool type_schemas_admit(const struct registry *registry, const struct function_type *type,
 	const struct manifest_function *function, struct error *error);
+
+/* ---- registry_keep.c ---- */
+bool plugin_is_kept(const struct plugin *plugin);
+size_t plugins_kept(const struct registry *registry, const char *name);
+/* A function type whose instances this version may have to take down (counted: of which there are some); NULL: none. */
+const char *plugin_keeps_for(const struct plugin *plugin, bool counted);
+bool plugins_keep_look(struct registry *registry); /* true: look again soon */
+
+/* ---- registry_migrate.c ---- */
+void registry_migrate_look(evutil_socket_t fd, short what, void *arg);
+void registry_migrate_wake(struct registry *registry); /* versions have changed */
+void registry_migrate_stop(struct registry *registry);
 
 /* ---- registry_stage.c ---- */
 void candidate_arrived(struct registry *registry, const char *file, bool patience_over);

@@ -9,7 +9,8 @@
 #include "control/registry_inside.h"
 #include "state/key.h"
 
-enum { LINEAGE_ROWS_MAX = 6 }; /* row 'W', and a row 'V' of each version that a change can touch */
+enum { KEPT_MAX = VERSIONS_MAX - 1 }; /* a change needs room for its own two versions */
+enum { LINEAGE_ROWS_MAX = 6 };        /* row 'W', and a row 'V' of each version that a change can touch */
 
 /* ---- the list ---- */
 
@@ -53,6 +54,10 @@ static bool share_has(const struct share *share, const struct verdict *verdict) 
 	return verdict != NULL && (share->base == verdict || (share->percent > 0 && share->canary == verdict));
 }
 
+bool lineage_has(const struct lineage *lineage, const struct verdict *verdict) {
+	return share_has(&lineage->now, verdict);
+}
+
 bool lineage_was(const struct lineage *lineage, const struct verdict *verdict) {
 	return share_has(&lineage->before, verdict);
 }
@@ -71,8 +76,16 @@ bool lineage_busy(const struct lineage *lineage, struct error *ret_error) {
 	if (lineage == NULL)
 		return false;
 	const struct plugin *leaving = leaving_of(lineage);
-	if (lineage->state == LINEAGE_SETTLED && leaving == NULL)
-		return false;
+	if (lineage->state == LINEAGE_SETTLED && leaving == NULL) {
+		if (plugins_kept(lineage->registry, lineage->name) < KEPT_MAX)
+			return false;
+		error_set(
+			ret_error, ERROR_CONFLICT, "%d versions of %s are still needed to migrate state", KEPT_MAX, lineage->name);
+		error_found(ret_error, "instances that only they can read");
+		error_expected(ret_error, "at most one such version");
+		error_hint(ret_error, "`sofun status` shows what is left and what keeps it");
+		return true;
+	}
 	const struct verdict *old = leaving != NULL ? leaving->verdict : lineage->before.base;
 	if (leaving == NULL && (old == NULL || share_has(&lineage->now, old)) && lineage->before.percent > 0)
 		old = lineage->before.canary;
@@ -312,6 +325,12 @@ static void lineage_settle(struct lineage *lineage) {
 		struct plugin *plugin = plugin_of_verdict(registry, gone[i]);
 		if (plugin == NULL || share_has(&lineage->now, gone[i]))
 			continue;
+		if (plugin_keeps_for(plugin, false) != NULL) { /* its state stays draining, and so does its row */
+			plugin->keep = KEEP_ADOPTING;
+			plugin->keep_view = view;
+			drain_later(registry);
+			continue;
+		}
 		plugin->retained = lineage->now.base != NULL;
 		plugin_leave(plugin, view);
 	}

@@ -196,6 +196,8 @@ static void verdict_settle(struct verdict *verdict, const struct lineage *lineag
 	enum verdict_state state = verdict->state;
 	if (live || drains)
 		verdict->state = live ? VERDICT_LIVE : VERDICT_DRAINING;
+	else if (state == VERDICT_DRAINING && lineage != NULL && lineage->now.base != NULL)
+		return; /* kept for its way down, as far as that is needed (registry_keep.c) */
 	else if (state == VERDICT_LIVE || state == VERDICT_DRAINING || (state == VERDICT_ATTEMPTING && verdict->kept != 0))
 		verdict->state = VERDICT_RETIRED;
 	verdict->written = verdict->written && state == verdict->state;

@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "control/registry_inside.h"
 
-enum { WAITING_MAX = 2 * MANIFEST_FUNCTIONS_MAX + 1 };
+enum { WAITING_MAX = 2 * MANIFEST_FUNCTIONS_MAX + 2 };
 
 /* Those without an image never ran in this process. */
 static const char *plugin_state_name(const struct plugin *plugin) {
@@ -38,6 +38,9 @@ static size_t plugin_waiting(const struct plugin *plugin, struct registry_waitin
 		waiting[count++] = (struct registry_waiting){plugin->stuck_reason, "", plugin->since_wall_ms};
 	if (plugin->state == PLUGIN_LEAVING)
 		waiting[count++] = (struct registry_waiting){"running", "", plugin->since_wall_ms};
+	if (plugin_is_kept(plugin) && plugin_keeps_for(plugin, true) != NULL)
+		waiting[count++] =
+			(struct registry_waiting){"migration", plugin_keeps_for(plugin, true), plugin->since_wall_ms};
 	bool drains = lineage != NULL && lineage->state == LINEAGE_DRAINING && lineage_was(lineage, plugin->verdict);
 	for (size_t i = 0; drains && i < manifest->function_count; i++) {
 		const struct function_type *type = type_find(registry, bytes_text(manifest->functions[i].type));

@@ -212,6 +212,7 @@ void registry_drain_look(evutil_socket_t fd, short what, void *arg) {
 	(void)fd;
 	(void)what;
 	lineages_look(registry, &waiting);
+	waiting |= plugins_keep_look(registry);
 	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
 		if (plugin->state == PLUGIN_LEAVING)
 			plugin_look(plugin);

@@ -295,6 +295,17 @@ void rows_commit(struct registry *registry, const struct engine_row *rows, size_
 	engine_commit_rows(registry->options.engine, commit->token, rows, count);
 }
 
+void types_commit(struct registry *registry, struct function_type *const *types, size_t count) {
+	for (size_t i = 0; i < count; i++) {
+		struct key key = key_type(types[i]->number);
+		struct buf value = {0};
+		type_write(&value, types[i]);
+		const struct engine_row row = {.key = key_bytes(&key), .value = bytes_buf(&value)};
+		rows_commit(registry, &row, 1, NULL, NULL);
+		buf_finish(&value);
+	}
+}
+
 void fence_commit(struct registry *registry, const struct engine_fence *order, fence_then *then, void *arg) {
 	struct commit *commit = commit_open(registry, arg);
 	commit->fence_then = then;

@@ -174,3 +174,27 @@ bool type_schemas_admit(const struct registry *registry, const struct function_t
 	loaded_check(&admission);
 	return admission.good;
 }
+
+/* ---- the way back ---- */
+
+bool types_lead_back(const struct registry *registry, const struct manifest *manifest, struct error *error) {
+	const struct lineage *lineage = lineage_find(registry, manifest->name);
+	const struct plugin *live = lineage == NULL ? NULL : plugin_of_verdict(registry, lineage->now.base);
+	for (size_t i = 0; live != NULL && i < manifest->function_count; i++) {
+		const struct manifest_function *function = &manifest->functions[i];
+		const struct manifest_function *before = manifest_function_find(&live->image->manifest, function->type);
+		if (before == NULL || before->schema >= function->schema)
+			continue;
+		const struct manifest_schema *earlier = manifest_schema_find(function, before->schema);
+		if (earlier != NULL && (earlier->ways & SOFUN_SCHEMA_DOWN) != 0)
+			continue;
+		error_set(error, ERROR_REFUSED, "%s %s has no way back to %s", manifest->name, manifest->version,
+			live->image->version);
+		error_found(error, "schema %u of %s, and no way down from it", function->schema, function->type);
+		error_expected(error, "a migration down to schema %u, so that a rollback can read the state", before->schema);
+		error_hint(error, "declare schema %u as BOTH, or `sofun swap %s %s --no-way-back`", before->schema,
+			manifest->name, manifest->version);
+		return false;
+	}
+	return true;
+}

@@ -162,7 +162,9 @@ static bool canary_runs(const struct lineage *lineage, struct error *error) {
 static bool goes_live(const struct candidate *candidate, const struct plugin *live) {
 	if (candidate->swap != NULL || live == NULL || live->state != PLUGIN_LIVE)
 		return true;
+	struct error no_way_back;
 	return !candidate->registry->options.config->plugins_manual &&
+		types_lead_back(candidate->registry, &candidate->found.image->manifest, &no_way_back) &&
 		manifest_version_compare(candidate->found.image->version, live->verdict->version) > 0;
 }
 
@@ -176,7 +178,9 @@ static void candidate_judge(struct candidate *candidate) {
 		return;
 	}
 	candidate->ready = !goes_live(candidate, plugin_find(registry, manifest->name));
-	if (!version_free(candidate, &error) || !types_admit(registry, manifest, &error) || !place_free(candidate, &error))
+	const struct swap *swap = candidate->swap;
+	if ((swap != NULL && !swap->rollback && !swap->no_way_back && !types_lead_back(registry, manifest, &error)) ||
+		!version_free(candidate, &error) || !types_admit(registry, manifest, &error) || !place_free(candidate, &error))
 		candidate_refuse(candidate, &error);
 	else
 		candidate_commit_attempt(candidate);

@@ -95,6 +95,7 @@ static void stage_version(struct registry *registry, struct verdict *verdict, co
 		.deadline_ms = order->deadline_ms,
 		.percent = order->percent == 100 ? 0 : order->percent,
 		.rollback = rollback,
+		.no_way_back = order->no_way_back,
 	};
 	candidate->done = done;
 	candidate->done_arg = arg;
@@ -127,6 +128,15 @@ static bool canary_other(const struct lineage *lineage, const char *version, str
 	return false;
 }
 
+/* A version that is loaded for its way down, to be live again; not while a canary runs. */
+static const struct plugin *kept_find(const struct lineage *lineage, const char *version) {
+	for (const struct plugin *plugin = lineage->registry->plugins; plugin != NULL; plugin = plugin->next)
+		if (lineage->now.percent == 0 && strcmp(plugin->verdict->name, lineage->name) == 0 &&
+			strcmp(plugin->verdict->version, version) == 0 && plugin_is_kept(plugin))
+			return plugin;
+	return NULL;
+}
+
 /* The version is one that is loaded; true if that settles the request. */
 static bool swap_loaded(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg) {
 	const struct verdict *base = lineage->now.base;
@@ -134,6 +144,13 @@ static bool swap_loaded(struct lineage *lineage, const struct registry_swap *ord
 	bool whole = order->percent == 0 || order->percent == 100;
 	if (canary && strcmp(lineage->now.canary->version, order->version) == 0) {
 		(whole ? promote : canary_reshare)(lineage, order, done, arg);
+		return true;
+	}
+	const struct plugin *kept = kept_find(lineage, order->version);
+	if (kept != NULL) {
+		const struct share next = {.base = kept->verdict};
+		lineage_reshare(
+			lineage, &next, order, lineage->now.base, asker_create(lineage->registry, next.base, done, arg));
 		return true;
 	}
 	if (base == NULL || strcmp(base->version, order->version) != 0 ||

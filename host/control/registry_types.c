@@ -175,6 +175,10 @@ static void lineage_bind(const struct lineage *lineage, struct binding *bindings
 		bindings[i].side = lineage->side;
 		bindings[i].seed = lineage->seed;
 	}
+	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
+		if (strcmp(plugin->verdict->name, lineage->name) == 0 && plugin_is_kept(plugin) &&
+			plugin_keeps_for(plugin, false) != NULL && images.count < VERSIONS_MAX)
+			images.plugins[images.count++] = plugin;
 	for (size_t i = 0; i < images.count; i++)
 		image_bind(registry, bindings, images.plugins[i]->image, i);
 }
@@ -260,5 +264,6 @@ uint64_t registry_publish(struct registry *registry) {
 	}
 	registry->publish_due = false;
 	engine_publish(registry->options.engine, registry_view(registry));
+	registry_migrate_wake(registry);
 	return registry->view;
 }

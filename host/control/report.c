@@ -162,6 +162,7 @@ void handle_status(struct exchange *exchange) {
 	counts_set(status, &engine);
 	json_object_set_new(status, "images", images_json(control->registry));
 	json_object_set_new(status, "schemas", schemas_json(control->engine));
+	json_object_set_new(status, "migrations", migrations_json(control->registry));
 	json_object_set_new(status, "blocked", blocked_json(control->engine));
 	json_object_set_new(status, "waiting", waiting_json(control->engine));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));

@@ -310,6 +310,13 @@ void engine_schemas_each(
 	schema_counts_each(&engine->flow.schemas, schemas_tell, &call);
 }
 
+uint32_t engine_type_schema(struct engine *engine, uint16_t type) {
+	const struct view *view = engine->view;
+	if (type >= view->binding_count || view->bindings[type].settled == NULL)
+		return 0;
+	return view->bindings[type].settled->schema;
+}
+
 struct blocked_call {
 	const struct view *view;
 	void (*each)(void *arg, const struct engine_blocked *blocked);

@@ -117,6 +117,9 @@ uint16_t engine_next_type(struct engine *engine);
 
 /* ---- state migration in the background ---- */
 
+/* The schema of the one version that has all of a type; 0: none has, or two share it. */
+uint32_t engine_type_schema(struct engine *engine, uint16_t type);
+
 /* The shard that owns the address. */
 uint32_t engine_shard(struct engine *engine, uint16_t type, struct bytes id);
 

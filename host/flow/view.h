@@ -24,7 +24,8 @@ struct version {
 	uint32_t value_count;
 };
 
-enum { VERSIONS_MAX = 2, VERSION_NONE = -1 };
+/* What a change goes from and to; and versions that only take state down to a schema before theirs. */
+enum { VERSIONS_MAX = 3, VERSION_NONE = -1 };
 
 /* Who has which ids of a type: `base` has all, but for those whose hash is below `limit`, which `canary` has. */
 struct split {

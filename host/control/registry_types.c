@@ -140,6 +140,13 @@ static struct split split_of(
 	return split;
 }
 
+static bool values_expire(const sofun_function *function) {
+	for (uint32_t i = 0; i < function->value_count; i++)
+		if (function->values[i].expire_after_write_ms > 0 || function->values[i].expire_after_invoke_ms > 0)
+			return true;
+	return false;
+}
+
 static void image_bind(
 	const struct registry *registry, struct binding *bindings, const struct image *image, size_t index) {
 	for (size_t i = 0; i < image->manifest.function_count; i++) {
@@ -154,7 +161,11 @@ static void image_bind(
 			.image = (struct image *)(uintptr_t)image,
 			.schema = function->schema,
 			.value_count = function->value_count,
+			.idle_ttl_ms = function->idle_ttl_ms,
+			.values_expire = values_expire(function),
 		};
+		struct version *version = &binding->versions[index];
+		version->expires = version->values_expire || version->idle_ttl_ms > 0;
 		if (binding->value_count < function->value_count)
 			binding->value_count = function->value_count;
 	}

@@ -192,6 +192,8 @@ static void counts_add(struct counts *sum, const struct counts *counts) {
 	sum->timers_set += counts->timers_set;
 	sum->timers_sent += counts->timers_sent;
 	sum->timers_cancelled += counts->timers_cancelled;
+	sum->expired += counts->expired;
+	sum->values_expired += counts->values_expired;
 	sum->retrying += counts->retrying;
 	sum->cache_bytes += counts->cache_bytes;
 	if (counts->barrier_seen < sum->barrier_seen)

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "flow/dead_letter.h"
+#include "flow/expiry.h"
 #include "flow/migration/migrate.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
@@ -87,8 +88,6 @@ static int invoke(struct shard *shard, const struct target *target, struct insta
 		call->caller.type = (sofun_bytes){(const uint8_t *)from->name, from->name_size};
 		call->caller.id = (sofun_bytes){message->caller_id.data, message->caller_id.size};
 	}
-	if ((message->head->flags & MESSAGE_TIMED) != 0)
-		shard_clock_look(shard);
 	invocation_begin(invocation, view, binding, version, instance, shard->epoch_time_ms);
 	struct function_tally *tally = &shard->functions[binding->number];
 	bool sampled = tally_get(&tally->in) % TALLY_SAMPLE == 0;
@@ -144,8 +143,8 @@ static void failure_text(struct invocation *invocation, int result) {
 }
 
 /* The reason is in the invocation. */
-static void dead(struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts,
-	const char *code) {
+static void letter_write(struct shard *shard, const struct target *target, const struct message *message,
+	uint32_t attempts, const char *code) {
 	const struct view *view = shard->view;
 	struct dead_letter letter = {
 		.to = bytes_text(target->binding->name),
@@ -164,7 +163,6 @@ static void dead(struct shard *shard, const struct target *target, const struct 
 		letter.from_id = message->caller_id;
 	}
 	effects_dead(shard, &letter, route_of(message), ERROR_FUNCTION_FAILED);
-	handled(shard, message);
 }
 
 enum outcome {
@@ -189,7 +187,7 @@ static enum outcome attempt_migrated(
 	return OUTCOME_STORE;
 }
 
-/* What comes of a call. */
+/* What comes of a call: its effects happen, or it is to be tried again, or a dead letter stands for it. */
 static enum outcome conclude(struct shard *shard, const struct target *target, const struct message *message,
 	uint32_t attempts, bool last, int result) {
 	struct invocation *invocation = shard->invocation;
@@ -201,8 +199,10 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 	}
 	if (result == 0 && invocation->refused == NULL) {
 		struct cause cause = {.route = route_of(message), .colour = message->head->flags & MESSAGE_COLOUR};
+		uint64_t changed = invocation->changed;
 		effects_apply(shard, &cause);
-		handled(shard, message);
+		if ((target->version->expires || invocation->instance->life != NULL) && !invocation->expiring)
+			expiry_touch(shard, target->version, invocation->instance, changed);
 		return OUTCOME_DONE;
 	}
 	failure_text(invocation, result);
@@ -213,26 +213,115 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 		tally_add(&tally->retried, 1);
 		return OUTCOME_AGAIN;
 	}
-	dead(shard, target, message, attempts + 1, "function_failed");
+	letter_write(shard, target, message, attempts + 1, invocation->expiring ? "expire_failed" : "function_failed");
 	return OUTCOME_DONE;
 }
 
-/* Calls the function once and lets its effects happen, or makes a dead letter of a message that is out of attempts. */
-static enum outcome attempt(struct shard *shard, const struct target *target, struct instance *instance,
+/* ---- expiry ---- */
+
+static int invoke_expire(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, sofun_message *call) {
+	const struct version *version = target->version;
+	*call = (sofun_message){
+		.size = sizeof *call,
+		.attempt = attempts + 1,
+		.self = {.type = {(const uint8_t *)target->binding->name, target->binding->name_size},
+			.id = {message->id.data, message->id.size}},
+		.payload = {message->payload.data, message->payload.size},
+	};
+	const sofun_expiry expiry = {
+		.size = sizeof expiry,
+		.attempt = call->attempt,
+		.self = call->self,
+		.last_touch_ms = instance->life->last_touch_ms,
+	};
+	invocation_begin(shard->invocation, shard->view, target->binding, version, instance, shard->epoch_time_ms);
+	shard->invocation->expiring = true;
+	hold_give(shard);
+	note_enter(shard->note, NOTE_FUNCTION, version->image->note, call);
+	int result = version->function->on_expire(&shard->invocation->context, version->plugin_data, &expiry);
+	note_left(shard->note, NOTE_FUNCTION);
+	hold_take(shard);
+	return result;
+}
+
+/* One attempt: the state goes to the version's schema, invoke or (for a sweep) on_expire is called, and what it asked for
+ * happens. The instance may have moved: it is the invocation's then. */
+static enum outcome run(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, bool last) {
+	struct invocation *invocation = shard->invocation;
 	sofun_message call;
 	bool migrates = instance->schema != target->version->schema;
 	enum outcome outcome = OUTCOME_DONE;
 	if (__builtin_expect(migrates, 0))
 		outcome = attempt_migrated(shard, target, &instance, message->payload);
 	if (outcome == OUTCOME_DONE) {
-		int result = invoke(shard, target, instance, message, attempts, &call);
-		shard->invocation->carried = 0;
-		if (__builtin_expect(migrates, 0) && result == 0 && shard->invocation->store_error.code == ERROR_NONE)
+		int result = (message->head->flags & MESSAGE_SWEEP) != 0
+			? invoke_expire(shard, target, instance, message, attempts, &call)
+			: invoke(shard, target, instance, message, attempts, &call);
+		invocation->carried = 0;
+		if (__builtin_expect(migrates, 0) && result == 0 && invocation->refused == NULL &&
+			invocation->store_error.code == ERROR_NONE)
 			migrate_keep(shard, instance, target->version->schema);
 		outcome = conclude(shard, target, message, attempts, last, result);
 	}
 	note_end(shard->note);
+	return outcome;
+}
+
+/* The end of an instance that was idle for too long: what on_expire causes, and the end of its state, are one. message is
+ * a sweep. */
+static enum outcome expire(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, bool last) {
+	expiry_values_drop(shard, target->version, instance);
+	if (target->version->function->on_expire != NULL) {
+		enum outcome outcome = run(shard, target, instance, message, attempts, last);
+		if (outcome != OUTCOME_DONE)
+			return outcome;
+		instance = shard->invocation->instance;
+	}
+	expiry_end(shard, instance);
+	return OUTCOME_DONE;
+}
+
+/* A message finds its instance expired: that comes first. REQUIRES that it is no sweep. */
+static bool found_idle(const struct shard *shard, const struct target *target, const struct instance *instance) {
+	return target->version->idle_ttl_ms > 0 && expiry_idle(instance, target->version, shard->epoch_time_ms);
+}
+
+/* AGAIN, BLOCKED: a sweep waits at the head of the address from here on, if it is not the last attempt. */
+static enum outcome expire_found(
+	struct shard *shard, const struct target *target, struct instance *instance, bool last) {
+	struct message message;
+	message_read(expiry_message(shard, instance), &message);
+	shard->invocation->instance = instance;
+	enum outcome outcome = expire(shard, target, instance, &message, 0, last);
+	if (last || outcome == OUTCOME_DONE || outcome == OUTCOME_STORE)
+		return outcome;
+	expiry_message_born(shard);
+	if (outcome == OUTCOME_AGAIN)
+		retry_begin(shard, shard->invocation->instance, &message);
+	else
+		retry_block(shard, shard->invocation->instance, &message);
+	return outcome;
+}
+
+/* ---- messages ---- */
+
+/* Calls the function once and lets its effects happen, or makes a dead letter of a message that is out of attempts. */
+static enum outcome attempt(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, bool last) {
+	enum outcome outcome = OUTCOME_DONE;
+	shard->invocation->instance = instance;
+	if ((message->head->flags & MESSAGE_SWEEP) == 0) {
+		if (target->version->values_expire)
+			expiry_values_drop(shard, target->version, instance);
+		outcome = run(shard, target, instance, message, attempts, last);
+	} else if (expiry_sweep(shard, target->version, instance, message)) {
+		outcome = expire(shard, target, instance, message, attempts, last);
+	}
+	if (outcome == OUTCOME_DONE)
+		handled(shard, message);
 	return outcome;
 }
 
@@ -275,7 +364,8 @@ static void crashed(
 	struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts) {
 	shard_touch(shard);
 	trial_reason(shard, &shard->invocation->failure);
-	dead(shard, target, message, attempts, "crashed");
+	letter_write(shard, target, message, attempts, "crashed");
+	handled(shard, message);
 	trial_sentenced(shard);
 }
 
@@ -297,6 +387,14 @@ static bool message_live(
 	case TRIAL_DEAD:
 		crashed(shard, target, message, 0);
 		return true;
+	}
+	if ((message->head->flags & MESSAGE_SWEEP) == 0 && found_idle(shard, target, instance)) {
+		enum outcome outcome = expire_found(shard, target, instance, false);
+		instance = shard->invocation->instance;
+		if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_BLOCKED)
+			retry_behind(shard, instance, at);
+		if (outcome != OUTCOME_DONE)
+			return outcome != OUTCOME_STORE;
 	}
 	switch (attempt(shard, target, instance, message, 0, false)) {
 	case OUTCOME_STORE:
@@ -330,6 +428,8 @@ bool dispatch_message(struct shard *shard, const uint8_t *at) {
 	struct message message;
 	message_read(at, &message);
 	shard_touch(shard);
+	if ((message.head->flags & MESSAGE_TIMED) != 0)
+		shard_clock_look(shard);
 	check(message.head->type < shard->view->binding_count);
 	const struct target target = target_of(shard, &message);
 	if (__builtin_expect(target.binding->settled == NULL, 0) && held(shard, target.binding, message.head))
@@ -387,6 +487,11 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 		return true;
 	}
 	struct instance *instance = dispatch_fit(shard, wait->instance, target.version->value_count);
+	/* it expired while the message waited: on_expire has this one attempt */
+	if ((message.head->flags & MESSAGE_SWEEP) == 0 && found_idle(shard, &target, instance) &&
+		expire_found(shard, &target, instance, true) == OUTCOME_STORE)
+		return false;
+	instance = wait->instance;
 	enum outcome outcome = attempt(shard, &target, instance, &message, wait->attempts, last);
 	switch (outcome) {
 	case OUTCOME_STORE:

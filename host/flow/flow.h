@@ -52,6 +52,8 @@ struct counts {
 	uint64_t timers_set;
 	uint64_t timers_sent;
 	uint64_t timers_cancelled;
+	uint64_t expired; /* instances */
+	uint64_t values_expired;
 	uint64_t retrying;    /* addresses in backoff */
 	uint64_t cache_bytes; /* memory of instances */
 };

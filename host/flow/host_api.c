@@ -175,6 +175,8 @@ static int api_state_set(sofun_context *context, uint32_t value, sofun_bytes msg
 	struct invocation *invocation = invocation_of(context);
 	if (!value_valid(invocation, value))
 		return invocation->binding == NULL ? SOFUN_NOT_ALLOWED : SOFUN_BAD_ARGUMENT;
+	if (invocation->expiring)
+		return SOFUN_NOT_ALLOWED;
 	if (msgpack.size == 0 || !kind_fits(invocation->version->function->values[value].kind, msgpack.data[0]))
 		return SOFUN_BAD_ARGUMENT;
 	return value_set(invocation, value, borrowed(msgpack));
@@ -184,6 +186,8 @@ static int api_state_clear(sofun_context *context, uint32_t value) {
 	struct invocation *invocation = invocation_of(context);
 	if (!value_valid(invocation, value))
 		return invocation->binding == NULL ? SOFUN_NOT_ALLOWED : SOFUN_BAD_ARGUMENT;
+	if (invocation->expiring)
+		return SOFUN_NOT_ALLOWED;
 	return value_change(invocation, value, bytes_of(NULL, 0));
 }
 
@@ -267,7 +271,7 @@ static int api_send(sofun_context *context, const sofun_address *to, sofun_bytes
 
 static int api_reply(sofun_context *context, sofun_bytes type, sofun_bytes payload) {
 	struct invocation *invocation = invocation_of(context);
-	if (invocation->binding == NULL)
+	if (invocation->binding == NULL || invocation->expiring)
 		return SOFUN_NOT_ALLOWED;
 	if (type.size > UINT8_MAX)
 		return SOFUN_BAD_ARGUMENT;

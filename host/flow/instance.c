@@ -88,9 +88,21 @@ static void large_redo(struct instance *instance, struct buf *redo, struct redo_
 	}
 }
 
+struct instance_life *instance_live(struct instance *instance) {
+	if (instance->life == NULL)
+		instance->life =
+			check_alloc(1, sizeof *instance->life + instance->value_count * sizeof instance->life->written_ms[0]);
+	return instance->life;
+}
+
 static bool row_write(const struct instance *instance, struct buf *row) {
 	bool any = false;
+	const struct instance_life *life = instance->life;
 	struct instance_header header = {.schema = instance->schema};
+	if (life != NULL && life->generation != 0) {
+		header.generation = life->generation;
+		header.last_touch_ms = life->last_touch_ms;
+	}
 	buf_reset(row);
 	instance_header_put(row, &header);
 	for (uint32_t number = 0; number < instance->value_count; number++) {
@@ -98,10 +110,11 @@ static bool row_write(const struct instance *instance, struct buf *row) {
 		if (slot->size == 0)
 			continue;
 		any = true;
+		uint64_t written_ms = life == NULL ? 0 : life->written_ms[number];
 		if (slot->size > VALUE_INLINE_BYTES)
-			instance_large_put(row, number, slot->size);
+			instance_large_put(row, number, written_ms, slot->size);
 		else
-			instance_value_put(row, number, slot_bytes(slot));
+			instance_value_put(row, number, written_ms, slot_bytes(slot));
 	}
 	return any;
 }
@@ -149,6 +162,7 @@ static void instance_destroy(struct instance *instance) {
 			free(slot_heap(&instance->slots[number]));
 	}
 	free(instance->large);
+	free(instance->life);
 	free(instance);
 }
 
@@ -158,6 +172,9 @@ size_t instance_memory(const struct instance *instance) {
 		MALLOC_HEAD_BYTES + sizeof *instance + instance->value_count * sizeof(struct slot) + instance->id_size;
 	for (uint32_t number = 0; number < instance->value_count; number++)
 		memory += slot_memory(&instance->slots[number]);
+	if (instance->life != NULL)
+		memory +=
+			MALLOC_HEAD_BYTES + sizeof *instance->life + instance->value_count * sizeof instance->life->written_ms[0];
 	return memory;
 }
 
@@ -325,8 +342,14 @@ static struct instance *instance_load(
 	}
 	struct instance *instance = instance_create(hash, type, id, value_count, (uint32_t)header.schema);
 	instance->flags = INSTANCE_ROW;
+	if (header.generation != 0) {
+		instance_live(instance)->generation = header.generation;
+		instance->life->last_touch_ms = header.last_touch_ms;
+	}
 	while (rest.size > 0 && instance_value_take(&rest, &value)) {
 		struct slot *slot = &instance->slots[value.number];
+		if (value.written_ms > 0)
+			instance_live(instance)->written_ms[value.number] = value.written_ms;
 		if (!value.large) {
 			slot_set(slot, value.msgpack);
 			continue;
@@ -395,9 +418,15 @@ struct instance *cache_widen(struct cache *cache, struct instance *instance, uin
 	wide->flags = instance->flags;
 	wide->large = instance->large;
 	wide->wait = instance->wait;
+	if (instance->life != NULL) {
+		*instance_live(wide) = *instance->life;
+		memcpy(wide->life->written_ms, instance->life->written_ms,
+			instance->value_count * sizeof instance->life->written_ms[0]);
+	}
 	memcpy(wide->slots, instance->slots, instance->value_count * sizeof *instance->slots);
 	slot_of(cache, instance)->instance = wide;
 	cache->memory += instance_memory(wide) - instance_memory(instance);
+	free(instance->life);
 	free(instance); /* its values on the heap are wide's now */
 	return wide;
 }

@@ -31,6 +31,13 @@ struct instance_large {
 	uint64_t dirty;
 };
 
+/* When an instance was used, for those whose type expires: what is idle for too long is gone (expiry.h). */
+struct instance_life {
+	uint64_t generation;    /* of the entry that sweeps it; 0: there is none */
+	uint64_t last_touch_ms; /* of the last message that was handled */
+	uint64_t written_ms[];  /* by value: when it was last set; 0: not kept */
+};
+
 enum instance_flag {
 	INSTANCE_DIRTY = 1, /* in the shard's dirty list */
 	INSTANCE_ROW = 4,   /* its row exists in the store or is on its way there */
@@ -46,6 +53,7 @@ struct instance {
 	uint32_t schema;
 	uint8_t flags;
 	struct instance_large *large; /* NULL: no value is large */
+	struct instance_life *life;   /* NULL: nothing of it expires */
 	struct wait *wait;            /* messages queue behind one in backoff; NULL: no */
 	struct slot slots[];          /* value_count, then the id */
 };
@@ -72,6 +80,9 @@ static inline bool slot_cold(const struct slot *slot) {
 
 /* Replaces a value ({NULL, 0} unsets it). Marks what its row needs; the caller marks the instance dirty. */
 void instance_set(struct instance *instance, uint32_t number, struct bytes msgpack);
+
+/* Its life, made if there was none. */
+struct instance_life *instance_live(struct instance *instance);
 
 /* Appends the instance's redo: its row and the large values that changed. Clears what it marked. */
 struct redo_series;

@@ -1,10 +1,10 @@
 /* The row of an instance ('I' id) in the database of its function type:
  *
  *   row    := schema:varint generation:varint last_touch_ms:varint value*
- *   value  := tag:varint size:varint byte*          tag = number * 2 + large
+ *   value  := tag:varint size:varint [written_ms:varint] byte*      tag = number * 4 + timed * 2 + large
  *
  * Values stand in the order of their numbers; an unset value is absent. A large value (over VALUE_INLINE_BYTES) has
- * large = 1, its size here and no bytes: they are in the row 'X' of the same database, so that touching the small
+ * large = 1 (timed: when it was last set stands there, since it expires after that), its size here and no bytes: they are in the row 'X' of the same database, so that touching the small
  * values of an instance does not rewrite the large ones. An instance without values has no row. */
 #ifndef HOST_FLOW_INSTANCE_RECORD_H
 #define HOST_FLOW_INSTANCE_RECORD_H
@@ -26,6 +26,7 @@ struct instance_value {
 	uint32_t number;
 	bool large;
 	uint64_t size;
+	uint64_t written_ms;  /* 0: not kept */
 	struct bytes msgpack; /* empty if large */
 };
 
@@ -36,7 +37,8 @@ bool instance_header_take(struct bytes *rest, struct instance_header *ret_header
 bool instance_value_take(struct bytes *rest, struct instance_value *ret_value);
 
 void instance_header_put(struct buf *row, const struct instance_header *header);
-void instance_value_put(struct buf *row, uint32_t number, struct bytes msgpack);
-void instance_large_put(struct buf *row, uint32_t number, uint64_t size);
+/* written_ms 0: it is not kept. */
+void instance_value_put(struct buf *row, uint32_t number, uint64_t written_ms, struct bytes msgpack);
+void instance_large_put(struct buf *row, uint32_t number, uint64_t written_ms, uint64_t size);
 
 #endif

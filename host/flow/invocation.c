@@ -50,6 +50,7 @@ void invocation_begin(struct invocation *invocation, const struct view *view, co
 	invocation->emits.size = 0;
 	invocation->timers.size = 0;
 	invocation->refused = NULL;
+	invocation->expiring = false;
 	invocation->bytes = 0;
 	invocation->replied = false;
 	invocation->failure.size = 0;

@@ -59,6 +59,7 @@ struct invocation {
 	struct buf reply;
 	struct buf reply_type;
 	struct buf failure;  /* the plugin's text */
+	bool expiring;       /* on_expire runs: it may read, send and emit */
 	const char *refused; /* the invocation fails for this reason, whatever it returns; NULL: no */
 	sofun_buf bufs[INVOCATION_BUFS_MAX];
 	uint32_t buf_count;

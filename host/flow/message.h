@@ -20,6 +20,7 @@ enum message_flag {
 	MESSAGE_ROUTE = 4,   /* somebody waits for a reply */
 	MESSAGE_TIMED = 8,   /* a timer's: whoever handles it looks at the clock, and sees its due time or a later one */
 	MESSAGE_SIDE = 16,   /* it is counted with these; changes with every fence of its type */
+	MESSAGE_SWEEP = 32,  /* no message of a plugin's: a look whether its address has expired (expiry.h) */
 };
 
 struct message_head {

@@ -57,6 +57,7 @@ void shard_destroy(struct shard *shard) {
 	schema_changes_finish(&shard->seal.schemas);
 	buf_finish(&shard->scratch);
 	buf_finish(&shard->record);
+	buf_finish(&shard->sweep);
 	buf_finish(&shard->redo);
 	buf_finish(&shard->outputs);
 	buf_finish(&shard->places);

@@ -119,6 +119,7 @@ struct shard {
 	struct note *note; /* what its thread is executing (supervisor/note.h) */
 	struct buf scratch;
 	struct buf record; /* in the form that its router wants, while that runs: the epoch may be cut meanwhile */
+	struct buf sweep;  /* a sweep that is being put together */
 
 	/* limits.invocation_warn_ms: a turn that took that long makes the next ones measure each invocation */
 	uint32_t measured_turns; /* still to come */

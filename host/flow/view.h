@@ -22,6 +22,9 @@ struct version {
 	struct image *image;
 	uint32_t schema; /* of its state */
 	uint32_t value_count;
+	uint64_t idle_ttl_ms; /* of whole instances, as plugin and settings have it; 0: never */
+	bool values_expire;   /* some value does */
+	bool expires;         /* either */
 };
 
 /* What a change goes from and to; and versions that only take state down to a schema before theirs. */

@@ -48,7 +48,12 @@ SIZE(sofun_value, 32);
 AT(sofun_value, name, 0);
 AT(sofun_value, kind, 8);
 AT(sofun_value, flags, 12);
+#if SOFUN_ABI_MINOR == 0
 AT(sofun_value, reserved, 16);
+#else
+AT(sofun_value, expire_after_write_ms, 16);
+AT(sofun_value, expire_after_invoke_ms, 24);
+#endif
 
 SIZE(sofun_message, 104);
 AT(sofun_message, size, 0);
@@ -70,7 +75,15 @@ SIZE(sofun_function, 40);
 #else
 AT(sofun_function, schemas, 40);
 AT(sofun_function, migrate, 48);
-SIZE(sofun_function, 56);
+AT(sofun_function, idle_ttl_ms, 56);
+AT(sofun_function, on_expire, 64);
+SIZE(sofun_function, 72);
+
+SIZE(sofun_expiry, 48);
+AT(sofun_expiry, size, 0);
+AT(sofun_expiry, attempt, 4);
+AT(sofun_expiry, self, 8);
+AT(sofun_expiry, last_touch_ms, 40);
 
 SIZE(sofun_schema, 24);
 AT(sofun_schema, size, 0);

@@ -114,8 +114,9 @@ class Store:
 		row.varint(), row.varint(), row.varint()  # schema, generation, last touch
 		while row:
 			tag, size = row.varint(), row.varint()
-			content = row.take(size) if tag % 2 == 0 else rows[b"X" + bytes([len(id)]) + id + bytes([tag // 2])]
-			yield tag // 2, msgpack.unpackb(content, strict_map_key=False)
+			row.varint() if tag & 2 else None  # when it was last set
+			content = row.take(size) if tag % 2 == 0 else rows[b"X" + bytes([len(id)]) + id + bytes([tag // 4])]
+			yield tag // 4, msgpack.unpackb(content, strict_map_key=False)
 
 	def messages(self):
 		"""What waits: each with its queue and its arrival number there, in that order."""

@@ -20,6 +20,7 @@ struct deed {
 	uint32_t delay_ms;   /* of its children: 0: they are sent at once */
 	bool alarms;         /* sets a timer that is cancelled by a message to itself before it can be due */
 	bool poison;         /* the host dies of it */
+	bool idles;          /* sends a message to an instance that expires */
 	bool regrets;        /* sets a timer and cancels it in the same call, then sets it again */
 };
 
@@ -33,6 +34,7 @@ static struct deed deed_of(uint64_t number, uint32_t depth) {
 	if ((bits >> 40) % 3 == 0)
 		deed.delay_ms = (uint32_t)((bits >> 42) % 256);
 	deed.alarms = (bits >> 50) % 6 == 0;
+	deed.idles = (bits >> 56) % 4 == 0;
 	deed.regrets = (bits >> 53) % 8 == 0;
 	deed.poison = program_hooks.poison && hash_mix(number, 78) % 128 == 0;
 	return deed;
@@ -72,6 +74,7 @@ static void message_expect(struct program_model *model, uint64_t number, uint32_
 		message_expect(model, child_number(number, child), depth + 1);
 	model->counts[instance_of(number)] += deed.alarms + deed.regrets; /* the cancellation, the second timer */
 	model->messages += deed.alarms + deed.regrets;
+	model->idled += deed.idles;
 }
 
 void program_expect(struct program_model *model, uint64_t seed, uint32_t producer, uint64_t sequence) {
@@ -276,6 +279,14 @@ static void seen_check(sofun_context *context, uint32_t party, uint64_t order) {
 	parties_set(context, VALUE_SEEN, &seen);
 }
 
+static void idle_send(sofun_context *context, uint64_t number) {
+	char id[8];
+	const uint8_t nil = 0xc0;
+	program_id(id, instance_of(number) % 7);
+	sofun_address to = {.type = {(const uint8_t *)"sim/idle", 8}, .id = {(const uint8_t *)id, strlen(id)}};
+	check(context->host->send(context, &to, (sofun_bytes){NULL, 0}, (sofun_bytes){&nil, 1}) == SOFUN_OK);
+}
+
 static int program_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
 	(void)plugin_data;
 	uint64_t number, depth, party, order;
@@ -304,6 +315,8 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 		!timers_act(context, number, &deed)) {
 		return 1;
 	}
+	if (deed.idles)
+		idle_send(context, number);
 	if (deed.emits) {
 		struct buf payload = {0};
 		pack_uint(&payload, number);
@@ -328,6 +341,81 @@ const sofun_function program_function = {
 	.values = values,
 	.value_count = sizeof values / sizeof *values,
 	.invoke = program_invoke,
+};
+
+/* ---- what expires ---- */
+
+enum { IDLE_COUNT, IDLE_LAST, IDLE_BLIP };
+
+static const sofun_value idle_values[] = {
+	{.name = "count", .kind = SOFUN_INT},
+	{.name = "last", .kind = SOFUN_INT}, /* the time of the last message */
+	{.name = "blip", .kind = SOFUN_INT, .expire_after_write_ms = IDLE_BLIP_MS},
+};
+
+/* An unset one is 0. */
+static uint64_t idle_get(sofun_context *context, uint32_t value) {
+	sofun_bytes bytes;
+	uint64_t number = 0;
+	check(context->host->state_get(context, value, &bytes) == SOFUN_OK);
+	struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
+	check(bytes.size == 0 || cursor_read_uint(&cursor, &number));
+	return number;
+}
+
+static void idle_set(sofun_context *context, uint32_t value, uint64_t number) {
+	struct buf packed = {0};
+	pack_uint(&packed, number);
+	check(context->host->state_set(context, value, (sofun_bytes){packed.data, packed.size}) == SOFUN_OK);
+	buf_finish(&packed);
+}
+
+static int idle_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	(void)message;
+	uint64_t now_ms = context->host->time_ms(context);
+	uint64_t last_ms = idle_get(context, IDLE_LAST);
+	if (last_ms != 0 && now_ms - last_ms >= IDLE_TTL_MS)
+		violation("an instance was idle for too long and is still there", last_ms, now_ms);
+	bool blips = last_ms != 0 && now_ms - last_ms < IDLE_BLIP_MS;
+	if (blips != (idle_get(context, IDLE_BLIP) != 0))
+		violation("a value that expires", last_ms, now_ms);
+	idle_set(context, IDLE_COUNT, idle_get(context, IDLE_COUNT) + 1);
+	idle_set(context, IDLE_LAST, now_ms);
+	idle_set(context, IDLE_BLIP, 1);
+	if (program_hooks.inside != NULL)
+		program_hooks.inside(program_hooks.arg);
+	return 0;
+}
+
+static int idle_expire(sofun_context *context, void *plugin_data, const sofun_expiry *expiry) {
+	(void)plugin_data;
+	uint64_t now_ms = context->host->time_ms(context);
+	if (now_ms - expiry->last_touch_ms < IDLE_TTL_MS || expiry->last_touch_ms != idle_get(context, IDLE_LAST))
+		violation("an instance expired early", expiry->last_touch_ms, now_ms);
+	if (idle_get(context, IDLE_BLIP) != 0)
+		violation("a value outlived its instance", expiry->last_touch_ms, now_ms);
+	struct buf payload = {0};
+	pack_uint(&payload, idle_get(context, IDLE_COUNT));
+	check(context->host->emit(context, (sofun_bytes){(const uint8_t *)"idle", 4},
+			  (sofun_bytes){payload.data, payload.size}) == SOFUN_OK);
+	check(
+		context->host->state_set(context, IDLE_COUNT, (sofun_bytes){payload.data, payload.size}) == SOFUN_NOT_ALLOWED);
+	buf_finish(&payload);
+	if (program_hooks.inside != NULL)
+		program_hooks.inside(program_hooks.arg);
+	return expiry->attempt <= hash_mix(expiry->last_touch_ms, expiry->self.id.data[1]) % 3 ? 1 : 0;
+}
+
+const sofun_function idle_function = {
+	.size = sizeof idle_function,
+	.schema = 1,
+	.type = "sim/idle",
+	.values = idle_values,
+	.value_count = sizeof idle_values / sizeof *idle_values,
+	.invoke = idle_invoke,
+	.idle_ttl_ms = IDLE_TTL_MS,
+	.on_expire = idle_expire,
 };
 
 /* ---- the router ---- */

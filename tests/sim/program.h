@@ -20,6 +20,7 @@ struct program_model {
 	uint64_t emitted_sum; /* of their numbers, mod 2^64: tells a repeat of one and a loss of another apart from none */
 	uint64_t dead;
 	uint64_t messages;
+	uint64_t idled; /* messages to instances that expire: what on_expire says of each instance adds up to it */
 };
 
 /* Adds what record `sequence` of `producer` leads to. */
@@ -28,6 +29,10 @@ void program_expect(struct program_model *model, uint64_t seed, uint32_t produce
 /* The function type "sim/node" and the router of ingress "sim". */
 extern const sofun_function program_function;
 extern const sofun_router program_router;
+
+/* The function type "sim/idle": it counts, and every instance ends when it is idle for too long. */
+extern const sofun_function idle_function;
+enum { IDLE_TTL_MS = 120, IDLE_BLIP_MS = 30 };
 
 /* Set by the world: what the router mixes into the numbers; called in the middle of every invocation. */
 struct program_hooks {

@@ -91,24 +91,28 @@ static void wrong_error(struct world *world, const char *what, const struct erro
 
 /* live false: the plugin is not there yet, its messages wait. */
 static struct view *world_view(struct world *world, bool live) {
-	struct binding bindings[2] = {{0}};
-	if (!live) {
-		bindings[1] = (struct binding){.number = 1, .name = "sim/node", .now.base = VERSION_NONE};
-		return view_create(1, bindings, 2, NULL, 0);
+	static const sofun_function *const functions[] = {&program_function, &idle_function};
+	struct binding bindings[3] = {{0}};
+	for (uint16_t number = 1; number <= 2; number++) {
+		const sofun_function *function = functions[number - 1];
+		bindings[number] = (struct binding){.number = number, .name = function->type, .now.base = VERSION_NONE};
+		if (!live)
+			continue;
+		bindings[number].now.base = 0;
+		bindings[number].value_count = function->value_count;
+		bindings[number].versions[0] = (struct version){
+			.function = function,
+			.host = host_api_table(),
+			.image = &world->image,
+			.schema = function->schema,
+			.value_count = function->value_count,
+			.idle_ttl_ms = function->idle_ttl_ms,
+			.values_expire = function->idle_ttl_ms > 0,
+			.expires = function->idle_ttl_ms > 0,
+		};
 	}
-	bindings[1] = (struct binding){
-		.number = 1,
-		.name = "sim/node",
-		.versions[0] =
-			{
-				.function = &program_function,
-				.host = host_api_table(),
-				.image = &world->image,
-				.schema = program_function.schema,
-				.value_count = program_function.value_count,
-			},
-		.value_count = program_function.value_count,
-	};
+	if (!live)
+		return view_create(1, bindings, 3, NULL, 0);
 	struct route route = {
 		.ingress = "sim",
 		.until = SPLIT_WHOLE,
@@ -118,7 +122,7 @@ static struct view *world_view(struct world *world, bool live) {
 		.host = host_api_table(),
 		.image = &world->image,
 	};
-	return view_create(2, bindings, 2, &route, 1);
+	return view_create(2, bindings, 3, &route, 1);
 }
 
 /* True while nothing has crashed on purpose: only then an error is a defect. */
@@ -150,6 +154,7 @@ static bool host_start(struct world *world) {
 		return false;
 	}
 	store_type_name(world->store, 1, "sim/node");
+	store_type_name(world->store, 2, "sim/idle");
 	world->engine = engine_create(&world->config, world->store, &recovered, &error);
 	if (world->engine == NULL) {
 		if (alive(world))
@@ -471,26 +476,32 @@ static bool egress_add(void *arg, uint64_t offset, struct bytes record) {
 	return true;
 }
 
-static void egress_compare(struct world *world, const struct program_model *model) {
+static struct egress_sum egress_read(struct world *world, const char *name) {
 	struct egress_sum sum = {0};
 	struct error error;
 	uint64_t next;
-	if (!store_egress_read(world->store, bytes_text("sim"), 0, egress_add, &sum, &next, &error)) {
-		wrong_error(world, "the egress could not be read", &error);
-		return;
-	}
+	if (!store_egress_read(world->store, bytes_text(name), 0, egress_add, &sum, &next, &error))
+		wrong_error(world, "an egress could not be read", &error);
 	if (sum.hole)
 		wrong(world, "offsets of the egress have a hole", 1, 0);
+	return sum;
+}
+
+static void egresses_compare(struct world *world, const struct program_model *model) {
+	struct egress_sum sum = egress_read(world, "sim");
 	if (sum.records != model->emitted)
 		wrong(world, "egress records", sum.records, model->emitted);
 	if (sum.sum != model->emitted_sum)
 		wrong(world, "sum of the egress records", sum.sum, model->emitted_sum);
+	sum = egress_read(world, "idle");
+	if (sum.sum != model->idled)
+		wrong(world, "messages that instances told of when they expired", sum.sum, model->idled);
 }
 
-static uint64_t rows_count(struct world *world, enum key_kind kind) {
+static uint64_t rows_count(struct world *world, uint32_t database, enum key_kind kind) {
 	struct error error;
 	struct key key = key_of(kind);
-	struct store_cursor *cursor = store_cursor_open(world->store, REDO_RUNTIME, key_bytes(&key), &error);
+	struct store_cursor *cursor = store_cursor_open(world->store, database, key_bytes(&key), &error);
 	struct bytes found, value;
 	uint64_t count = 0;
 	check(cursor != NULL);
@@ -535,14 +546,16 @@ static void world_compare(struct world *world) {
 	}
 	world->result->messages = model.messages;
 	counts_compare(world, &model);
-	egress_compare(world, &model);
+	egresses_compare(world, &model);
 	schemas_compare(world);
-	if (rows_count(world, KEY_DEAD) != model.dead)
-		wrong(world, "dead letters", rows_count(world, KEY_DEAD), model.dead);
-	if (rows_count(world, KEY_TIMER) + rows_count(world, KEY_TOKEN) != 0)
-		wrong(world, "rows of timers when none is left", rows_count(world, KEY_TIMER), 0);
-	if (rows_count(world, KEY_QUEUE_RUN) != 0)
-		wrong(world, "rows of waiting messages when none waits", rows_count(world, KEY_QUEUE_RUN), 0);
+	if (rows_count(world, REDO_RUNTIME, KEY_DEAD) != model.dead)
+		wrong(world, "dead letters", rows_count(world, REDO_RUNTIME, KEY_DEAD), model.dead);
+	if (rows_count(world, REDO_RUNTIME, KEY_TIMER) + rows_count(world, REDO_RUNTIME, KEY_TOKEN) != 0)
+		wrong(world, "rows of timers when none is left", rows_count(world, REDO_RUNTIME, KEY_TIMER), 0);
+	if (rows_count(world, REDO_RUNTIME, KEY_QUEUE_RUN) != 0)
+		wrong(world, "rows of waiting messages when none waits", rows_count(world, REDO_RUNTIME, KEY_QUEUE_RUN), 0);
+	if (rows_count(world, 2, KEY_INSTANCE) != 0)
+		wrong(world, "instances that should have expired", rows_count(world, 2, KEY_INSTANCE), 0);
 	if (program_hooks.violations > 0 && world->result->good) {
 		world->result->good = false;
 		snprintf(world->result->what, sizeof world->result->what, "%s", program_hooks.what);

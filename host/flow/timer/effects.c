@@ -75,7 +75,7 @@ static int token_free(struct invocation *invocation, struct bytes token) {
 static int api_send_after(sofun_context *context, uint64_t delay_ms, sofun_bytes token, const sofun_address *to,
 	sofun_bytes type, sofun_bytes payload) {
 	struct invocation *invocation = invocation_of(context);
-	if (invocation->binding == NULL || invocation->migrator != NULL)
+	if (invocation->binding == NULL || invocation->migrator != NULL || invocation->expiring)
 		return SOFUN_NOT_ALLOWED;
 	if (token.size > SOFUN_TOKEN_BYTES_MAX)
 		return SOFUN_BAD_ARGUMENT;
@@ -103,7 +103,7 @@ static int api_send_after(sofun_context *context, uint64_t delay_ms, sofun_bytes
 
 static int api_cancel(sofun_context *context, sofun_bytes token, int *ret_found) {
 	struct invocation *invocation = invocation_of(context);
-	if (invocation->binding == NULL || invocation->migrator != NULL)
+	if (invocation->binding == NULL || invocation->migrator != NULL || invocation->expiring)
 		return SOFUN_NOT_ALLOWED;
 	if (token.size == 0 || token.size > SOFUN_TOKEN_BYTES_MAX)
 		return SOFUN_BAD_ARGUMENT;

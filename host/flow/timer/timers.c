@@ -204,8 +204,9 @@ static void timer_fire(struct shard *shard, struct timer *timer) {
 	struct queue *channel = shard_channel(flow, shard->index, to);
 	shard_touch(shard);
 	shard_clock_look(shard); /* the epoch's time: after a crash time goes on from there */
+	uint8_t sweep = head->flags & MESSAGE_SWEEP;
 	effects_born(shard, head, shard->colour);
-	head->flags |= MESSAGE_TIMED;
+	head->flags |= MESSAGE_TIMED | sweep;
 	memcpy(queue_reserve(channel, head->size), head, head->size);
 	queue_commit(channel, head->size);
 	shard->counts.channels_in++;

@@ -31,10 +31,18 @@
 	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
 	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
 	SOFUN_MANIFEST(name##_value_lines) = SOFUN_EACH(SOFUN_VALUE_LINE, type, __VA_ARGS__); \
-	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, NULL, NULL)
+	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, NULL, NULL, 0, NULL)
 
 /* A function type that keeps nothing. */
-#define SOFUN_STATELESS_FUNCTION(name, type) SOFUN_FUNCTION_STRUCT(name, type, 1, NULL, 0, NULL, NULL)
+#define SOFUN_STATELESS_FUNCTION(name, type) SOFUN_FUNCTION_STRUCT(name, type, 1, NULL, 0, NULL, NULL, 0, NULL)
+
+/* A function type whose instances end with all their state when no message came for idle_ttl_ms. on_expire: NULL, or a
+ * function of that type (function.h) declared before. Since 1.1. */
+#define SOFUN_EXPIRING_FUNCTION(name, type, schema, idle_ttl_ms, on_expire, ...) \
+	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
+	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
+	SOFUN_MANIFEST(name##_value_lines) = SOFUN_EACH(SOFUN_VALUE_LINE, type, __VA_ARGS__); \
+	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, NULL, NULL, idle_ttl_ms, on_expire)
 
 /* A function type whose state had other schemas before. The earlier ones stand before it, each as its version declared
  * it; they make constants NAME_VALUE too. Expects also `static int NAME_migrate(...)`. ways: UP (from it), DOWN (back
@@ -51,7 +59,8 @@
 	SOFUN_MANIFEST(name##_value_lines) = SOFUN_EACH(SOFUN_VALUE_LINE, type, __VA_ARGS__); \
 	static const sofun_schema *const name##_schemas[] = {SOFUN_EACH(SOFUN_SCHEMA_ENTRY, , SOFUN_STRIP earlier) NULL}; \
 	static int name##_migrate(sofun_context *context, void *plugin_data, const sofun_migration *migration); \
-	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, name##_schemas, name##_migrate)
+	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, name##_schemas, \
+		name##_migrate, 0, NULL)
 
 #define SOFUN_SCHEMA(name, type, schema, ways, ...) \
 	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
@@ -63,7 +72,12 @@
 
 #define SOFUN_SCHEMAS(...) (__VA_ARGS__)
 
-#define SOFUN_VALUE(name, KIND) (name, #name, SOFUN_##KIND, SOFUN_KIND_WORD_##KIND)
+#define SOFUN_VALUE(name, KIND) (name, #name, SOFUN_##KIND, SOFUN_KIND_WORD_##KIND, 0, 0)
+
+/* A value that is unset by itself, so many milliseconds after it was set, or after the instance was last invoked; 0: not
+ * for that reason. Since 1.1. */
+#define SOFUN_EXPIRING_VALUE(name, KIND, after_write_ms, after_invoke_ms) \
+	(name, #name, SOFUN_##KIND, SOFUN_KIND_WORD_##KIND, after_write_ms, after_invoke_ms)
 
 /* A router. Expects `static int NAME_route(...)` in the same file. format is "line", "json" or "msgpack". */
 #define SOFUN_ROUTER(name, ingress, format) \
@@ -123,27 +137,29 @@
 #define SOFUN_WAYS_WORD_DOWN "down"
 #define SOFUN_WAYS_WORD_BOTH "both"
 
-#define SOFUN_FUNCTION_STRUCT(name, type, schema, values, value_count, schemas, migrate) \
+#define SOFUN_FUNCTION_STRUCT(name, type, schema, values, value_count, schemas, migrate, idle_ttl_ms, on_expire) \
 	SOFUN_MANIFEST(name##_function_lines) = "function " type " schema=" SOFUN_TEXT(schema) "\n"; \
 	static int name##_invoke(sofun_context *context, void *plugin_data, const sofun_message *message); \
 	SOFUN_HIDDEN extern const sofun_function name##_function; \
 	const sofun_function name##_function = {sizeof(sofun_function), schema, type, values, value_count, 0, \
-		name##_invoke, schemas, migrate}
+		name##_invoke, schemas, migrate, idle_ttl_ms, on_expire}
 
 /* x is the tuple that SOFUN_VALUE made. */
 #define SOFUN_VALUE_NUMBER(function, I, x) SOFUN_VALUE_NUMBER_(function, SOFUN_FIRST x),
 #define SOFUN_VALUE_NUMBER_(function, value) SOFUN_CAT(function##_, value)
-#define SOFUN_VALUE_ENTRY(function, I, x) {SOFUN_SECOND x, SOFUN_THIRD x, 0, {0, 0}},
+#define SOFUN_VALUE_ENTRY(function, I, x) {SOFUN_SECOND x, SOFUN_THIRD x, 0, SOFUN_FIFTH x, SOFUN_SIXTH x},
 #define SOFUN_VALUE_LINE(type, I, x) "value " type " " #I " " SOFUN_SECOND x " " SOFUN_FOURTH x "\n"
 
 #define SOFUN_SCHEMA_LINE(schema, I, x) "schema-value " schema " " #I " " SOFUN_SECOND x " " SOFUN_FOURTH x "\n"
 #define SOFUN_SCHEMA_ENTRY(C, I, x) &x##_schema,
 #define SOFUN_STRIP(...) __VA_ARGS__
 
-#define SOFUN_FIRST(a, b, c, d) a
-#define SOFUN_SECOND(a, b, c, d) b
-#define SOFUN_THIRD(a, b, c, d) c
-#define SOFUN_FOURTH(a, b, c, d) d
+#define SOFUN_FIRST(a, b, c, d, e, f) a
+#define SOFUN_SECOND(a, b, c, d, e, f) b
+#define SOFUN_THIRD(a, b, c, d, e, f) c
+#define SOFUN_FOURTH(a, b, c, d, e, f) d
+#define SOFUN_FIFTH(a, b, c, d, e, f) e
+#define SOFUN_SIXTH(a, b, c, d, e, f) f
 
 /* x is (FUNCTION | ROUTER | EGRESS, what): each walk takes its own sort and leaves nothing of the others. */
 #define SOFUN_PART_EXTERN(C, I, x) SOFUN_PART_DO(EXTERN, x)

@@ -14,8 +14,10 @@ enum { SOFUN_RAW = 0, SOFUN_INT = 1, SOFUN_FLOAT = 2, SOFUN_STR = 3, SOFUN_BOOL 
 typedef struct sofun_value {
 	const char *name; /* [a-z][a-z0-9_]*, at most 63 bytes; unique in its function */
 	uint32_t kind;
-	uint32_t flags;       /* 0 */
-	uint64_t reserved[2]; /* 0; expiry, later */
+	uint32_t flags; /* 0 */
+	/* Since 1.1 (reserved before), in milliseconds; 0: never. An expired value is unset to everyone from that time on. */
+	uint64_t expire_after_write_ms;  /* after it was last set */
+	uint64_t expire_after_invoke_ms; /* after a message to the instance was last handled */
 } sofun_value;
 
 /* One message, as invoke sees it. All views are valid until invoke returns. */
@@ -51,6 +53,14 @@ typedef struct sofun_migration {
 	sofun_address self;
 } sofun_migration;
 
+/* An instance whose idle_ttl_ms has passed, as on_expire sees it. Since 1.1. */
+typedef struct sofun_expiry {
+	uint32_t size;    /* of this struct */
+	uint32_t attempt; /* 1 at the first; counted durably */
+	sofun_address self;
+	uint64_t last_touch_ms; /* when a message to it was last handled */
+} sofun_expiry;
+
 typedef struct sofun_function {
 	uint32_t size;    /* of this struct */
 	uint32_t schema;  /* version of the state's schema, from 1 */
@@ -71,6 +81,14 @@ typedef struct sofun_function {
 	 * waits, with the text of fail in `sofun status`, until another version is live. Thread and plugin_data as invoke's.
 	 * May run more than once for one instance, so it must be a function of the old values alone. */
 	int (*migrate)(sofun_context *context, void *plugin_data, const sofun_migration *migration);
+	/* Since 1.1, in milliseconds; 0: never. An instance that has state, and to which no message was handled for so long, is
+	 * gone with all its state. Handling a message successfully is a touch; reading it from outside is none. */
+	uint64_t idle_ttl_ms;
+	/* Since 1.1; may be NULL. Called once for each instance that expires, ahead of a message that finds it expired. It reads
+	 * the state as it was, may send, emit and log; it sets nothing and replies to nobody. 0: its effects become durable
+	 * together with the instance's end. Not 0: it is tried again by policy, and after the last attempt there is a dead
+	 * letter and the instance ends all the same. Thread and plugin_data as invoke's. */
+	int (*on_expire)(sofun_context *context, void *plugin_data, const sofun_expiry *expiry);
 } sofun_function;
 
 #ifdef __cplusplus

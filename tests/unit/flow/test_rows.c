@@ -85,14 +85,14 @@ START_TEST(instance_golden) {
 	struct buf row = {0};
 	struct instance_header header = {.schema = 2, .generation = 0, .last_touch_ms = 300};
 	instance_header_put(&row, &header);
-	instance_value_put(&row, 0, bytes_of("\x05", 1));
-	instance_large_put(&row, 3, 5000);
-	instance_value_put(&row, 63, bytes_of("\xc3", 1));
+	instance_value_put(&row, 0, 0, bytes_of("\x05", 1));
+	instance_large_put(&row, 3, 300, 5000);
+	instance_value_put(&row, 63, 0, bytes_of("\xc3", 1));
 	buf_is(&row,
 		"0200ac02"
 		"000105"
-		"078827"
-		"7e01c3");
+		"0f8827ac02"
+		"fc0101c3");
 	struct bytes rest = bytes_buf(&row);
 	struct instance_header read;
 	struct instance_value value;
@@ -100,7 +100,8 @@ START_TEST(instance_golden) {
 	ck_assert_uint_eq(read.schema, 2);
 	ck_assert_uint_eq(read.last_touch_ms, 300);
 	ck_assert(instance_value_take(&rest, &value) && value.number == 0 && !value.large && value.size == 1);
-	ck_assert(instance_value_take(&rest, &value) && value.number == 3 && value.large && value.size == 5000);
+	ck_assert(instance_value_take(&rest, &value) && value.number == 3 && value.large && value.size == 5000 &&
+		value.written_ms == 300);
 	ck_assert(instance_value_take(&rest, &value) && value.number == 63 && value.msgpack.data[0] == 0xc3);
 	ck_assert_uint_eq(rest.size, 0);
 	buf_finish(&row);
@@ -111,7 +112,7 @@ START_TEST(instance_malformed) {
 	struct instance_value value;
 	struct bytes cut = bytes_of("\x00\x05\x01", 3); /* five bytes promised, one there */
 	ck_assert(!instance_value_take(&cut, &value));
-	struct bytes number = bytes_of("\x80\x01\x00", 3); /* value 64: there are 64, from 0 */
+	struct bytes number = bytes_of("\x80\x02\x00", 3); /* value 64: there are 64, from 0 */
 	ck_assert(!instance_value_take(&number, &value));
 	struct bytes endless = bytes_of("\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff\xff", 11);
 	struct instance_header header;

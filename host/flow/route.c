@@ -6,6 +6,7 @@
 #include "base/hash.h"
 #include "base/mutant.h"
 #include "flow/dead_letter.h"
+#include "flow/enter.h"
 #include "flow/record_form.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
@@ -182,7 +183,7 @@ static const struct route *routers_enter(
 			return route;
 		}
 		record->data = (sofun_bytes){data.data, data.size};
-		if (dispatch_route(shard, route, record) != 0)
+		if (enter_router(shard, route, record) != 0)
 			return route;
 	}
 	return NULL;

@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "flow/dead_letter.h"
+#include "flow/enter.h"
 #include "flow/migration/migrate.h"
 
 enum {
@@ -391,7 +392,7 @@ static void turn_measure(struct shard *shard, uint64_t took_us, uint64_t calls) 
 	if (took_us < shard->flow->config->invocation_warn_ms * 1000)
 		return;
 	if (calls == 1)
-		dispatch_slow(shard, took_us);
+		enter_slow(shard, took_us);
 	shard->measured_turns = MEASURED_TURNS;
 }
 

@@ -192,7 +192,7 @@ void shard_clock_look(struct shard *shard);
 /* The type has a live version in the view that the shard has adopted, for messages born now. */
 bool shard_binding_live(const struct shard *shard, uint16_t type);
 
-/* ---- dispatch.c: the one place where plugin code is entered ---- */
+/* ---- dispatch.c ---- */
 
 /* Takes a message that stands at the head of `from` to its instance. True: it is consumed (handled, parked, or it waits
  * in a queue of its own now), and the caller goes past it. False: the store failed, or it stays behind a fence. */
@@ -203,20 +203,9 @@ bool dispatch_message(struct shard *shard, const uint8_t *at);
 bool dispatch_waiting(struct shard *shard, struct wait *wait);
 bool dispatch_parked(struct shard *shard, struct queue *park);
 
-/* Enters the migrate of migrator's version, for the instance of the invocation. payload: of the message that met it, empty in
- * the background: a death in it is laid to that message's account too. */
-struct migrator;
-int dispatch_migrate(struct shard *shard, const struct migrator *migrator, struct bytes payload);
-
 /* The instance with room for that many values: it may have been made while its type had no live version, or one with fewer.
  * The old pointer is gone wherever the shard keeps it. */
 struct instance *dispatch_fit(struct shard *shard, struct instance *instance, uint32_t value_count);
-
-/* Says in the log, once a second at most, that the last invocation took so long. */
-void dispatch_slow(struct shard *shard, uint64_t took_us);
-
-/* Enters a router for one record. Its text is in the invocation. */
-int dispatch_route(struct shard *shard, const struct route *route, const sofun_record *record);
 
 /* ---- effects.c ---- */
 

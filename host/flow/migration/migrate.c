@@ -1,6 +1,7 @@
 #include "flow/migration/migrate.h"
 
 #include "base/varint.h"
+#include "flow/enter.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
 
@@ -80,7 +81,7 @@ enum migrated migrate_begin(
 		return refuse(invocation, &migrator, "no version that is loaded can migrate it");
 	*instance = dispatch_fit(shard, *instance, migrator.out_count);
 	invocation->instance = *instance;
-	int result = dispatch_migrate(shard, &migrator, payload);
+	int result = enter_migrate(shard, &migrator, payload);
 	if (invocation->store_error.code != ERROR_NONE) {
 		values_forget(invocation);
 		return MIGRATE_STORE;

@@ -1,0 +1,180 @@
+#include "flow/attempt.h"
+
+#include "base/check.h"
+#include "flow/dead_letter.h"
+#include "flow/expiry.h"
+#include "flow/migration/migrate.h"
+#include "plugin/image.h"
+
+static const struct message_route *route_of(const struct message *message) {
+	return (message->head->flags & MESSAGE_ROUTE) != 0 ? &message->route : NULL;
+}
+
+static void handled(struct shard *shard, const struct message *message) {
+	const struct message_head *head = message->head;
+	shard->counts.handled++;
+	shard->counts.colour[head->flags & MESSAGE_COLOUR]--;
+	if ((head->flags & MESSAGE_COUNTED) != 0)
+		effects_owed(shard, head, -1);
+	shard->epoch_messages++;
+}
+
+static void failure_text(struct invocation *invocation, int result) {
+	if (invocation->refused != NULL) {
+		buf_reset(&invocation->failure);
+		buf_printf(&invocation->failure, "%s", invocation->refused);
+	}
+	if (invocation->failure.size == 0)
+		buf_printf(&invocation->failure, "the function returned %d and gave no reason", result);
+}
+
+/* The reason is in the invocation. */
+static void letter_write(struct shard *shard, const struct target *target, const struct message *message,
+	uint32_t attempts, const char *code) {
+	const struct view *view = shard->view;
+	struct dead_letter letter = {
+		.to = bytes_text(target->binding->name),
+		.id = message->id,
+		.code = bytes_text(code),
+		.reason = bytes_buf(&shard->invocation->failure),
+		.attempts = attempts,
+		.plugin = bytes_text(target->version->image->name),
+		.version = bytes_text(target->version->image->version),
+		.type = message->type,
+		.time_ms = shard->epoch_time_ms,
+		.payload = message->payload,
+	};
+	if (message->head->caller_type != 0) {
+		letter.from = bytes_text(view->bindings[message->head->caller_type].name);
+		letter.from_id = message->caller_id;
+	}
+	effects_dead(shard, &letter, route_of(message), ERROR_FUNCTION_FAILED);
+}
+
+/* The state goes to the version's schema first; its new values wait in the invocation for the call on top of them. */
+static enum outcome attempt_migrated(
+	struct shard *shard, const struct target *target, struct instance **instance, struct bytes payload) {
+	struct invocation *invocation = shard->invocation;
+	enum migrated migrated = migrate_begin(shard, target->binding, target->version->schema, payload, instance);
+	shard_touch(shard); /* the epoch may have been cut while migrate ran */
+	if (migrated == MIGRATED)
+		return OUTCOME_DONE;
+	if (migrated == MIGRATE_REFUSED)
+		return OUTCOME_BLOCKED;
+	shard_store_error(shard, &invocation->store_error);
+	invocation->store_error.code = ERROR_NONE;
+	return OUTCOME_STORE;
+}
+
+/* What comes of a call: its effects happen, or it is to be tried again, or a dead letter stands for it. */
+static enum outcome conclude(struct shard *shard, const struct target *target, const struct message *message,
+	uint32_t attempts, bool last, int result) {
+	struct invocation *invocation = shard->invocation;
+	shard_touch(shard); /* the epoch may have been cut while the function ran */
+	if (invocation->store_error.code != ERROR_NONE) {
+		shard_store_error(shard, &invocation->store_error);
+		invocation->store_error.code = ERROR_NONE;
+		return OUTCOME_STORE;
+	}
+	if (result == 0 && invocation->refused == NULL) {
+		struct cause cause = {.route = route_of(message), .colour = message->head->flags & MESSAGE_COLOUR};
+		uint64_t changed = invocation->changed;
+		effects_apply(shard, &cause);
+		if ((target->version->expires || invocation->instance->life != NULL) && !invocation->expiring)
+			expiry_touch(shard, target->version, invocation->instance, changed);
+		return OUTCOME_DONE;
+	}
+	failure_text(invocation, result);
+	shard->epoch_messages++;
+	struct function_tally *tally = &shard->functions[target->binding->number];
+	tally_add(&tally->failed, 1);
+	if (!last && attempts + 1 < shard->flow->config->retry_attempts) {
+		tally_add(&tally->retried, 1);
+		return OUTCOME_AGAIN;
+	}
+	letter_write(shard, target, message, attempts + 1, invocation->expiring ? "expire_failed" : "function_failed");
+	return OUTCOME_DONE;
+}
+
+/* One attempt: the state goes to the version's schema, invoke or (for a sweep) on_expire is called, and what it asked for
+ * happens. The instance may have moved: it is the invocation's then. */
+static enum outcome run(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, bool last) {
+	struct invocation *invocation = shard->invocation;
+	sofun_message call;
+	bool migrates = instance->schema != target->version->schema;
+	enum outcome outcome = OUTCOME_DONE;
+	if (__builtin_expect(migrates, 0))
+		outcome = attempt_migrated(shard, target, &instance, message->payload);
+	if (outcome == OUTCOME_DONE) {
+		int result = (message->head->flags & MESSAGE_SWEEP) != 0
+			? enter_expire(shard, target, instance, message, attempts, &call)
+			: enter_function(shard, target, instance, message, attempts, &call);
+		invocation->carried = 0;
+		if (__builtin_expect(migrates, 0) && result == 0 && invocation->refused == NULL &&
+			invocation->store_error.code == ERROR_NONE)
+			migrate_keep(shard, instance, target->version->schema);
+		outcome = conclude(shard, target, message, attempts, last, result);
+	}
+	note_end(shard->note);
+	return outcome;
+}
+
+/* The end of an instance that was idle for too long: what on_expire causes, and the end of its state, are one. message is
+ * a sweep. */
+static enum outcome expire(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, bool last) {
+	expiry_values_drop(shard, target->version, instance);
+	if (target->version->function->on_expire != NULL) {
+		enum outcome outcome = run(shard, target, instance, message, attempts, last);
+		if (outcome != OUTCOME_DONE)
+			return outcome;
+		instance = shard->invocation->instance;
+	}
+	expiry_end(shard, instance);
+	return OUTCOME_DONE;
+}
+
+bool attempt_finds_idle(const struct shard *shard, const struct target *target, const struct instance *instance) {
+	return target->version->idle_ttl_ms > 0 && expiry_idle(instance, target->version, shard->epoch_time_ms);
+}
+
+enum outcome attempt_expire(struct shard *shard, const struct target *target, struct instance *instance, bool last) {
+	struct message message;
+	message_read(expiry_message(shard, instance), &message);
+	shard->invocation->instance = instance;
+	enum outcome outcome = expire(shard, target, instance, &message, 0, last);
+	if (last || outcome == OUTCOME_DONE || outcome == OUTCOME_STORE)
+		return outcome;
+	expiry_message_born(shard);
+	if (outcome == OUTCOME_AGAIN)
+		retry_begin(shard, shard->invocation->instance, &message);
+	else
+		retry_block(shard, shard->invocation->instance, &message);
+	return outcome;
+}
+
+enum outcome attempt_message(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, bool last) {
+	enum outcome outcome = OUTCOME_DONE;
+	shard->invocation->instance = instance;
+	if ((message->head->flags & MESSAGE_SWEEP) == 0) {
+		if (target->version->values_expire)
+			expiry_values_drop(shard, target->version, instance);
+		outcome = run(shard, target, instance, message, attempts, last);
+	} else if (expiry_sweep(shard, target->version, instance, message)) {
+		outcome = expire(shard, target, instance, message, attempts, last);
+	}
+	if (outcome == OUTCOME_DONE)
+		handled(shard, message);
+	return outcome;
+}
+
+void attempt_crashed(
+	struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts) {
+	shard_touch(shard);
+	trial_reason(shard, &shard->invocation->failure);
+	letter_write(shard, target, message, attempts, "crashed");
+	handled(shard, message);
+	trial_sentenced(shard);
+}

@@ -1,0 +1,31 @@
+/* One attempt at a message: the state goes to the version's schema, the function is called, and all that it asked for happens,
+ * or none of it. Private to host/flow; the holder of the shard calls. */
+#ifndef HOST_FLOW_ATTEMPT_H
+#define HOST_FLOW_ATTEMPT_H
+
+#include "flow/enter.h"
+#include "flow/shard.h"
+
+enum outcome {
+	OUTCOME_DONE,
+	OUTCOME_AGAIN,   /* it failed, and is tried again */
+	OUTCOME_BLOCKED, /* its state cannot be migrated: the address waits, and that is no attempt */
+	OUTCOME_STORE,
+};
+
+/* attempts: failed ones before. last: of a message that fails now, a dead letter. DONE: it is handled. The instance may have
+ * moved: it is the invocation's then. */
+enum outcome attempt_message(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, bool last);
+
+/* The message's instance has expired: that comes first. REQUIRES that the message is no sweep. */
+bool attempt_finds_idle(const struct shard *shard, const struct target *target, const struct instance *instance);
+
+/* Then this ends it. AGAIN, BLOCKED: a sweep waits at the head of the address from here on, if it is not the last attempt. */
+enum outcome attempt_expire(struct shard *shard, const struct target *target, struct instance *instance, bool last);
+
+/* The message is convicted: it is not run any more, but a dead letter. */
+void attempt_crashed(
+	struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts);
+
+#endif

@@ -132,14 +132,15 @@ def test_tail_follows_across_kills(test):
 	host = Host(test).start()
 	emit(host, range(10))
 	tail = subprocess.Popen([str(test.find("sofun")), "--data", str(host.data), "--json", "tail", "play", "--follow", "--count", "100",
-		"--patience", "30"], stdout=subprocess.PIPE, stderr=subprocess.PIPE)
+		"--patience", "30"], stdout=subprocess.PIPE, stderr=subprocess.PIPE, bufsize=0)
+	first = tail.stdout.readline()  # it has begun: from here on it waits for a host that is away
 	for start in range(10, 100, 30):
 		emit(host, range(start, start + 15))
 		host.kill()
 		host.restart()
 		emit(host, range(start + 15, start + 30))
 	out, errors = tail.communicate(timeout=40)
-	lines = [json.loads(line) for line in out.splitlines()]
+	lines = [json.loads(line) for line in [first, *out.splitlines()]]
 	expect_equal(([line["offset"] for line in lines], [line["payload"] for line in lines]), (list(range(100)), list(range(100))), "records")
 	expect_equal((tail.returncode, errors), (0, b""), "exit code, errors")
 

@@ -86,6 +86,15 @@ static uint64_t number_of(const struct sink_file *file, const char *name) {
 	return errno == 0 && *end == '\0' ? number : 0;
 }
 
+static bool number_remove(const struct sink_file *file, uint64_t number) {
+	char *path = numbered(file, number);
+	bool good = unlink(path) == 0;
+	int system = errno;
+	free(path);
+	errno = system;
+	return good;
+}
+
 /* The highest number that is there, 0 if there is none; removes those above `most`. */
 static bool numbers_look(const struct sink_file *file, uint64_t most, uint64_t *ret_last) {
 	DIR *folder = opendir(file->folder);
@@ -96,7 +105,7 @@ static bool numbers_look(const struct sink_file *file, uint64_t most, uint64_t *
 	for (struct dirent *entry; good && (entry = readdir(folder)) != NULL;) {
 		uint64_t number = number_of(file, entry->d_name);
 		if (number > most)
-			good = unlinkat(dirfd(folder), entry->d_name, 0) == 0;
+			good = number_remove(file, number);
 		else if (number > *ret_last)
 			*ret_last = number;
 	}
@@ -164,11 +173,10 @@ static void old_remove(struct sink_file *file) {
 		return;
 	bool there = true;
 	for (uint64_t number = file->mark.number - file->keep - 1; number > 0 && there; number--) {
-		char *path = numbered(file, number);
-		there = unlink(path) == 0;
+		there = number_remove(file, number);
 		if (!there && errno != ENOENT)
-			log_event(LOG_WARN, "sink_unlink_failed", "file=\"%s\" reason=\"%s\"", path, strerror(errno));
-		free(path);
+			log_event(LOG_WARN, "sink_unlink_failed", "file=\"%s.%" PRIu64 "\" reason=\"%s\"", file->path, number,
+				strerror(errno));
 	}
 }
 

@@ -3,6 +3,7 @@
 Under `sync` the campaigns of crash/ must hold as they do for kills; under `none` and `interval` what comes back is a
 consistent earlier epoch (INVARIANTS 12)."""
 
+import json
 import random
 import signal
 import sys
@@ -15,7 +16,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "powercut"))
 import cut
 from lib import harness
 from lib.campaign import Campaign, Producer, play_counts
-from lib.harness import expect, expect_equal
+from lib.harness import expect, expect_equal, wait_until
 from lib.host import Host
 from lib.program import Program, Shape, difference, emitted_numbers
 from lib.rpc import Closed, RpcError
@@ -255,6 +256,49 @@ def test_cuts_at_the_first_start_and_while_a_plugin_goes_live(test):
 		with host.rpc() as rpc:
 			expect_equal(rpc.call("demo/counter", "a", 1), 2, "the plugin that was live is live, with its state")
 		host.kill()
+
+
+def sink_offsets(host):
+	"""Of all lines of the sink, rotated files first."""
+	out = host.data / "out.jsonl"
+	numbered = sorted((int(path.name.rsplit(".", 1)[1]), path) for path in host.data.glob("out.jsonl.*"))
+	text = b"".join(path.read_bytes() for path in [*(path for _, path in numbered), out] if path.exists())
+	return [json.loads(line)["offset"] for line in text.split(b"\n")[:-1]]
+
+
+def sink_campaign(test, durability):
+	"""A file that is written, rotated, and cut: in the end every offset once, in order. A weak durability takes back records, and
+	the file with them."""
+	host = PoweredHost(test, shards=2, settings={"egresses.play.sink": "{file: out.jsonl, rotate_bytes: 16KiB}",
+		"durability": durability}).start()
+	for life in range(test.by_scale(6, 80)):
+		end = time.monotonic() + test.random.uniform(0.1, 0.4)
+		with host.rpc() as rpc:
+			while time.monotonic() < end:
+				numbers = [rpc.request("send", {"to": "test/play", "id": f"i{n % 3}",
+					"payload": {"emit": {"egress": "play", "payload": "x" * test.random.randint(0, 500)}}}) for n in range(20)]
+				for number in numbers:
+					rpc.answer(number)
+		host.cut()
+		host.restart()
+		host.barrier()
+		with host.rpc() as rpc:  # whatever was lost, a record is there to wait for
+			rpc.send("test/play", "e", {"emit": {"egress": "play", "payload": life}})
+		wait_until(lambda: len(host.egress("play")) > 0, 10, "the record")
+		count = len(host.egress("play"))
+		wait_until(lambda: len(sink_offsets(host)) >= count, 20, "all of it is in the file")
+		found = sink_offsets(host)
+		wrong = next((index for index, offset in enumerate(found) if offset != index), None)
+		expect(wrong is None and len(found) == count, f"cut {life}: {len(found)} lines of {count}, wrong from {wrong}")
+	host.report()
+
+
+def test_a_sink_and_power_cuts(test):
+	sink_campaign(test, "sync")
+
+
+def test_a_sink_and_power_cuts_in_weak_durability(test):
+	sink_campaign(test, "interval=50")
 
 
 if __name__ == "__main__":

@@ -62,6 +62,7 @@ def test_plugin_api_readme(test):
 	expect("100% tests passed" in printed, f"the new plugin's test: {printed}")
 	answer, state = printed.index("\n2\n"), printed.index("total")
 	expect(answer < state and re.search(r"total\s+\S+\s+4\b", printed), f"the call and the state: {printed}")
+	expect(printed.index("\n9\n") > state and re.search(r"greeter +0\.2\.0 +live", printed), f"the newer version, with the state: {printed}")
 	expect("demo/hello" in printed, f"inspect: {printed}")
 
 

@@ -294,21 +294,74 @@ def test_events(test):
 # ---- versions ----
 
 
+def versions(curl):
+	"""Version → state of play."""
+	answer = curl.good("GET", "/v1/plugins/play/versions")
+	return {row["version"]: row["state"] for row in (answer["versions"] if isinstance(answer, dict) else answer)}
+
+
+def settled(curl, live):
+	"""Waits until that version is the only one that runs."""
+	runs = lambda: {version for version, state in versions(curl).items() if state in ("live", "draining", "stuck")}
+	wait_until(lambda: runs() == {live}, 20, f"{live} alone runs")
+	expect_equal([plugin["version"] for plugin in curl.good("GET", "/v1/plugins")["plugins"] if plugin["name"] == "play"], [live], "the list")
+
+
+def swap(curl, **more):
+	return curl.good("POST", "/v1/plugins/play/swap", json.dumps(more))
+
+
 def test_swap_and_rollback(test):
 	host, curl = started(test)
-	versions = lambda: {row["version"]: row["state"] for row in (lambda answer: answer.get("versions", answer) if isinstance(answer, dict) else answer)(
-		curl.good("GET", "/v1/plugins/play/versions"))}
 	if curl.ask("GET", "/v1/plugins/play/versions")[0] == 404:
 		raise Skip("this host has no swap yet")
-	expect_equal(versions(), {"1.0.0": "live"}, "one version")
-	curl.bad("not_found", "POST", "/v1/plugins/play/swap", '{"version":"9.9.9"}')
-	curl.good("POST", "/v1/plugins", json.dumps({"path": str(test.find("next/play.so"))}))
-	expect_equal(versions()["1.1.0"], "live", "policy auto takes a newer one")
+	count = lambda: curl.good("POST", "/v1/functions/test/play/a", '{"add":1,"reply":true}')
+	expect_equal((versions(curl), count()), ({"1.0.0": "live"}, 1), "one version")
+	plugin = curl.good("POST", "/v1/plugins", json.dumps({"path": str(test.find("next/play.so"))}))
+	expect_equal((plugin["version"], plugin["state"]), ("1.1.0", "live"), "policy auto takes a newer one")
+	settled(curl, "1.1.0")
 	curl.good("POST", "/v1/plugins/play/rollback", "{}")
-	wait_until(lambda: versions()["1.0.0"] == "live", 20, "rolled back")
-	curl.bad("bad_request", "POST", "/v1/plugins/play/swap", '{"version":"1.1.0","drain":"nonsense"}')
-	curl.bad("bad_request", "POST", "/v1/plugins/play/swap", '{"version":"1.1.0","canary":101}')
-	curl.bad("not_found", "POST", "/v1/plugins/nobody/swap", '{"version":"1.1.0"}')
+	settled(curl, "1.0.0")
+	for drain in ("accepted", "running"):
+		expect_equal(swap(curl, version="1.1.0", drain=drain, deadline_ms=5000)["version"], "1.1.0", f"swap with {drain}")
+		settled(curl, "1.1.0")
+		swap(curl, version="1.0.0")  # an older one
+		settled(curl, "1.0.0")
+	expect_equal(count(), 2, "the state went along")
+	host.kill()
+	host.start()
+	settled(curl, "1.0.0")
+
+
+def test_a_canary(test):
+	_, curl = started(test)
+	if curl.ask("GET", "/v1/plugins/play/versions")[0] == 404:
+		raise Skip("this host has no swap yet")
+	curl.good("POST", "/v1/plugins", json.dumps({"path": str(test.find("next/play.so"))}))
+	settled(curl, "1.1.0")
+	curl.good("POST", "/v1/plugins/play/rollback", "{}")
+	settled(curl, "1.0.0")
+	curl.bad("conflict", "POST", "/v1/plugins/play/promote", "{}")  # there is none
+	swap(curl, version="1.1.0", canary=25)
+	shares = lambda: {plugin["version"]: plugin["share_percent"] for plugin in curl.good("GET", "/v1/status")["plugins"] if plugin["name"] == "play"}
+	expect_equal(shares(), {"1.0.0": 75, "1.1.0": 25}, "shares")
+	# 409 while the ids that changed sides are still finished by the old version
+	wait_until(lambda: curl.ask("POST", "/v1/plugins/play/promote", "{}")[0] == 200, 20, "promoted")
+	settled(curl, "1.1.0")
+	expect_equal(shares(), {"1.1.0": 100}, "shares")
+
+
+def test_swaps_that_are_wrong(test):
+	_, curl = started(test)
+	if curl.ask("GET", "/v1/plugins/play/versions")[0] == 404:
+		raise Skip("this host has no swap yet")
+	curl.bad("not_found", "GET", "/v1/plugins/nobody/versions")
+	curl.bad("not_found", "POST", "/v1/plugins/nobody/swap", '{"version":"1.0.0"}')
+	curl.bad("not_found", "POST", "/v1/plugins/play/swap", '{"version":"9.9.9"}')
+	for body in ("{}", '{"version":1}', '{"version":"1.0.0","drain":"nonsense"}', '{"version":"1.0.0","canary":101}', '{"version":"1.0.0","canary":-1}',
+			'{"version":"1.0.0","deadline_ms":-1}', '{"version":"1.0.0","nonsense":1}'):
+		curl.bad("bad_request", "POST", "/v1/plugins/play/swap", body)
+	expect_equal(versions(curl), {"1.0.0": "live"}, "nothing changed")
 
 
 # ---- limits, paths, the host's end ----

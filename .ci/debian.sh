@@ -54,3 +54,27 @@ debian_make() {
 	chmod 755 "$root" # mktemp made it for root alone; tests run as others too
 	network_copy "$root"
 }
+
+# boot ROOT SECONDS: systemd as process 1 in it, until it powers off; what it says goes to ROOT/boot.log.
+boot() {
+	local root=$1 seconds=$2
+	timeout "$seconds" unshare --mount --pid --fork --uts --ipc --cgroup --kill-child bash -c '
+		set -eu
+		mount --make-rprivate /
+		mount --bind "$0" "$0"
+		cd "$0"
+		mount -t proc proc proc
+		mount -t sysfs sysfs sys
+		mount -t cgroup2 cgroup2 sys/fs/cgroup
+		mount -t tmpfs tmpfs run
+		mount -t tmpfs tmpfs dev
+		for device in null zero full random urandom tty; do
+			touch "dev/$device"
+			mount --bind "/dev/$device" "dev/$device"
+		done
+		mkdir -p dev/shm old
+		pivot_root . old
+		umount -l /old
+		exec /usr/bin/env -i container=chroot PATH=/usr/sbin:/usr/bin:/sbin:/bin /lib/systemd/systemd --log-target=console
+	' "$root" >"$root/boot.log" 2>&1 || true
+}

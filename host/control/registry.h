@@ -150,7 +150,7 @@ bool registry_migrate(struct registry *registry, const char *name, struct error 
 struct registry_migration {
 	const char *type;
 	const char *plugin;
-	uint32_t schema; /* to it; 0: while two versions share the type it waits */
+	uint32_t schema; /* to it; while two versions share the type it waits */
 	uint64_t total;  /* when it began, or since the start of the process */
 	uint64_t left;   /* not yet migrated and durable */
 	uint64_t refused;

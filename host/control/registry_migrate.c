@@ -61,7 +61,8 @@ struct pass {
 
 struct remainder {
 	uint16_t number;
-	uint32_t schema; /* of the version */
+	bool settled;    /* one version has all of the type */
+	uint32_t schema; /* of it; else of the one that went live last */
 	uint64_t others; /* instances of other schemas */
 	bool above;      /* of a higher one */
 };
@@ -77,8 +78,10 @@ static void remainder_add(void *arg, const struct engine_schema *counted) {
 static struct remainder remainder_of(const struct registry *registry, const struct function_type *type) {
 	struct remainder remainder = {.number = type->number};
 	remainder.schema = engine_type_schema(registry->options.engine, type->number);
-	if (remainder.schema != 0)
-		engine_schemas_each(registry->options.engine, remainder_add, &remainder);
+	remainder.settled = remainder.schema != 0;
+	if (!remainder.settled)
+		remainder.schema = type->schema;
+	engine_schemas_each(registry->options.engine, remainder_add, &remainder);
 	return remainder;
 }
 
@@ -274,7 +277,7 @@ static void type_done(struct registry *registry, struct function_type *type) {
 /* True if there is something to do; what has nothing left any more is put away. */
 static bool type_wants(struct registry *registry, struct function_type *type, uint32_t *ret_schema) {
 	struct remainder remainder = remainder_of(registry, type);
-	if (remainder.schema == 0)
+	if (!remainder.settled)
 		return false;
 	if (remainder.others == 0) {
 		type_done(registry, type);
@@ -347,7 +350,8 @@ bool registry_migrate(struct registry *registry, const char *name, struct error 
 			continue;
 		known = true;
 		struct remainder remainder = remainder_of(registry, type);
-		if (type->eager || (remainder.schema != 0 && remainder.others == 0))
+		type->refused = 0;
+		if (type->eager || (remainder.settled && remainder.others == 0))
 			continue; /* while versions change it is not known yet */
 		type->eager = true;
 		types[count++] = type;
@@ -368,15 +372,15 @@ void registry_migrations_each(
 	struct registry *registry, void (*each)(void *arg, const struct registry_migration *migration), void *arg) {
 	for (size_t i = 1; i < registry->type_count; i++) {
 		const struct function_type *type = registry->types[i];
-		if (type == NULL || type->migrate_total == 0)
+		if (type == NULL || (type->migrate_total == 0 && !type->eager))
 			continue;
 		struct remainder remainder = remainder_of(registry, type);
 		const struct registry_migration migration = {
 			.type = type->name,
 			.plugin = type->plugin,
 			.schema = remainder.schema,
-			.total = type->migrate_total,
-			.left = remainder.others < type->migrate_total ? remainder.others : type->migrate_total,
+			.total = remainder.others > type->migrate_total ? remainder.others : type->migrate_total,
+			.left = remainder.others,
 			.refused = type->refused,
 			.reason = type->refused > 0 ? type->refused_reason : "",
 		};

@@ -161,7 +161,7 @@ def test_state(test):
 	for id in ("a", "b", "c/d", "é"):
 		command.run("call", "demo/counter", id, "4")
 	page = command.json("state", "demo/counter", "--limit", "3", "--values")
-	expect_equal(page["instances"], [{"id": id, "values": {"count": 4}} for id in ("a", "b", "c/d")], "a page")
+	expect_equal(page["instances"], [{"id": id, "values": {"count": 4}, "schema": 1} for id in ("a", "b", "c/d")], "a page")
 	rest = command.json("state", "demo/counter", "--after", page["next"])
 	expect_equal(rest, {"instances": [{"id": "é"}], "next": None}, "the next page")
 	expect_equal(command.json("state", "demo/counter", "c/d")["values"], {"count": 4}, "one instance")

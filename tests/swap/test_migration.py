@@ -2,7 +2,11 @@
 """State migration: lazily at the first message, in the background with progress, up and down; what cannot be read is refused,
 what cannot be migrated waits in sight. Versions of the fixture `moving` (tests/fixtures/moving/moving.c)."""
 
+import json
+import subprocess
 import sys
+import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -11,6 +15,7 @@ from lib import harness
 from lib.harness import expect, expect_equal, raised, wait_until
 from lib.host import Host
 from lib.http import HttpError
+from lib.rpc import Closed, RpcError
 
 TYPE = "test/moving"
 
@@ -274,13 +279,6 @@ def migrate(host):
 	return host.http.post("/v1/plugins/moving/migrate", {})
 
 
-def sends(host, pairs, window=2000):
-	"""Many messages by one connection, each acknowledged."""
-	rpc = host.rpc(120)
-	rpc.send_many(TYPE, pairs, window)
-	rpc.close()
-
-
 def test_the_background_migrates_what_no_message_meets(test):
 	host = started(test)
 	for number in range(300):
@@ -305,6 +303,155 @@ def test_the_background_migrates_what_no_message_meets(test):
 	migrated(host, {2: 300})
 	for number in (0, 5, 299):
 		expect_equal(shown(host, f"i{number}")[:2], [2, number], f"instance {number}")
+
+
+def sofun(test, host, *arguments):
+	done = subprocess.run([str(test.find("bin/sofun")), "--data", str(host.data), *arguments], stdout=subprocess.PIPE,
+		stderr=subprocess.PIPE, text=True)
+	return done.returncode, done.stdout, done.stderr
+
+
+def test_the_command(test):
+	host = started(test)
+	for number in range(50):
+		call(host, f"i{number}", number)
+	load(test, host, "moving_2")
+	code, out, _ = sofun(test, host, "migrate", "moving")
+	expect_equal((code, out), (0, "50 instances of moving migrated\n"), "migrate")
+	code, out, _ = sofun(test, host, "state", TYPE, "i7")
+	expect(code == 0 and out.startswith("schema 2\n"), f"state shows the schema: {out}")
+	call(host, "i7", "stuck below")
+	sofun(test, host, "rollback", "moving")
+	code, _, error = sofun(test, host, "migrate", "moving")
+	expect(code == 1 and "1 instances could not be migrated" in error and "the text is stuck below" in error, f"{code} {error}")
+	code, out, _ = sofun(test, host, "status")
+	expect("1 of 50 instances of test/moving are still to be migrated to schema 1; 1 could not be" in out, f"status: {out}")
+	code, out, _ = sofun(test, host, "--json", "inspect", str(fixture(test, "moving_2")))
+	earlier = json.loads(out)["states"][TYPE]["earlier"]
+	expect_equal([(row["schema"], row["migrates"]) for row in earlier], [(1, "both")], "inspect tells what it can migrate")
+	expect_equal(sofun(test, host, "migrate", "nobody")[0], 4, "a plugin that is not there")
+	load(test, host, "moving_2_up")
+	expect_equal(sofun(test, host, "swap", "moving", "2.1.0")[0], 5, "a swap without a way back")
+
+
+# ---- a million ----
+
+BATCH = 1000
+
+
+def name(number):
+	return f"i{number:07d}"
+
+
+class Stream:
+	"""Records [id, 1] of one producer, in order, from wherever the host is; and what they must have left."""
+
+	def __init__(self, producer):
+		self.producer = producer
+		self.numbers = []  # of the id of each record
+
+	def go(self, host, until=None):
+		"""Ingests what is not durable yet, up to that record; false if the host died meanwhile."""
+		until = len(self.numbers) if until is None else until
+		try:
+			rpc = host.rpc(120)
+			at = rpc.position("moving", self.producer)
+			while at < until:
+				batch = [[name(number), 1] for number in self.numbers[at:min(at + BATCH, until)]]
+				at = rpc.ingest("moving", self.producer, at + 1, batch)
+			rpc.close()
+			return True
+		except (Closed, OSError, TimeoutError, RpcError):
+			return False
+
+
+class Beside(threading.Thread):
+	"""A stream beside what the test does, across the deaths of the host."""
+
+	def __init__(self, host, stream):
+		super().__init__(daemon=True)
+		self.host, self.stream, self.ended = host, stream, False
+
+	def run(self):
+		while not self.stream.go(self.host):
+			time.sleep(0.05)  # between two lives of the host
+		self.ended = True
+
+
+def killed_on_the_way(test, host, total, wanted, kills):
+	"""Waits for the end of a migration in the background, killing the host at seeded points of it; what it showed."""
+	points = sorted((test.random.uniform(0.2, 0.9) for _ in range(kills)), reverse=True)
+	seen, deaths, start = [], 0, time.monotonic()
+	while True:
+		expect(time.monotonic() - start < 300, f"it comes to its end; seen {seen[-5:]}")
+		row = migrations(host).get(TYPE)
+		if row is not None:
+			seen.append(row["left"])
+			expect_equal(row["refused"], 0, "refused")
+			if points and row["left"] <= points[0] * total:
+				points.pop(0)
+				deaths += row["left"] > 0
+				host.kill()
+				host.restart()
+		elif schemas(host) == wanted:
+			break
+	expect_equal(seen, sorted(seen, reverse=True), "what is left only shrinks")
+	expect(deaths >= 1 and (deaths == kills or not test.full()), f"kills while something was left: {deaths} of {kills}")
+	return len(seen), time.monotonic() - start
+
+
+def verify(host, counts, schema, numbers):
+	"""Every value of these instances, by HTTP."""
+	wrong = []
+	for number in numbers:
+		count = counts[number]
+		row = host.http.get(f"/v1/state/{TYPE}/{name(number)}")
+		wanted = {"count": count} if schema == 1 else {"parts": [count // 1000, count % 1000], "moved": 1}
+		got = {key: value for key, value in row["values"].items() if key != "moved" or schema == 1}
+		wanted.pop("moved", None)
+		if row["schema"] != schema or got != wanted:
+			wrong.append((name(number), row, wanted))
+	expect(not wrong, f"{len(wrong)} of {len(numbers)} instances are wrong: {wrong[:3]}")
+
+
+def test_a_million_instances_up_and_down(test):
+	"""Lazily under load, in the background with progress, killed on the way, and back down; every value in the end."""
+	total = 1000000 if test.full() else 200000
+	some = test.random.sample(range(total), 10000)
+	host = started(test, settings={"plugins.policy": "manual"})
+	counts = [1] * total
+	first = Stream("first")
+	first.numbers = list(range(total))
+	expect(first.go(host), "the instances are made")
+	host.barrier()
+	expect_equal(schemas(host), {1: total}, "instances by schema")
+	load(test, host, "moving_2")
+	plugin_call(host, "swap", version="2.0.0")
+	lazy = Stream("lazy")
+	lazy.numbers = test.random.sample(range(total), total // 4)
+	expect(lazy.go(host), "messages to a quarter of them")
+	host.barrier()
+	expect_equal(schemas(host), {1: total - total // 4, 2: total // 4}, "a quarter has met a message")
+	load_beside = Stream("beside")
+	load_beside.numbers = [test.random.randrange(total) for _ in range(total // 2)]
+	beside = Beside(host, load_beside)
+	beside.start()
+	migrate(host)
+	looks, took_s = killed_on_the_way(test, host, total - total // 4, {2: total}, 3)
+	test.note(f"up: {took_s:.1f} s with 3 kills and traffic beside it, {looks} looks at the progress")
+	beside.join(300)
+	expect(beside.ended, "the traffic beside it came to its end")
+	host.barrier()
+	for stream in lazy, load_beside:
+		for number in stream.numbers:
+			counts[number] += 1
+	verify(host, counts, 2, some)
+	plugin_call(host, "rollback")
+	looks, took_s = killed_on_the_way(test, host, total, {1: total}, 3)
+	test.note(f"down: {took_s:.1f} s with 3 kills, {looks} looks at the progress")
+	only_version(host, "1.0.0")
+	verify(host, counts, 1, range(total) if test.full() else some)
+	expect_equal((host.dead(), blocked(host)["count"]), ([], 0), "no dead letter, nobody waits")
 
 
 if __name__ == "__main__":

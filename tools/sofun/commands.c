@@ -10,6 +10,7 @@ const struct command *const commands[] = {
 	&swap_command,
 	&rollback_command,
 	&versions_command,
+	&migrate_command,
 	&send_command,
 	&call_command,
 	&ingest_command,

@@ -21,7 +21,7 @@ static int instances_print(const struct invocation *run, const json_t *answer) {
 		struct buf text = {0};
 		text_of_json(json_object_get(at, "id"), &text);
 		if (json_object_get(at, "values") != NULL) {
-			buf_printf(&text, "  ");
+			buf_printf(&text, "  schema %lld  ", (long long)json_integer_value(json_object_get(at, "schema")));
 			text_of_json(json_object_get(at, "values"), &text);
 		}
 		printf("%.*s\n", (int)text.size, (const char *)text.data);
@@ -42,6 +42,7 @@ static int instance_print(const struct invocation *run, const json_t *answer) {
 		output_json(answer);
 		return EXIT_OK;
 	}
+	printf("schema %lld\n", (long long)json_integer_value(json_object_get(answer, "schema")));
 	struct table table;
 	table_init(&table, 3);
 	table_cell(&table, "VALUE");
@@ -107,6 +108,7 @@ static int values_add(const struct invocation *run, json_t *instances) {
 			json_array_remove(instances, i);
 		} else if (result == EXIT_OK) {
 			json_object_set(row, "values", json_object_get(instance, "values"));
+			json_object_set(row, "schema", json_object_get(instance, "schema"));
 			i++;
 		}
 		json_decref(instance);

@@ -40,6 +40,29 @@ static void waiting_print(const json_t *waiting) {
 	}
 }
 
+static void migrations_print(const json_t *migrations) {
+	size_t index;
+	const json_t *row;
+	json_array_foreach(migrations, index, row) {
+		printf("%s%lld of %lld instances of %s are still to be migrated to schema %lld", index == 0 ? "\n" : "",
+			number(row, "left"), number(row, "total"), text(row, "type"), number(row, "schema"));
+		if (number(row, "refused") > 0)
+			printf("; %lld could not be: %s", number(row, "refused"), text(row, "reason"));
+		putchar('\n');
+	}
+}
+
+static void blocked_print(const json_t *blocked) {
+	const json_t *first = json_array_get(json_object_get(blocked, "addresses"), 0);
+	if (first == NULL)
+		return;
+	struct buf id = {0};
+	text_of_json(json_object_get(first, "id"), &id);
+	printf("\n%lld addresses wait because their state cannot be migrated, e.g. %s %.*s: %s\n", number(blocked, "count"),
+		text(first, "type"), (int)id.size, (const char *)id.data, text(first, "reason"));
+	buf_finish(&id);
+}
+
 static int status_run(const struct invocation *run) {
 	json_t *status;
 	int result = http_json(run, "GET", "/v1/status", NULL, &status);
@@ -52,6 +75,8 @@ static int status_run(const struct invocation *run) {
 		putchar('\n');
 		plugins_print(json_object_get(status, "plugins"), json_object_get(status, "refused"));
 		waiting_print(json_object_get(status, "waiting"));
+		migrations_print(json_object_get(status, "migrations"));
+		blocked_print(json_object_get(status, "blocked"));
 		if (number(status, "retrying") > 0)
 			printf("\n%lld addresses wait for the next attempt of a message that failed\n", number(status, "retrying"));
 		if (number(status, "dead") > 0)

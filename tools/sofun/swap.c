@@ -45,6 +45,8 @@ static int swap_run(const struct invocation *run) {
 		json_object_set_new(body, "deadline_ms", json_integer((json_int_t)deadline_ms));
 	if (option_value(run, "--canary") != NULL)
 		json_object_set_new(body, "canary", json_integer((json_int_t)canary));
+	if (option_value(run, "--no-way-back") != NULL)
+		json_object_set_new(body, "no_way_back", json_true());
 	int result = plugin_post(run, "swap", body);
 	json_decref(body);
 	return result;
@@ -78,12 +80,14 @@ static const struct option swap_options[] = {
 		"accepted: what was accepted before is finished by the old version (default); running: only what runs"},
 	{"--deadline", "MS", "after this, what still waits goes to the new version"},
 	{"--canary", "P", "give the new version this share of the ids only, in percent"},
+	{"--no-way-back", NULL,
+		"even if the version before could not read the state that this one writes: no rollback then"},
 	{NULL, NULL, NULL},
 };
 
 const struct command swap_command = {
 	.name = "swap",
-	.usage = "NAME VERSION [--drain accepted|running] [--deadline MS] [--canary P]",
+	.usage = "NAME VERSION [--drain accepted|running] [--deadline MS] [--canary P] [--no-way-back]",
 	.summary = "make another version of a plugin live",
 	.help =
 		"Switches the plugin NAME to VERSION, which may be older, while traffic flows: nothing is lost, repeated or\n"

@@ -33,7 +33,6 @@ struct host {
 	struct http_server *http;
 	struct http_server *network[LISTEN_SOCKETS_MAX]; /* HTTP on TCP */
 	size_t network_count;
-	struct sinks *sinks;
 	struct data_server *data;
 	int code; /* of the exit */
 };
@@ -114,7 +113,7 @@ static bool flow_start(struct host *host, struct error *error) {
 	if (view == NULL)
 		return false;
 	engine_start(control->engine, view);
-	host->sinks = sinks_create(control->base, control->hub, host->config);
+	control->sinks = sinks_create(control->base, control->hub, host->config);
 	registry_start(control->registry);
 	return true;
 }
@@ -172,7 +171,7 @@ static void flow_stop(struct host *host) {
 	if (host->data != NULL)
 		data_server_stop(host->data);
 	streams_end(control);
-	sinks_stop(host->sinks);
+	sinks_stop(control->sinks);
 	egress_hub_stop(control->hub);
 	registry_stop(control->registry);
 	engine_stop(control->engine);
@@ -195,7 +194,7 @@ static void host_finish(struct host *host, bool clean) {
 	registry_destroy(control->registry);
 	events_destroy(control->events);
 	engine_destroy(control->engine);
-	sinks_destroy(host->sinks);
+	sinks_destroy(control->sinks);
 	egress_hub_destroy(control->hub);
 	if (control->store != NULL && !store_close(control->store, clean, &error)) {
 		/* A full disk keeps the last checkpoint away, and nothing else: the journal has it all. */

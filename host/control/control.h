@@ -37,6 +37,7 @@ struct control {
 	struct store_recovered recovered;
 	struct engine *engine;
 	struct egress_hub *hub;
+	struct sinks *sinks; /* NULL: none is configured */
 	struct requests *requests;
 	struct registry *registry;
 	struct events *events;

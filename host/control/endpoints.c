@@ -29,6 +29,8 @@ static const struct endpoint endpoints[] = {
 	{"GET", "/v1/state/{ns}/{name}/{id}", "", handle_state_show, "the values of one instance", false},
 	{"GET", "/v1/dead", "limit,after", handle_dead_list, "dead letters, oldest first", false},
 	{"GET", "/v1/dead/{number}", "", handle_dead_show, "one dead letter", false},
+	{"GET", "/v1/egresses", "", handle_egress_list,
+		"every egress that was used: its first and next offset, how many read it, and its sink", false},
 	{"GET", "/v1/egresses/{egress}", "from,limit", handle_egress,
 		"records of an egress; from: an offset, earliest or latest; with Accept: text/event-stream as they come",
 		false},

@@ -37,6 +37,7 @@ void handle_dead_show(struct exchange *exchange);
 
 /* read_egress.c */
 void handle_egress(struct exchange *exchange);
+void handle_egress_list(struct exchange *exchange);
 
 /* egress_stream.c: the client wants events; then they begin. The egress is known. */
 bool egress_stream_asked(const struct exchange *exchange);

@@ -27,6 +27,7 @@ static const struct answer answers[] = {
 	{"GET", "/v1/state/{ns}/{name}/{id}", NULL, "bad_request,unknown_type,not_found,bad_id"},
 	{"GET", "/v1/dead", NULL, "bad_request"},
 	{"GET", "/v1/dead/{number}", NULL, "bad_request,not_found"},
+	{"GET", "/v1/egresses", NULL, ""},
 	{"GET", "/v1/egresses/{egress}", NULL, "bad_request,unknown_egress"},
 	{"POST", "/v1/plugins", "path:string", "bad_request,not_found,refused"},
 	{"DELETE", "/v1/plugins/{name}", NULL, "not_found"},

@@ -4,6 +4,8 @@
 #include "control/handlers.h"
 #include "control/read.h"
 #include "egress/record.h"
+#include "egress/sinks.h"
+#include "wire/json.h"
 
 struct egress_job {
 	struct read_job job;
@@ -94,4 +96,32 @@ void handle_egress(struct exchange *exchange) {
 	egress->from = from;
 	egress->limit = limit;
 	read_start(&egress->job);
+}
+
+struct egress_list {
+	const struct control *control;
+	json_t *egresses;
+};
+
+static json_t *sink_json(const struct sink_report *report) {
+	const struct sink_config *config = report->config;
+	bool file = config->file != NULL;
+	return json_pack("{s:s, s:I, s:s}", file ? "file" : "command", file ? config->file : config->command, "next",
+		(json_int_t)report->next, "state", report->over ? "over" : "running");
+}
+
+static void egress_add(void *arg, struct bytes name, uint64_t start, uint64_t end) {
+	struct egress_list *list = arg;
+	struct sink_report report;
+	json_t *egress = json_pack("{s:o, s:I, s:I, s:I}", "egress", json_from_words(name), "first", (json_int_t)start,
+		"next", (json_int_t)end, "readers", (json_int_t)egress_readers_count(list->control->hub, name));
+	if (sinks_find(list->control->sinks, name, &report))
+		json_object_set_new(egress, "sink", sink_json(&report));
+	json_array_append_new(list->egresses, egress);
+}
+
+void handle_egress_list(struct exchange *exchange) {
+	struct egress_list list = {.control = exchange->control, .egresses = json_array()};
+	store_egress_names(exchange->control->store, egress_add, &list);
+	exchange_json(exchange, 200, json_pack("{s:o}", "egresses", list.egresses));
 }

@@ -84,6 +84,16 @@ static struct bytes feed_name(const struct egress_feed *feed) {
 	return bytes_of(feed->name, feed->name_size);
 }
 
+size_t egress_readers_count(const struct egress_hub *hub, struct bytes egress) {
+	CHECK_OBJECT(hub, EGRESS_HUB_MAGIC);
+	const struct egress_feed *feed;
+	LIST_FOREACH(feed, &hub->feeds, link) {
+		if (bytes_equal(feed_name(feed), egress))
+			return feed->readers;
+	}
+	return 0;
+}
+
 static struct egress_feed *feed_get(struct egress_hub *hub, struct bytes name) {
 	struct egress_feed *feed;
 	LIST_FOREACH(feed, &hub->feeds, link) {

@@ -44,6 +44,9 @@ void egress_hub_look(struct egress_hub *hub);
 /* False, with unknown_egress: it was never used, and no live plugin declares it. */
 bool egress_known(struct egress_hub *hub, struct bytes egress, struct error *error);
 
+/* Readers that are open. */
+size_t egress_readers_count(const struct egress_hub *hub, struct bytes egress);
+
 /* ---- readers ---- */
 
 /* Records read at once, in the order of their offsets. */

@@ -24,6 +24,7 @@ struct sink {
 	struct sink_job job;
 	struct sink_mark mark; /* what the row says, or is to say */
 	uint64_t next;
+	bool over;
 	/* as the reader thread saw it */
 	struct buf row;
 	uint64_t end;
@@ -70,7 +71,8 @@ static struct bytes sink_path(const struct sink *sink) {
 
 /* ---- the end of a sink ---- */
 
-static void sink_over(const struct sink *sink, const struct error *error) {
+static void sink_over(struct sink *sink, const struct error *error) {
+	sink->over = true;
 	char line[sizeof *error];
 	error_line(error, line, sizeof line);
 	log_event(LOG_ERROR, "sink_over", "egress=%s next=%llu reason=\"%s\"", sink->config->egress,
@@ -120,9 +122,10 @@ static void row_commit(struct sink *sink, request_answered *committed) {
 	buf_finish(&value);
 }
 
-static bool row_is_good(const struct sink *sink, const struct engine_answer *answer) {
+static bool row_is_good(struct sink *sink, const struct engine_answer *answer) {
 	if (answer->code == ERROR_NONE)
 		return !sink->sinks->stopped;
+	sink->over = true;
 	if (answer->code != ERROR_STOPPING)
 		log_event(
 			LOG_ERROR, "sink_over", "egress=%s reason=\"%s\"", sink->config->egress, error_code_name(answer->code));
@@ -282,4 +285,15 @@ void sinks_destroy(struct sinks *sinks) {
 	close(sinks->done_fd);
 	close(sinks->stop_fd);
 	free(sinks);
+}
+
+bool sinks_find(const struct sinks *sinks, struct bytes egress, struct sink_report *ret_report) {
+	for (size_t i = 0; sinks != NULL && i < sinks->count; i++) {
+		const struct sink *sink = &sinks->items[i];
+		if (!bytes_equal(bytes_text(sink->config->egress), egress))
+			continue;
+		*ret_report = (struct sink_report){.config = sink->config, .next = sink->next, .over = sink->over};
+		return true;
+	}
+	return false;
 }

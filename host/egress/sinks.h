@@ -26,4 +26,14 @@ void sinks_stop(struct sinks *sinks);
 /* Before egress_hub_destroy; after sinks_stop. NULL is fine. */
 void sinks_destroy(struct sinks *sinks);
 
+/* How a sink is doing. */
+struct sink_report {
+	const struct sink_config *config;
+	uint64_t next; /* everything before it is written, and recorded or about to be */
+	bool over;     /* it writes no more until the host is started again: the log says why */
+};
+
+/* False: the egress has none. sinks may be NULL. */
+bool sinks_find(const struct sinks *sinks, struct bytes egress, struct sink_report *ret_report);
+
 #endif

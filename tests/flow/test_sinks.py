@@ -61,6 +61,8 @@ def test_a_file_gets_every_record(test):
 	got = lines(out)
 	expect_equal([line["payload"] for line in got], [0, "två", {"a": [1, None]}], "payloads")
 	expect_equal(got, host.http.get("/v1/egresses/play")["records"], "as by HTTP")
+	wait_until(lambda: host.http.get("/v1/egresses")["egresses"] == [{"egress": "play", "first": 0, "next": 3, "readers": 1,
+		"sink": {"file": "out.jsonl", "next": 3, "state": "running"}}], 10, "the list of egresses")
 	host.stop()
 	host.restart()
 	emit(host, [3])

@@ -39,6 +39,7 @@ REQUESTS = {
 		"unknown_type": ("/v1/state/no/such/a",), "not_found": ("/v1/state/test/play/nobody",), "bad_id": ("/v1/state/test/play/" + "x" * 256,)},
 	("get", "/v1/dead"): {"": ("/v1/dead",), "bad_request": ("/v1/dead?limit=x",)},
 	("get", "/v1/dead/{number}"): {"": ("/v1/dead/DEAD",), "bad_request": ("/v1/dead/x",), "not_found": ("/v1/dead/999999",)},
+	("get", "/v1/egresses"): {"": ("/v1/egresses",)},
 	("get", "/v1/egresses/{egress}"): {"": ("/v1/egresses/play",), "bad_request": ("/v1/egresses/play?from=x",),
 		"unknown_egress": ("/v1/egresses/nope",)},
 	("get", "/v1/plugins"): {"": ("/v1/plugins",)},

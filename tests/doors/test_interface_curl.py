@@ -3,7 +3,7 @@
 code of both programs."""
 
 import json
-import os
+import re
 import shutil
 import subprocess
 import sys
@@ -23,6 +23,7 @@ STATUS = {"bad_request": {400, 405, 415}, "bad_id": {400}, "bad_utf8": {400}, "t
 # Codes that only the RPC gives, or that need a fault inside the host.
 ELSEWHERE = {"unknown_method", "unknown_ingress", "gap", "producer_busy", "internal"}
 seen = {}
+asked = set()  # (method, path) of every request
 
 
 class Curl:
@@ -31,6 +32,7 @@ class Curl:
 
 	def ask(self, method, path, body=None, *, type="application/json", headers=(), flags=()):
 		"""(status, headers as text, body as bytes)."""
+		asked.add((method, path.partition("?")[0]))
 		command = ["curl", "--silent", "--show-error", "--max-time", "60", "--unix-socket", str(self.host.data / "control.sock"), "--include",
 			"--http1.1", "--request", method, "http://sofun" + path, *flags]
 		if body is not None:
@@ -281,6 +283,7 @@ def test_events(test):
 	if curl.ask("DELETE", "/v1/events")[0] == 404:
 		raise Skip("this host has no event stream yet")
 	command = ["curl", "--silent", "--no-buffer", "--max-time", "30", "--unix-socket", str(host.data / "control.sock"), "http://sofun/v1/events"]
+	asked.add(("GET", "/v1/events"))
 	stream = subprocess.Popen(command, stdout=subprocess.PIPE)
 	lines = []
 	threading.Thread(target=lambda: [lines.append(line.decode().strip()) for line in stream.stdout], daemon=True).start()
@@ -415,6 +418,36 @@ def test_every_code_was_seen(test):
 		raise Skip("needs the tests before it")
 	expect_equal(set(STATUS) - set(seen) - {"conflict"}, set(), "codes that no test of this file has seen")
 	expect(not ELSEWHERE & set(seen), f"codes that HTTP does not give: {ELSEWHERE & set(seen)}")
+
+
+def test_what_the_host_says_of_itself(test):
+	_, curl = started(test)
+	listed = curl.good("GET", "/v1")["endpoints"]
+	described = curl.good("GET", "/openapi.json")
+	expect(described["openapi"].startswith("3."), f"OpenAPI {described['openapi']}")
+	operations = {(method.upper(), path) for path, methods in described["paths"].items() for method in methods if method != "parameters"}
+	expect_equal(operations, {(row["method"], row["path"]) for row in listed}, "both lists")
+	config = curl.good("GET", "/v1/config")
+	expect("retry.attempts" in json.dumps(config), f"settings: {str(config)[:300]}")
+	curl.good("POST", "/v1/config", '{"retry.attempts":7}')
+	curl.bad("bad_request", "POST", "/v1/config", '{"nonsense":1}')
+	curl.bad("bad_request", "POST", "/v1/config", '{"retry.attempts":"many"}')
+	curl.good("POST", "/v1/config/reload")
+	if ("POST", "/v1/plugins/{name}/migrate") in operations:
+		curl.bad("not_found", "POST", "/v1/plugins/nobody/migrate", "{}")
+
+
+def test_every_path_was_asked(test):
+	"""What this host says that it has, and nobody here has tried."""
+	if len(seen) < 5:
+		raise Skip("needs the tests before it")
+	_, curl = started(test, plugins=())
+	patterns = {}
+	for row in curl.good("GET", "/v1")["endpoints"]:
+		pattern = re.sub(r"\\\{\w+\\\}", "[^/]+", re.escape(row["path"]))
+		patterns[row["method"], row["path"]] = re.compile(pattern + "$")
+	untried = [key for key, pattern in patterns.items() if not any(method == key[0] and pattern.match(path) for method, path in asked)]
+	expect_equal(untried, [], "paths that no test of this file has asked")
 
 
 # ---- exit codes ----

@@ -5,8 +5,11 @@ import json
 import os
 import pty
 import re
+import select
+import socket
 import subprocess
 import sys
+import threading
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -154,6 +157,59 @@ def test_ingest_goes_on_when_the_host_is_killed(test):
 	expect_equal([result["read"], result["durable"]], [total, total], "result")
 	command.run("wait")
 	expect_equal(command.json("call", "demo/counter", "one", "0"), total, "each counted once")
+
+
+class Breaker:
+	"""Stands before a host's data socket, in a folder of its own, and cuts each connection after some thousand bytes."""
+
+	def __init__(self, test, host, cuts):
+		self.test, self.target, self.cuts = test, str(host.socket), cuts
+		self.folder = test.dir / "broken"
+		self.folder.mkdir()
+		(self.folder / "control.sock").symlink_to(host.control)
+		self.listener = socket.socket(socket.AF_UNIX)
+		self.listener.bind(str(self.folder / "data.sock"))
+		self.listener.listen()
+		threading.Thread(target=self._serve, daemon=True).start()
+
+	def _serve(self):
+		while True:
+			outer, _ = self.listener.accept()
+			inner = socket.socket(socket.AF_UNIX)
+			inner.connect(self.target)
+			left = self.test.random.randrange(2000, 30000) if self.cuts > 0 else 1 << 60
+			self._forward(outer, inner, left)
+			self.cuts -= 1
+			outer.close()
+			inner.close()
+
+	def _forward(self, outer, inner, left):
+		"""Both ways, until so many bytes have passed or one side ends."""
+		while left > 0:
+			for ready in select.select([outer, inner], [], [])[0]:
+				try:
+					data = ready.recv(min(left, 4096))
+					(inner if ready is outer else outer).sendall(data)
+				except OSError:
+					return
+				if not data:
+					return
+				left -= len(data)
+
+
+def test_ingest_through_connections_that_break(test):
+	host, command = started(test)
+	total, cuts = 100000, 20
+	breaker = Breaker(test, host, cuts)
+	lines = test.dir / "lines"
+	lines.write_bytes(b"".join(b"id-%d\n" % (i % 10) for i in range(total)))
+	result = json.loads(subprocess.run([command.path, "--control", breaker.folder / "control.sock", "--json", "ingest", "counter", lines],
+		check=True, capture_output=True, timeout=120).stdout)
+	expect_equal([result["read"], result["accepted"], result["durable"]], [total, total, total], "result")
+	expect(breaker.cuts < cuts - 5, f"connections were cut: {cuts - breaker.cuts}")
+	test.note(f"{cuts - breaker.cuts} connections were cut")
+	command.run("wait")
+	expect_equal({values["count"] for values in host.dump("demo/counter").values()}, {total // 10}, "each counted once")
 
 
 def test_state(test):

@@ -109,8 +109,7 @@ static enum error_code code_of(const char *name) {
 	for (int code = ERROR_NONE + 1; code < ERROR_CODES; code++)
 		if (strcmp(error_code_name((enum error_code)code), name) == 0)
 			return (enum error_code)code;
-	check(!"a code that there is");
-	return ERROR_INTERNAL;
+	check_failed(__FILE__, __LINE__, "a code that there is");
 }
 
 /* Codes that share a status stand together in its description. */

@@ -22,6 +22,8 @@ struct state_job {
 	size_t schema_count;
 	struct registry_schema schemas[REGISTRY_SCHEMAS_MAX];
 	bool large_read; /* show */
+	struct registry_expiry expiry;
+	uint64_t now_ms; /* what has expired by then is not shown */
 };
 
 /* The job for the type that the path names; NULL: it was answered. */
@@ -45,9 +47,37 @@ static struct state_job *job_create(struct exchange *exchange) {
 	state->database = type.number;
 	state->type = type.name;
 	state->version = type.version;
+	state->expiry = type.expiry;
+	state->now_ms = engine_time_ms(exchange->control->engine);
 	state->schema_count = type.schema_count;
 	memcpy(state->schemas, type.schemas, sizeof state->schemas);
 	return state;
+}
+
+/* ---- expiry ---- */
+
+/* by_ms after from_ms; UINT64_MAX: never, since one of them is not known. */
+static uint64_t end_ms(uint64_t from_ms, uint64_t by_ms) {
+	return from_ms == 0 || by_ms == 0 || from_ms > UINT64_MAX - by_ms ? UINT64_MAX : from_ms + by_ms;
+}
+
+static uint64_t instance_end_ms(const struct state_job *state, const struct instance_header *header) {
+	return end_ms(header->last_touch_ms, state->expiry.idle_ttl_ms);
+}
+
+static uint64_t value_end_ms(
+	const struct state_job *state, const struct instance_header *header, const struct instance_value *value) {
+	const struct registry_expiry *expiry = &state->expiry;
+	if (header->schema != expiry->schema || value->number >= expiry->value_count)
+		return UINT64_MAX;
+	uint64_t write_ms = end_ms(value->written_ms, expiry->values[value->number].after_write_ms);
+	uint64_t invoke_ms = end_ms(header->last_touch_ms, expiry->values[value->number].after_invoke_ms);
+	return write_ms < invoke_ms ? write_ms : invoke_ms;
+}
+
+static bool row_expired(const struct state_job *state, struct bytes row) {
+	struct instance_header header;
+	return instance_header_take(&row, &header) && instance_end_ms(state, &header) <= state->now_ms;
 }
 
 /* ---- list ---- */
@@ -59,6 +89,8 @@ static bool ids_collect(const struct state_job *state, struct store_cursor *curs
 	while (store_cursor_next(cursor, &key, &value) && key.data[0] == KEY_INSTANCE) {
 		struct bytes id = bytes_of(key.data + 1, key.size - 1);
 		if (state->after.size > 0 && bytes_equal(id, state->after))
+			continue;
+		if (row_expired(state, value))
 			continue;
 		if (count++ == state->limit)
 			return true;
@@ -148,11 +180,29 @@ static int value_read(
 	return found;
 }
 
-static void document_set(struct state_job *state, uint64_t schema, json_t *values) {
-	state->job.body = json_pack("{s:s, s:o, s:o, s:I, s:o, s:{}}", "type", state->type, "id",
+static void document_set(struct state_job *state, uint64_t schema, json_t *values, json_t *expires) {
+	state->job.body = json_pack("{s:s, s:o, s:o, s:I, s:o, s:o}", "type", state->type, "id",
 		json_from_bytes(exchange_param(state->job.exchange, 2)), "version",
 		state->version[0] == '\0' ? json_null() : json_string(state->version), "schema", (json_int_t)schema, "values",
-		values, "expires");
+		values, "expires", expires);
+}
+
+static void no_state(struct state_job *state) {
+	error_set(&state->job.error, ERROR_NOT_FOUND, "this instance has no state");
+}
+
+/* As value_read, unless the value has expired; says in `expires` when it will. */
+static int value_show(struct state_job *state, struct store *store, const struct instance_header *header,
+	const struct instance_value *value, json_t *values, json_t *expires) {
+	uint64_t due_ms = value_end_ms(state, header, value);
+	if (due_ms <= state->now_ms)
+		return 1;
+	if (due_ms != UINT64_MAX) {
+		json_t *name = value_name(state, value->number);
+		json_object_set_new(expires, json_string_value(name), json_integer((json_int_t)due_ms));
+		json_decref(name);
+	}
+	return value_read(state, store, value, values);
 }
 
 /* Reads the values that the row names. 1: the document stands, or an error; 0: the row is out of date. */
@@ -164,20 +214,31 @@ static int row_read(struct state_job *state, struct store *store, struct bytes r
 		read_damaged(&state->job, "the instance");
 		return 1;
 	}
-	json_t *values = json_object();
+	uint64_t due_ms = instance_end_ms(state, &header);
+	if (due_ms <= state->now_ms) {
+		no_state(state);
+		return 1;
+	}
+	json_t *values = json_object(), *expires = json_object();
+	if (due_ms != UINT64_MAX)
+		json_object_set_new(expires, "*", json_integer((json_int_t)due_ms));
 	state->schema = header.schema;
 	while (found == 1 && row.size > 0) {
 		if (!instance_value_take(&row, &value)) {
 			read_damaged(&state->job, "a value of the instance");
 			found = -1;
 		} else {
-			found = value_read(state, store, &value, values);
+			found = value_show(state, store, &header, &value, values, expires);
 		}
 	}
+	if (found == 1 && json_object_size(values) > 0) {
+		document_set(state, header.schema, values, expires);
+		return 1;
+	}
 	if (found == 1)
-		document_set(state, header.schema, values);
-	else
-		json_decref(values);
+		no_state(state); /* all of it has expired */
+	json_decref(values);
+	json_decref(expires);
 	return found != 0;
 }
 
@@ -200,7 +261,7 @@ static void show_once(struct state_job *state, struct store *store) {
 	struct key key = key_instance(exchange_param(state->job.exchange, 2));
 	int found = store_get(store, state->database, key_bytes(&key), &row, &state->job.error);
 	if (found == 0)
-		error_set(&state->job.error, ERROR_NOT_FOUND, "this instance has no state");
+		no_state(state);
 	if (found == 1 && row_read(state, store, bytes_buf(&row)) == 1 && state->job.body != NULL &&
 		!row_unchanged(state, store, bytes_buf(&row))) {
 		json_decref(state->job.body);

@@ -177,12 +177,24 @@ enum { REGISTRY_SCHEMAS_MAX = 8 };
 
 /* What is known of a function type, whether a version of it is live or not; until the next turn of the loop. Names are
  * never freed before registry_destroy. */
+/* When state of a type ends by itself, as its live version has it; 0: never. */
+struct registry_expiry {
+	uint64_t idle_ttl_ms;
+	uint32_t schema; /* of the values */
+	uint32_t value_count;
+	struct {
+		uint64_t after_write_ms;
+		uint64_t after_invoke_ms;
+	} values[VALUES_MAX];
+};
+
 struct registry_type {
 	uint16_t number; /* of its database */
 	const char *name;
 	const char *plugin;
 	const char *version; /* of the live image; "" if none is live */
 	uint32_t schema;     /* of the version that went live last */
+	struct registry_expiry expiry;
 	size_t schema_count;
 	struct registry_schema schemas[REGISTRY_SCHEMAS_MAX]; /* the newest of those that were ever declared */
 };

@@ -192,6 +192,21 @@ bool registry_egress_declared(const struct registry *registry, struct bytes name
 	return false;
 }
 
+static void expiry_fill(const struct image *image, const char *type, struct registry_expiry *ret_expiry) {
+	for (size_t i = 0; i < image->manifest.function_count; i++) {
+		const sofun_function *function = &image->facts.functions[i];
+		if (strcmp(function->type, type) != 0)
+			continue;
+		ret_expiry->idle_ttl_ms = function->idle_ttl_ms;
+		ret_expiry->schema = function->schema;
+		ret_expiry->value_count = function->value_count;
+		for (uint32_t k = 0; k < function->value_count; k++) {
+			ret_expiry->values[k].after_write_ms = function->values[k].expire_after_write_ms;
+			ret_expiry->values[k].after_invoke_ms = function->values[k].expire_after_invoke_ms;
+		}
+	}
+}
+
 bool registry_type_find(const struct registry *registry, struct bytes name, struct registry_type *ret_type) {
 	const struct function_type *type = type_find(registry, name);
 	if (type == NULL)
@@ -206,6 +221,8 @@ bool registry_type_find(const struct registry *registry, struct bytes name, stru
 		.version = live ? plugin->image->version : "",
 		.schema = type->schema,
 	};
+	if (live)
+		expiry_fill(plugin->image, type->name, &ret_type->expiry);
 	for (size_t i = type->schema_count; i > 0 && ret_type->schema_count < REGISTRY_SCHEMAS_MAX; i--) {
 		const struct type_schema *schema = type->schemas[i - 1];
 		ret_type->schemas[ret_type->schema_count++] =

@@ -61,6 +61,12 @@ static int instance_print(const struct invocation *run, const json_t *answer) {
 		table_cell_json(&table, value);
 	}
 	table_print(&table);
+	const json_t *whole = json_object_get(expires, "*");
+	char time[TIME_TEXT_BYTES];
+	if (json_is_integer(whole)) {
+		time_text(json_integer_value(whole), time);
+		printf("\nthe instance expires at %s if no message comes before\n", time);
+	}
 	return EXIT_OK;
 }
 

@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "budget.h"
+#include "control/crash_json.h"
 #include "control/server.h"
 #include "control/settings.h"
 #include "control/stream.h"
@@ -96,6 +97,8 @@ static bool flow_start(struct host *host, struct error *error) {
 	if (control->engine == NULL)
 		return false;
 	control->events = events_create();
+	if (host->seat->restarts > 0)
+		crash_tell(control->events);
 	const struct registry_options options = {
 		.config = host->config,
 		.engine = control->engine,

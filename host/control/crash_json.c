@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "control/events.h"
 #include "supervisor/crash.h"
 #include "wire/json.h"
 
@@ -40,4 +41,10 @@ json_t *crashes_json(bool suspects_only) {
 			json_array_append_new(rows, row_json(row));
 	}
 	return rows;
+}
+
+void crash_tell(struct events *events) {
+	const struct crash_table *table = crash_current();
+	if (atomic_load(&table->count) > 0)
+		events_emit(events, EVENT_CRASH, row_json(&table->rows[0]));
 }

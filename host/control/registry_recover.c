@@ -10,6 +10,7 @@
 #include "plugin/refusal.h"
 #include "state/key.h"
 #include "supervisor/crash.h"
+#include "wire/json.h"
 
 /* ---- rows ---- */
 
@@ -211,14 +212,27 @@ static void lineages_recover(struct registry *registry) {
 		verdict_inherit(registry, registry->verdicts[i]);
 }
 
+static void rollback_tell(struct registry *registry, const struct verdict *from, const struct verdict *to) {
+	log_event(LOG_WARN, "plugin_rollback", "name=%s from=%s to=%s why=\"%s\"", from->name, from->version, to->version,
+		from->refusal->found);
+	events_emit(registry->options.events, EVENT_ROLLBACK,
+		json_pack("{s:s, s:s, s:s, s:o}", "name", from->name, "from", from->version, "to", to->version, "reason",
+			json_from_words(bytes_text(from->refusal->message))));
+}
+
 /* Those who killed the host lose their share before anything is loaded. */
 static void verdicts_sentence(struct registry *registry) {
 	for (size_t i = 0; i < registry->verdict_count; i++) {
 		struct verdict *verdict = registry->verdicts[i];
 		struct lineage *lineage = lineage_find(registry, verdict->name);
+		bool judged = verdict->state == VERDICT_QUARANTINED;
 		verdict_sentence(verdict, registry->options.config->crash_probation_ms);
-		if (lineage != NULL && verdict->state == VERDICT_QUARANTINED)
-			lineage_convict(lineage, verdict);
+		if (lineage == NULL || verdict->state != VERDICT_QUARANTINED)
+			continue;
+		bool had = lineage->now.base == verdict || lineage->now.canary == verdict;
+		lineage_convict(lineage, verdict);
+		if (!judged && had && lineage->now.base != NULL && lineage->now.base != verdict)
+			rollback_tell(registry, verdict, lineage->now.base);
 	}
 }
 

@@ -246,6 +246,28 @@ def test_two_messages_convict_a_new_version(test):
 	expect(fresh(host)["in_flight"] >= 1, "its messages wait")
 
 
+def test_a_new_version_that_crashes_is_rolled_back(test):
+	"""Two messages in its probation: the version before is back, by itself, in one restart, and the messages are not charged."""
+	host = started(test, settings={"crash.probation_ms": 60000})
+	given(test, host, *((f"g{number}", {"add": 1}) for number in range(10)))
+	host.drop("play", test.plugin("next/play"))
+	wait_until(lambda: any(plugin["version"] == "1.1.0" and plugin["state"] == "live" for plugin in fresh(host)["plugins"]), 20, "1.1.0 is live")
+	calm(host)
+	for id in ("one", "two"):
+		try:
+			with host.rpc(timeout=20) as rpc:
+				rpc.send("test/play", id, {"crash": "segv"})
+		except (Closed, OSError):
+			pass
+	wait_until(lambda: any(plugin["version"] == "1.0.0" and plugin["state"] == "live" for plugin in fresh(host)["plugins"]), 30, "1.0.0 is back")
+	expect("plugin_rollback" in host.errors() and "from=1.1.0 to=1.0.0" in host.errors(), "the log")
+	given(test, host, *((f"g{number}", {"add": 1}) for number in range(10)))
+	calm(host)
+	expect_equal([host.values("test/play", f"g{number}")["count"] for number in range(10)], [2] * 10, "counts")
+	expect_equal(host.dead(), [], "dead letters")
+	wait_until(lambda: not fresh(host)["suspects"], 10, "nobody is suspected any more")
+
+
 def poisoned(test, program, kinds):
 	"""Puts a record that crashes behind random others; gives their ids."""
 	ids = []

@@ -245,7 +245,8 @@ static void host_run(struct host *host) {
 	heart_start(host);
 	if (host->seat->restarts > 0)
 		host_hangup(host); /* what an earlier worker was told to read */
-	if (registry_busy(control->registry))
+	/* clients wait for a worker that comes after a crash: what was live is loaded, and no file is news to them */
+	if (registry_busy(control->registry) && host->seat->restarts == 0)
 		registry_on_settled(control->registry, host_ready, host);
 	else
 		host_ready(host);

@@ -223,7 +223,7 @@ const struct command bench_command = {
 		"  call         1 and 64 connections, 1 and 16 calls in flight on each\n"
 		"  steady       100,000 calls a second\n"
 		"  chain-calls  a call through three functions; the third replies\n"
-		"  restart      SIGKILL with 1,000,000 instances: first reply, all written back\n\n"
+		"  restart      a crash and a SIGKILL with 1,000,000 instances: first reply, all written back\n\n"
 		"It exits with 1 if a target is missed or void (not with --quick).",
 	.options = bench_options,
 	.run = bench_run,

@@ -1,4 +1,5 @@
-/* SIGKILL and restart, with 1,000,000 instances and a journal that is nearly due for its checkpoint. */
+/* A crash of the worker, then SIGKILL and restart, with 1,000,000 instances and a journal that is nearly due for its
+ * checkpoint. */
 #include <signal.h>
 #include <stdlib.h>
 
@@ -80,9 +81,24 @@ static bool written_back_wait(struct bench_host *host, double start_ns, double *
 	return good;
 }
 
+/* The worker dies as of a fault; the next one answers on the socket that stayed open. Counts from the death. */
+static bool crash_once(struct bench_host *host, uint64_t *ret_count, double *ret_ms) {
+	uint64_t worker;
+	const double start_ns = (double)clock_ns();
+	kill(host->program.works, SIGSEGV);
+	while (kill(host->program.works, 0) == 0) /* until then it might still take the connection */
+		pause_ms(1);
+	const bool good = call_once(host, ret_count);
+	*ret_ms = ((double)clock_ns() - start_ns) / 1e6;
+	if (!good || !host_status(host, "worker_pid", &worker))
+		return false;
+	host->program.works = (pid_t)worker;
+	return true;
+}
+
 struct restart {
 	struct figures *figures;
-	struct samples first_ms, all_ms;
+	struct samples crash_ms, first_ms, all_ms;
 	uint64_t journal;
 };
 
@@ -90,9 +106,10 @@ static bool restart_round(struct bench *bench, struct restart *restart, uint32_t
 	struct bench_host host;
 	char name[NAME_BYTES];
 	uint64_t count, again;
+	double crash_ms;
 	snprintf(name, sizeof name, "restart-%zu-%u", bench->figure_count, round);
 	bool good = host_start(&host, bench, name, bench->cpus) && fill(bench, &host, &restart->journal) &&
-		call_once(&host, &count);
+		crash_once(&host, &count, &crash_ms);
 	host_stop(&host, SIGKILL);
 	const double start_ns = (double)clock_ns();
 	good = good && host_start(&host, bench, name, bench->cpus) && call_once(&host, &again);
@@ -109,6 +126,7 @@ static bool restart_round(struct bench *bench, struct restart *restart, uint32_t
 		restart->figures->memory_peak_bytes = usage.peak_bytes;
 	host_stop(&host, SIGTERM);
 	if (good) {
+		samples_add(&restart->crash_ms, crash_ms);
 		samples_add(&restart->first_ms, first_ms);
 		samples_add(&restart->all_ms, all_ms);
 	}
@@ -117,6 +135,7 @@ static bool restart_round(struct bench *bench, struct restart *restart, uint32_t
 
 bool bench_restart(struct bench *bench) {
 	enum { RESTARTS_MAX = 3 }; /* filling takes longer than what is measured */
+	static const struct bound crash = {"crash of the worker: first reply", AT_MOST, 1000, QUANTITY_MS};
 	static const struct bound first = {"restart after SIGKILL: first reply", AT_MOST, 1000, QUANTITY_MS};
 	static const struct bound all = {"restart after SIGKILL: all written back", AT_MOST, 3000, QUANTITY_MS};
 	struct restart restart = {.figures = bench_figures(bench, "restarts", "restart, %d instances", INSTANCES)};
@@ -125,6 +144,7 @@ bool bench_restart(struct bench *bench) {
 		if (!restart_round(bench, &restart, round))
 			return false;
 	bench_say(bench, "  journal at the kill: %llu MiB", (unsigned long long)(restart.journal >> 20));
+	target_add(bench, &crash, &restart.crash_ms, restart.figures);
 	target_add(bench, &first, &restart.first_ms, restart.figures);
 	target_add(bench, &all, &restart.all_ms, restart.figures);
 	return true;

@@ -33,19 +33,33 @@ static int host_wait(const struct invocation *run, uint64_t deadline_ms) {
 	}
 }
 
+/* A host that dies over the question, or was dying when it said that it was up, is asked again in its next life. */
+static int barrier_wait(const struct invocation *run, uint64_t deadline_ms, json_t **ret_answer) {
+	char body[64], problem[PROBLEM_BYTES];
+	for (;;) {
+		struct http_answer answer;
+		int result = host_wait(run, deadline_ms);
+		if (result != EXIT_OK)
+			return result;
+		uint64_t now_ms = clock_ms(), left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
+		snprintf(body, sizeof body, "{\"timeout_ms\":%llu}", (unsigned long long)left_ms);
+		enum http_result got =
+			http_request(run->control, "POST", "/v1/barrier", bytes_text(body), left_ms + GRACE_MS, &answer, problem);
+		if (got == HTTP_OK)
+			return http_answered(run, "/v1/barrier", &answer, ret_answer);
+		buf_finish(&answer.body);
+		if (got == HTTP_TIMEOUT || clock_ms() + PAUSE_MS > deadline_ms)
+			return got == HTTP_TIMEOUT ? fail_timeout(run, "%s", problem) : fail_unreachable(run, "%s", problem);
+		socket_wait(-1, 0, clock_ms() + PAUSE_MS);
+	}
+}
+
 static int wait_run(const struct invocation *run) {
 	unsigned long long timeout_ms = TIMEOUT_MS;
 	if (!option_seconds(run, "--timeout", &timeout_ms))
 		return EXIT_USAGE;
-	uint64_t deadline_ms = clock_ms() + timeout_ms;
-	int result = host_wait(run, deadline_ms);
-	if (result != EXIT_OK)
-		return result;
-	uint64_t now_ms = clock_ms(), left_ms = deadline_ms > now_ms ? deadline_ms - now_ms : 0;
-	char body[64];
-	snprintf(body, sizeof body, "{\"timeout_ms\":%llu}", (unsigned long long)left_ms);
 	json_t *answer;
-	result = http_call(run, "POST", "/v1/barrier", bytes_text(body), left_ms + GRACE_MS, &answer);
+	int result = barrier_wait(run, clock_ms() + timeout_ms, &answer);
 	if (result != EXIT_OK)
 		return result;
 	if (run->json)

@@ -167,7 +167,8 @@ int http_json_patient(const struct invocation *run, const char *target, uint64_t
 	enum http_result result;
 	for (;;) {
 		result = http_request(run->control, "GET", target, bytes_of(NULL, 0), TIMEOUT_MS, &answer, problem);
-		const bool away = result == HTTP_UNREACHABLE || (result == HTTP_OK && answer.status == 503);
+		const bool away =
+			result == HTTP_UNREACHABLE || result == HTTP_BROKEN || (result == HTTP_OK && answer.status == 503);
 		if (!away || clock_ms() + RETRY_MS > deadline_ms)
 			break;
 		buf_finish(&answer.body);
@@ -186,8 +187,12 @@ int http_call(const struct invocation *run, const char *method, const char *targ
 	int result = answer_ask(run, method, target, body, timeout_ms, &answer);
 	if (result != EXIT_OK)
 		return result;
-	result = answer_take(run, target, &answer, ret_answer);
-	buf_finish(&answer.body);
+	return http_answered(run, target, &answer, ret_answer);
+}
+
+int http_answered(const struct invocation *run, const char *target, struct http_answer *answer, json_t **ret_answer) {
+	int result = answer_take(run, target, answer, ret_answer);
+	buf_finish(&answer->body);
 	return result;
 }
 

@@ -26,11 +26,14 @@ enum http_result http_request(const char *socket_path, const char *method, const
 int http_call(const struct invocation *run, const char *method, const char *target, struct bytes body,
 	uint64_t timeout_ms, json_t **ret_answer);
 
+/* The second half of http_call, for an answer that http_request gave; the answer's body is freed. */
+int http_answered(const struct invocation *run, const char *target, struct http_answer *answer, json_t **ret_answer);
+
 /* As http_call with a JSON body (borrowed), or none (NULL), and the usual limit of time. */
 int http_json(
 	const struct invocation *run, const char *method, const char *target, const json_t *body, json_t **ret_answer);
 
-/* GET that a host which is away or starts is asked again for so long. */
+/* GET that a host which is away, dies over it or starts is asked again for so long. */
 int http_json_patient(const struct invocation *run, const char *target, uint64_t patience_ms, json_t **ret_answer);
 
 /* GET, where not_found is no failure: *ret_answer is NULL then. */

@@ -80,6 +80,12 @@ def test_help_teaches(test):
 		expect(f"usage: sofun {name}" in own and f"\n  sofun {name}" in own or name == "wait", f"help of {name}: {own}")
 
 
+def test_version(test):
+	command = Command(test, test.dir / "none")
+	version = command.json("--version")["version"]
+	expect_equal(command.text("--version"), f"sofun {version}\n", "as text")
+
+
 def test_unreachable(test):
 	command = Command(test, test.dir / "none")
 	for arguments in (["status"], ["load", "/bin/true"], ["unload", "x"], ["call", "a/b", "1"], ["send", "a/b", "1"],

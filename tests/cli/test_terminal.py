@@ -220,6 +220,7 @@ def test_completion_with_names_from_the_host(test):
 	expect_equal(set(ask("state demo/counter ")), {"ada", "adam", "bob"}, "no id that a shell would run")
 	expect_equal(ask("tail "), ["bans", "play"], "egresses")
 	expect_equal(ask("ingest "), ["authlog", "counter", "play"], "ingresses")
+	expect_equal(ask("swap play "), ["1.0.0"], "versions")
 	expect_equal(ask("dead "), ["list", "show", "retry", "drop"], "words")
 	expect_equal(ask("swap play 1.0.0 --drain "), ["accepted", "running"], "words of an option")
 	expect_equal(ask("load "), [], "files are the shell's own")

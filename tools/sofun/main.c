@@ -29,7 +29,7 @@ int main(int argc, char **argv) {
 	if (!command_line_read(&run, argc, argv))
 		return EXIT_USAGE;
 	if (option_value(&run, "--version") != NULL)
-		return puts("sofun " SOFUN_VERSION), EXIT_OK;
+		return puts(run.json ? "{\"version\":\"" SOFUN_VERSION "\"}" : "sofun " SOFUN_VERSION), EXIT_OK;
 	if (option_value(&run, "--help") != NULL)
 		return run.command == NULL ? help_print() : help_command_print(run.command), EXIT_OK;
 	if (run.command == NULL)

@@ -44,6 +44,7 @@ void config_init(struct config *config) {
 		.egress_retention_s = 604800,
 		.producer_expiry_s = 604800,
 		.idempotency_expiry_s = 86400,
+		.idempotency_keys_max = 10000000,
 		.call_timeout_ms = 30000,
 		.log_level = LOG_INFO,
 		.log_format = LOG_TEXT,

@@ -82,6 +82,7 @@ struct config {
 	_Atomic uint64_t egress_retention_s;
 	_Atomic uint64_t producer_expiry_s;
 	_Atomic uint64_t idempotency_expiry_s;
+	_Atomic uint64_t idempotency_keys_max;
 	_Atomic uint64_t call_timeout_ms;
 
 	_Atomic uint32_t log_level;  /* enum log_level */

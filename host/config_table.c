@@ -73,6 +73,8 @@ const struct setting config_settings[] = {
 		LIVE, "a week: a producer that returns later must not repeat what it sent before"},
 	{"idempotency.expiry_s", SETTING_U64, FIELD(idempotency_expiry_s), 1, 100 * YEAR_S, "of a stored answer", "s", LIVE,
 		"a day: longer than clients repeat a request"},
+	{"idempotency.keys_max", SETTING_U64, FIELD(idempotency_keys_max), 1, UINT32_MAX, "keys that are kept at a time",
+		"keys", LIVE, "on disk, some 200 bytes each and the answer; beyond it a new key is refused, none is forgotten"},
 	{"call.timeout_ms", SETTING_U64, FIELD(call_timeout_ms), 1, DAY_MS, "when a call names none", "ms", LIVE,
 		"what proxies and browsers usually wait"},
 	{"log.level", SETTING_LEVEL, FIELD(log_level), 0, 0, "debug, info, warn or error", "", LIVE,

@@ -28,6 +28,8 @@ static const char *const code_names[ERROR_CODES] = {
 	[ERROR_STOPPING] = "stopping",
 	[ERROR_STORE_FAILED] = "store_failed",
 	[ERROR_INTERNAL] = "internal",
+	[ERROR_KEY_REUSED] = "conflict",
+	[ERROR_KEYS_FULL] = "keys_full",
 };
 
 const char *error_code_name(enum error_code code) {

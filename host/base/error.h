@@ -27,6 +27,8 @@ enum error_code {
 	ERROR_STOPPING,
 	ERROR_STORE_FAILED,
 	ERROR_INTERNAL,
+	ERROR_KEY_REUSED, /* "conflict", too: an idempotency key with another body */
+	ERROR_KEYS_FULL,
 	ERROR_CODES
 };
 

@@ -24,6 +24,8 @@ int http_status(enum error_code code) {
 		[ERROR_STOPPING] = 503,
 		[ERROR_STORE_FAILED] = 503,
 		[ERROR_INTERNAL] = 500,
+		[ERROR_KEY_REUSED] = 422,
+		[ERROR_KEYS_FULL] = 429,
 	};
 	check(code > ERROR_NONE && code < ERROR_CODES);
 	return statuses[code];
@@ -59,6 +61,12 @@ void error_from_answer(const struct engine_answer *answer, struct error *ret_err
 		break;
 	case ERROR_FUNCTION_FAILED:
 		error_hint(ret_error, "GET /v1/dead shows the message and the reason");
+		break;
+	case ERROR_KEY_REUSED:
+		error_hint(ret_error, "a new request needs a new key");
+		break;
+	case ERROR_KEYS_FULL:
+		error_hint(ret_error, "raise idempotency.keys_max, or lower idempotency.expiry_s");
 		break;
 	default:
 		break;

@@ -77,6 +77,7 @@ struct question {
 	uint64_t timeout_ms;
 	struct buf to;
 	struct buf payload;
+	struct bytes key; /* empty: none */
 };
 
 static void question_finish(struct question *question) {
@@ -141,11 +142,16 @@ static bool address_check(struct bytes type, struct bytes id, struct error *erro
 	return false;
 }
 
-static bool key_refuse(const struct exchange *exchange, struct error *error) {
-	if (exchange_header(exchange, "Idempotency-Key") == NULL)
+static bool key_parse(const struct exchange *exchange, struct question *question, struct error *error) {
+	const char *key = exchange_header(exchange, "Idempotency-Key");
+	if (key == NULL)
 		return true;
-	error_set(error, ERROR_BAD_REQUEST, "this version does not know Idempotency-Key yet; it comes with a later one");
-	error_hint(error, "leave the header out, or keep the key in the function's own state");
+	question->key = bytes_text(key);
+	if (question->key.size >= 1 && question->key.size <= KEYED_KEY_BYTES_MAX)
+		return true;
+	error_set(error, ERROR_BAD_REQUEST, "the Idempotency-Key has no fitting length");
+	error_found(error, "%zu bytes", question->key.size);
+	error_expected(error, "1 to %d bytes", KEYED_KEY_BYTES_MAX);
 	return false;
 }
 
@@ -157,7 +163,8 @@ static bool question_parse(const struct exchange *exchange, struct question *que
 	buf_append_bytes(&question->to, exchange_param(exchange, 0));
 	buf_append_u8(&question->to, '/');
 	buf_append_bytes(&question->to, exchange_param(exchange, 1));
-	return key_refuse(exchange, error) && address_check(bytes_buf(&question->to), exchange_param(exchange, 2), error) &&
+	return key_parse(exchange, question, error) &&
+		address_check(bytes_buf(&question->to), exchange_param(exchange, 2), error) &&
 		mode_parse(exchange, question, error) && payload_parse(exchange, &question->payload, error) &&
 		size_check(exchange, &question->payload, error);
 }
@@ -166,11 +173,15 @@ static bool question_parse(const struct exchange *exchange, struct question *que
 
 static void invocation_start(struct exchange *exchange, const struct question *question) {
 	struct control *control = exchange->control;
+	const char *content = exchange_header(exchange, "Content-Type");
 	struct invocation *invocation = check_alloc(1, sizeof *invocation);
 	struct engine_message message = {
 		.to = bytes_buf(&question->to),
 		.id = exchange_param(exchange, 2),
 		.payload = bytes_buf(&question->payload),
+		.key = question->key,
+		.content = bytes_text(content == NULL ? "" : content),
+		.body = exchange_body(exchange),
 	};
 	invocation->exchange = exchange;
 	invocation->msgpack = question->msgpack;

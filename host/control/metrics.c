@@ -91,6 +91,7 @@ static void flow_text(const struct engine_status *engine, struct buf *text) {
 	counter(text, "sofun_records_ingested_total", engine->records, "Records that ingresses took.");
 	counter(text, "sofun_instances_migrated_total", engine->migrated, "Instances taken from a schema to another.");
 	counter(text, "sofun_replies_stale_total", engine->replies_stale, "Replies to callers of an earlier process.");
+	gauge(text, "sofun_idempotency_keys", engine->keys, "Idempotency keys that are kept.");
 	gauge(text, "sofun_messages_in_flight", engine->in_flight, "Messages accepted and not handled yet.");
 	gauge(text, "sofun_epoch", engine->epoch, "The last durable epoch.");
 	gauge(text, "sofun_shards", engine->shards, "Threads that own addresses.");

@@ -10,7 +10,7 @@ static const struct message_route *route_of(const struct message *message) {
 	return (message->head->flags & MESSAGE_ROUTE) != 0 ? &message->route : NULL;
 }
 
-static void handled(struct shard *shard, const struct message *message) {
+void message_handled(struct shard *shard, const struct message *message) {
 	const struct message_head *head = message->head;
 	shard->counts.handled++;
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]--;
@@ -166,7 +166,7 @@ enum outcome attempt_message(struct shard *shard, const struct target *target, s
 		outcome = expire(shard, target, instance, message, attempts, last);
 	}
 	if (outcome == OUTCOME_DONE)
-		handled(shard, message);
+		message_handled(shard, message);
 	return outcome;
 }
 
@@ -175,6 +175,6 @@ void attempt_crashed(
 	shard_touch(shard);
 	trial_reason(shard, &shard->invocation->failure);
 	letter_write(shard, target, message, attempts, "crashed");
-	handled(shard, message);
+	message_handled(shard, message);
 	trial_sentenced(shard);
 }

@@ -28,4 +28,7 @@ enum outcome attempt_expire(struct shard *shard, const struct target *target, st
 void attempt_crashed(
 	struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts);
 
+/* A message is consumed for good: the counts of the open epoch say so. */
+void message_handled(struct shard *shard, const struct message *message);
+
 #endif

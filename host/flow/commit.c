@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mutant.h"
+#include "flow/keyed/keyed_rows.h"
 
 enum {
 	/* A shard that runs is given this long to close by itself before the committer does it on its behalf. */
@@ -138,8 +139,23 @@ static void part_take(struct flow *flow, struct seal *seal, struct buf *ret_redo
 	buf_reserve(&seal->redo, ret_redo->size); /* the next epoch will be about as large */
 }
 
+/* Row 'N': how many idempotency keys there are. */
+static void keys_redo(struct flow *flow, int64_t change, struct buf *redo) {
+	if (change == 0)
+		return;
+	int64_t keys = atomic_load(&flow->keys) + change;
+	check(keys >= 0);
+	struct key key = key_of(KEY_NUMBERS);
+	struct buf row = {0};
+	keyed_number_write(&row, (uint64_t)keys);
+	redo_put(redo, REDO_RUNTIME, key_bytes(&key), bytes_buf(&row));
+	buf_finish(&row);
+	atomic_store(&flow->keys, keys);
+}
+
 static void record_build(struct committer *committer) {
 	struct flow *flow = committer->flow;
+	int64_t keys = 0;
 	struct store_epoch *part = store_epoch_create(flow->shards_count + (committer->fence != NULL ? 1 : 0));
 	part->epoch = committer->epoch;
 	if (committer->fence != NULL) {
@@ -154,7 +170,9 @@ static void record_build(struct committer *committer) {
 		if (seal->time_ms > part->time_ms)
 			part->time_ms = seal->time_ms;
 		schema_counts_apply(&flow->schemas, &seal->schemas);
+		keys += seal->keys;
 	}
+	keys_redo(flow, keys, &part->parts[0]);
 	schema_counts_redo(&flow->schemas, &part->parts[0]);
 	if (part->time_ms < committer->time_ms)
 		part->time_ms = committer->time_ms;

@@ -98,6 +98,11 @@ bool dispatch_message(struct shard *shard, const uint8_t *at) {
 	if ((message.head->flags & MESSAGE_TIMED) != 0)
 		shard_clock_look(shard);
 	check(message.head->type < shard->view->binding_count);
+	if ((message.head->flags & MESSAGE_ANSWER) != 0) {
+		keyed_home(shard, &message);
+		message_handled(shard, &message);
+		return true;
+	}
 	const struct target target = target_of(shard, &message);
 	if (__builtin_expect(target.binding->settled == NULL, 0) && held(shard, target.binding, message.head))
 		return false;

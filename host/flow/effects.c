@@ -54,7 +54,7 @@ void effects_owed(struct shard *shard, const struct message_head *head, int64_t 
 
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour) {
 	head->birth_epoch = shard->epoch;
-	head->flags = (uint8_t)((head->flags & MESSAGE_ROUTE) | colour | MESSAGE_COUNTED |
+	head->flags = (uint8_t)((head->flags & (MESSAGE_ROUTE | MESSAGE_KEYED)) | colour | MESSAGE_COUNTED |
 		(side_now(shard, head->type) != 0 ? MESSAGE_SIDE : 0));
 	effects_owed(shard, head, 1);
 	shard->counts.born++;
@@ -160,16 +160,20 @@ static void emits_apply(struct shard *shard) {
 }
 
 static void reply_apply(struct shard *shard, const struct message_route *route) {
-	if (route->incarnation != shard->flow->incarnation) {
-		shard->counts.replies_stale++;
-		return;
-	}
 	const struct invocation *invocation = shard->invocation;
 	struct engine_answer answer = {
 		.token = route->token,
 		.payload = bytes_buf(&invocation->reply),
 		.type = bytes_buf(&invocation->reply_type),
 	};
+	if (route->has_key) {
+		keyed_reply(shard, route, &answer);
+		return;
+	}
+	if (route->incarnation != shard->flow->incarnation) {
+		shard->counts.replies_stale++;
+		return;
+	}
 	output_put(&shard->outputs, &answer);
 	shard->epoch_bytes += sizeof(struct output) + answer.payload.size; /* held until the epoch is durable */
 }
@@ -205,10 +209,14 @@ void effects_dead(
 	shard->counts.dead++;
 	if (route == NULL)
 		return;
+	struct engine_answer answer = {.token = route->token, .code = code, .payload = letter->reason};
+	if (route->has_key) {
+		keyed_reply(shard, route, &answer);
+		return;
+	}
 	if (route->incarnation != flow->incarnation) {
 		shard->counts.replies_stale++;
 		return;
 	}
-	struct engine_answer answer = {.token = route->token, .code = code, .payload = letter->reason};
 	output_put(&shard->outputs, &answer);
 }

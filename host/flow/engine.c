@@ -149,6 +149,7 @@ void engine_destroy(struct engine *engine) {
 	pendings_destroy(engine->barriers);
 	pendings_destroy(engine->clocks);
 	engine_readings_done(engine);
+	buf_finish(&engine->sweep.found);
 	free(engine);
 }
 
@@ -263,6 +264,7 @@ void engine_status(struct engine *engine, struct engine_status *ret_status) {
 		.retrying = counts.retrying,
 		.dead = counts.dead,
 		.records = counts.records,
+		.keys = (uint64_t)atomic_load(&flow->keys),
 		.replies_stale = counts.replies_stale,
 		.migrated = counts.migrated,
 		.memory_bytes = figures.table_bytes + counts.cache_bytes,

@@ -14,6 +14,8 @@
 
 struct engine;
 
+enum { KEYED_KEY_BYTES_MAX = 255 }; /* of an idempotency key: a name, not a text */
+
 /* After store_open. Restores what waited, but dispatches nothing before engine_start (rule 26). Keeps `config`. */
 struct engine *engine_create(
 	const struct config *config, struct store *store, const struct store_recovered *recovered, struct error *error);
@@ -42,6 +44,12 @@ struct engine_message {
 	struct bytes id;      /* 1 to 255 bytes */
 	struct bytes type;    /* payload type; may be empty */
 	struct bytes payload; /* one MessagePack object, checked */
+	/* With a key: a request to the same address with the same key and the same content and body gets the answer that is
+	 * stored for it; one with others ERROR_KEY_REUSED, while the first runs ERROR_CONFLICT, where no more keys are kept
+	 * ERROR_KEYS_FULL. Not for a type that no plugin ever declared. */
+	struct bytes key;     /* at most KEYED_KEY_BYTES_MAX; empty: none */
+	struct bytes content; /* what the body is written in, as the client said it */
+	struct bytes body;    /* as the client sent it */
 };
 
 /* Answered when durable: number = epoch. */
@@ -168,6 +176,7 @@ struct engine_status {
 	uint64_t retrying; /* addresses that wait in backoff now */
 	uint64_t dead;
 	uint64_t records;       /* ingested */
+	uint64_t keys;          /* idempotency keys that are kept */
 	uint64_t replies_stale; /* reply routes of an earlier process, dropped */
 	uint64_t migrated;      /* instances taken from a schema to another since the start */
 	uint64_t memory_bytes;  /* of mailboxes, caches and tables */

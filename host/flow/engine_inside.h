@@ -3,6 +3,7 @@
 #define HOST_FLOW_ENGINE_INSIDE_H
 
 #include "flow/commit.h"
+#include "flow/keyed/sweep.h"
 
 /* A read for the reader thread, and on its way back. */
 struct reading {
@@ -64,6 +65,7 @@ struct engine {
 	pthread_mutex_t reading_mutex;
 	_Atomic bool egress_watched;
 	_Atomic bool egress_grown;
+	struct sweep sweep;
 	struct readings asked; /* under reading_mutex */
 	struct readings read;  /* under reading_mutex */
 };

@@ -70,6 +70,22 @@ static void applied_wait(struct engine *engine, uint64_t epoch) {
 		park_sleep(&engine->reader_park, APPLIED_LOOK_US);
 }
 
+/* On its way back to the loop thread. */
+static void reading_return(struct engine *engine, struct reading *reading) {
+	pthread_mutex_lock(&engine->reading_mutex);
+	readings_add(&engine->read, reading);
+	pthread_mutex_unlock(&engine->reading_mutex);
+	eventfd_write(engine->committer.release_fd, 1);
+}
+
+static void sweep_run(struct engine *engine) {
+	if (!sweep_scan(engine))
+		return;
+	struct reading *reading = check_alloc(1, sizeof *reading);
+	*reading = (struct reading){.done = sweep_submit, .arg = engine};
+	reading_return(engine, reading);
+}
+
 void *engine_reader_main(void *arg) {
 	struct engine *engine = arg;
 	for (;;) {
@@ -77,18 +93,17 @@ void *engine_reader_main(void *arg) {
 		if (reading == NULL) {
 			if (atomic_load(&engine->ending))
 				return NULL;
-			if (!timers_load_step(&engine->flow))
-				park_sleep(&engine->reader_park, timers_load_asked(&engine->flow) ? APPLIED_LOOK_US : UINT64_MAX);
+			bool more = timers_load_step(&engine->flow);
+			sweep_run(engine);
+			if (!more)
+				park_sleep(&engine->reader_park, timers_load_asked(&engine->flow) ? APPLIED_LOOK_US : SWEEP_LOOK_US);
 			continue;
 		}
 		while (reading != NULL) {
 			struct reading *next = reading->next;
 			applied_wait(engine, reading->epoch);
 			reading->run(reading->arg, engine->flow.store);
-			pthread_mutex_lock(&engine->reading_mutex);
-			readings_add(&engine->read, reading);
-			pthread_mutex_unlock(&engine->reading_mutex);
-			eventfd_write(engine->committer.release_fd, 1);
+			reading_return(engine, reading);
 			timers_load_step(&engine->flow);
 			reading = next;
 		}

@@ -1,6 +1,5 @@
 /* Requests on their way in: from the loop thread into the input queue of the shard that will take them. */
 #include "base/check.h"
-#include "base/hash.h"
 #include "flow/engine_inside.h"
 #include "state/key.h"
 
@@ -68,9 +67,7 @@ void engine_ingest(struct engine *engine, uint64_t token, uint64_t session, stru
 		refuse(engine, token, ERROR_BAD_REQUEST, "a producer name has 1 to 200 bytes");
 		return;
 	}
-	uint64_t hash = hash_mix(hash_bytes(engine->flow.hash_seed, ingress.data, ingress.size),
-		hash_bytes(engine->flow.hash_seed, producer.data, producer.size));
-	uint32_t to = message_shard((uint32_t)hash, engine->flow.shards_count);
+	uint32_t to = message_shard(flow_producer_hash(&engine->flow, ingress, producer), engine->flow.shards_count);
 	struct input *input = input_reserve(engine, to, INPUT_INGEST, ingress.size + producer.size + records.size);
 	input->token = token;
 	input->session = session;
@@ -109,6 +106,24 @@ static void unknown_submit(struct engine *engine, uint64_t token, const struct e
 	input_submit(engine, 0, input);
 }
 
+/* route: of a call, where its key goes. */
+static void keyed_submit(struct engine *engine, uint64_t token, const struct engine_message *message,
+	struct message_parts *parts, struct message_route *route) {
+	struct flow *flow = &engine->flow;
+	struct keyed_input keyed;
+	check(message->key.size <= KEYED_KEY_BYTES_MAX);
+	keyed_identify(flow->hash_seed, message, parts->head.type, parts->route != NULL, &keyed);
+	route->has_key = true;
+	route->keyed.owner = parts->head.hash;
+	memcpy(route->keyed.hash, keyed.hash, KEYED_HASH_BYTES);
+	message_measure(parts);
+	uint32_t to = message_shard(parts->head.hash, flow->shards_count);
+	struct input *input = input_reserve(engine, to, INPUT_KEYED, keyed_input_measure(message, parts));
+	input->token = token;
+	keyed_input_put((uint8_t *)(input + 1), &keyed, message, parts);
+	input_submit(engine, to, input);
+}
+
 static void message_submit(struct engine *engine, uint64_t token, const struct engine_message *message, bool call) {
 	if (!admitted(engine, token))
 		return;
@@ -130,6 +145,10 @@ static void message_submit(struct engine *engine, uint64_t token, const struct e
 		.type = message->type,
 		.payload = message->payload,
 	};
+	if (message->key.size > 0) {
+		keyed_submit(engine, token, message, &parts, &route);
+		return;
+	}
 	uint32_t size = message_measure(&parts);
 	uint32_t to = message_shard(parts.head.hash, flow->shards_count);
 	struct input *input = input_reserve(engine, to, INPUT_MESSAGE, size);

@@ -61,6 +61,8 @@ static void seal_fill(struct shard *shard) {
 	tally_set(&shard->tally.cache_missed, shard->cache.missed);
 	tally_set(&shard->tally.cache_evicted, shard->cache.evicted);
 	seal->counts = shard->counts;
+	seal->keys = shard->keyed.change;
+	shard->keyed.change = 0;
 	if (seal->owed_count < shard->owed_count) {
 		free(seal->owed);
 		seal->owed = check_alloc(shard->owed_count, sizeof *seal->owed);
@@ -86,6 +88,7 @@ void epoch_close(struct shard *shard) {
 	retry_redo(shard, &shard->redo, shard->epoch);
 	for (uint32_t source = 0; source < flow->shards_count; source++)
 		channel_redo(shard, source);
+	keyed_trim(shard);
 	seal_fill(shard);
 	shard->epoch++;
 	shard->epoch_start_us = 0;

@@ -55,3 +55,8 @@ int flow_egress(struct flow *flow, struct bytes name) {
 	pthread_mutex_unlock(&flow->egress_mutex);
 	return index < EGRESSES_MAX ? (int)index : -1;
 }
+
+uint32_t flow_producer_hash(const struct flow *flow, struct bytes ingress, struct bytes producer) {
+	return (uint32_t)hash_mix(hash_bytes(flow->hash_seed, ingress.data, ingress.size),
+		hash_bytes(flow->hash_seed, producer.data, producer.size));
+}

@@ -86,6 +86,7 @@ struct seal {
 	struct buf outputs; /* struct output, back to back */
 	struct buf places;  /* struct egress_place */
 	struct counts counts;
+	int64_t keys;      /* idempotency keys that came less those that went */
 	struct owed *owed; /* by type number */
 	size_t owed_count;
 	struct schema_changes schemas;
@@ -126,6 +127,8 @@ struct flow {
 	_Atomic uint64_t cut;                /* [committer] every shard is to close this epoch */
 	_Atomic uint64_t durable;            /* [committer] last released epoch */
 	_Atomic uint64_t dead_next;          /* number of the next dead letter */
+	_Atomic int64_t keys;                /* [committer] idempotency keys as of the last cut */
+	_Atomic uint32_t sweeping;           /* inputs of the sweep that no shard has taken yet */
 	_Atomic uint64_t wait_next;          /* serial of the next wait queue */
 	_Atomic uint64_t timer_next;         /* serial of the next timer */
 	_Atomic bool stopping;               /* shards take nothing more */
@@ -154,6 +157,9 @@ void flow_fail(struct flow *flow, const struct error *error);
 
 /* The egress's index, a new one if it was never used; -1 if there are EGRESSES_MAX already. [any thread] */
 int flow_egress(struct flow *flow, struct bytes name);
+
+/* Chooses the shard of a producer. */
+uint32_t flow_producer_hash(const struct flow *flow, struct bytes ingress, struct bytes producer);
 
 /* The address hash of FORMAT.md. */
 static inline uint32_t flow_hash(const struct flow *flow, uint16_t type, struct bytes id) {

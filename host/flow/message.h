@@ -1,8 +1,9 @@
 /* A message as it stands in mailboxes and, byte for byte, in queue rows of the journal and of `runtime`.
  *
- *   message := head [route] id caller_id type payload pad
+ *   message := head [route [keyed]] id caller_id type payload pad
  *   head    := struct message_head below, little-endian, 32 bytes
  *   route   := incarnation:u64le token:u64le              if MESSAGE_ROUTE
+ *   keyed   := struct message_keyed below, 32 bytes         if MESSAGE_KEYED
  *   pad     := zeros up to a multiple of 8; head.size counts all of it
  *
  * Attempts and due time of a message that failed stand in the head row of the queue in which it waits (queue.h). */
@@ -15,12 +16,14 @@
 #include "base/bytes.h"
 
 enum message_flag {
-	MESSAGE_COLOUR = 1,  /* which barrier it belongs to: inherited from its cause */
-	MESSAGE_COUNTED = 2, /* counted among the messages that a version will owe if it drains */
-	MESSAGE_ROUTE = 4,   /* somebody waits for a reply */
-	MESSAGE_TIMED = 8,   /* a timer's: whoever handles it looks at the clock, and sees its due time or a later one */
-	MESSAGE_SIDE = 16,   /* it is counted with these; changes with every fence of its type */
-	MESSAGE_SWEEP = 32,  /* no message of a plugin's: a look whether its address has expired (expiry.h) */
+	MESSAGE_COLOUR = 1,   /* which barrier it belongs to: inherited from its cause */
+	MESSAGE_COUNTED = 2,  /* counted among the messages that a version will owe if it drains */
+	MESSAGE_ROUTE = 4,    /* somebody waits for a reply */
+	MESSAGE_TIMED = 8,    /* a timer's: whoever handles it looks at the clock, and sees its due time or a later one */
+	MESSAGE_SIDE = 16,    /* it is counted with these; changes with every fence of its type */
+	MESSAGE_SWEEP = 32,   /* no message of a plugin's: a look whether its address has expired (expiry.h) */
+	MESSAGE_KEYED = 64,   /* and the reply is kept under an idempotency key; only with MESSAGE_ROUTE */
+	MESSAGE_ANSWER = 128, /* it is such a reply, on its way to the shard that owns the key; its type is 0 */
 };
 
 struct message_head {
@@ -39,10 +42,25 @@ struct message_head {
 
 _Static_assert(sizeof(struct message_head) == 32, "the head is an on-disk format");
 
+enum { KEYED_HASH_BYTES = 16 };
+
+/* The idempotency key of a call: its answer is written by the shard of `owner`, whoever replies. */
+struct message_keyed {
+	uint8_t hash[KEYED_HASH_BYTES]; /* of (type, id, key) */
+	uint64_t expires_ms;            /* tells this birth of the key from a later one */
+	uint32_t owner;                 /* hash of the address that was called */
+	uint32_t reserved;              /* 0 */
+};
+_Static_assert(sizeof(struct message_keyed) == 32, "an on-disk format");
+
 struct message_route {
 	uint64_t incarnation; /* of the process that holds the caller's connection */
 	uint64_t token;
+	bool has_key;
+	uint8_t colour;             /* MESSAGE_COLOUR of the message that it came with */
+	struct message_keyed keyed; /* if has_key */
 };
+enum { MESSAGE_ROUTE_BYTES = 16 }; /* what of it stands in a message before `keyed` */
 
 /* What to write; all views are copied. */
 struct message_parts {
@@ -68,23 +86,23 @@ void message_put(uint8_t *at, const struct message_parts *parts);
 /* A message taken apart: views into where it stands. */
 struct message {
 	const struct message_head *head;
-	struct message_route route; /* zero unless MESSAGE_ROUTE */
+	struct message_route route; /* set if MESSAGE_ROUTE */
 	struct bytes id;
 	struct bytes caller_id;
 	struct bytes type;
 	struct bytes payload;
 };
 
+/* The route at `at`; returns what is behind it. */
+const uint8_t *message_route_read(const uint8_t *at, uint8_t flags, struct message_route *ret_route);
+
 /* `at` is 8-aligned and holds a whole message (what we wrote ourselves). */
 static inline void message_read(const uint8_t *at, struct message *ret_message) {
 	const struct message_head *head = (const struct message_head *)(const void *)at;
 	ret_message->head = head;
 	at += sizeof *head;
-	ret_message->route = (struct message_route){0};
-	if ((head->flags & MESSAGE_ROUTE) != 0) {
-		memcpy(&ret_message->route, at, sizeof ret_message->route);
-		at += sizeof ret_message->route;
-	}
+	if ((head->flags & MESSAGE_ROUTE) != 0)
+		at = message_route_read(at, head->flags, &ret_message->route);
 	ret_message->id = bytes_of(at, head->id_size);
 	at += head->id_size;
 	ret_message->caller_id = bytes_of(at, head->caller_id_size);

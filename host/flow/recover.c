@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "flow/keyed/keyed_rows.h"
 #include "state/key.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"
@@ -73,6 +74,19 @@ static bool number_last(
 	return true;
 }
 
+static bool keys_read(struct flow *flow, struct error *error) {
+	struct key key = key_of(KEY_NUMBERS);
+	struct buf row = {0};
+	uint64_t keys = 0;
+	int found = store_get(flow->store, REDO_RUNTIME, key_bytes(&key), &row, error);
+	bool good = found >= 0;
+	if (found == 1 && !keyed_number_read(bytes_buf(&row), &keys))
+		good = malformed(error, "the count of idempotency keys");
+	buf_finish(&row);
+	atomic_store(&flow->keys, (int64_t)keys);
+	return good;
+}
+
 bool recover_numbers(struct flow *flow, uint16_t *ret_types, struct error *error) {
 	uint64_t dead, types;
 	if (!number_last(flow, KEY_DEAD, UINT64_MAX - 1, 8, &dead, error) ||
@@ -80,7 +94,7 @@ bool recover_numbers(struct flow *flow, uint16_t *ret_types, struct error *error
 		return false;
 	atomic_store(&flow->dead_next, dead + 1);
 	*ret_types = (uint16_t)types;
-	return true;
+	return keys_read(flow, error);
 }
 
 /* ---- what a head row says ---- */

@@ -7,6 +7,7 @@
 #include "flow/dead_letter.h"
 #include "flow/enter.h"
 #include "flow/migration/migrate.h"
+#include "state/key.h"
 
 enum {
 	STEP_MESSAGES =
@@ -30,6 +31,7 @@ struct shard *shard_create(struct flow *flow, uint32_t index, uint64_t epoch) {
 	cache_init(&shard->cache, flow->cache_bytes);
 	shard->waits.less = retry_less;
 	timers_init(&shard->timers);
+	keyed_init(&shard->keyed);
 	shard->invocation = invocation_create(flow);
 	shard->invocation->shard = shard;
 	shard->note = note_of(index);
@@ -46,6 +48,7 @@ void shard_destroy(struct shard *shard) {
 	producers_finish(shard);
 	trial_close(shard);
 	timers_finish(&shard->timers);
+	keyed_finish(&shard->keyed);
 	cache_finish(&shard->cache);
 	free(shard->functions);
 	invocation_destroy(shard->invocation);
@@ -221,16 +224,23 @@ static bool step_channels(struct shard *shard, int *budget) {
 	return worked;
 }
 
+static bool input_dispatch(struct shard *shard, const struct input *input, uint8_t *at) {
+	struct message_head *head = (struct message_head *)(void *)at;
+	if (head->birth_epoch == 0) /* else it was taken before, and the store could not be read */
+		effects_born(shard, head, input->colour);
+	return dispatch_message(shard, at);
+}
+
 static bool input_message(struct shard *shard, const struct input *input) {
 	uint8_t *at = (uint8_t *)(uintptr_t)(input + 1);
 	struct message_head *head = (struct message_head *)(void *)at;
 	if (head->type >= shard->view->binding_count)
 		return false;
 	shard_touch(shard);
-	if (head->birth_epoch == 0) /* else it was taken before, and the store could not be read */
-		effects_born(shard, head, input->colour);
 	bool called = (head->flags & MESSAGE_ROUTE) != 0;
-	if (!dispatch_message(shard, at))
+	if (head->birth_epoch == 0 && keyed_waits(shard))
+		keyed_queue(shard, input, at);
+	else if (!input_dispatch(shard, input, at))
 		return false;
 	if (!called) { /* only now: the epoch may have been cut while the function ran */
 		struct engine_answer answer = {.token = input->token, .number = shard->epoch};
@@ -262,6 +272,16 @@ static void input_rows(struct shard *shard, const struct input *input) {
 	output_put(&shard->outputs, &answer);
 }
 
+/* A row that may have expired. */
+static bool input_sweep(struct shard *shard, const struct input *input) {
+	struct bytes row = bytes_of(input + 1, (size_t)input->body_size);
+	bool done =
+		row.data[0] == KEY_KEYED ? keyed_expire(shard, row, input->first) : producer_sweep(shard, row, input->first);
+	if (done && atomic_fetch_sub(&shard->flow->sweeping, 1) == 1 && shard->flow->reader_park != NULL)
+		park_wake(shard->flow->reader_park); /* it looks for more */
+	return done;
+}
+
 /* Takes the input at the head; false if it is not done yet. */
 static bool input_take(struct shard *shard, const struct input *input, int *budget) {
 	switch (input->kind) {
@@ -269,6 +289,10 @@ static bool input_take(struct shard *shard, const struct input *input, int *budg
 		return route_ingest(shard, input, budget);
 	case INPUT_MESSAGE:
 		return input_message(shard, input);
+	case INPUT_KEYED:
+		return keyed_take(shard, input);
+	case INPUT_SWEEP:
+		return input_sweep(shard, input);
 	case INPUT_UNKNOWN:
 		input_unknown(shard, input);
 		return true;

@@ -10,6 +10,7 @@
 #include "flow/flow.h"
 #include "flow/instance.h"
 #include "flow/invocation.h"
+#include "flow/keyed/keyed.h"
 #include "flow/message.h"
 #include "flow/tally.h"
 #include "flow/timer/timers.h"
@@ -22,11 +23,14 @@ enum hold { HOLD_RUN, HOLD_PLUGIN, HOLD_IDLE, HOLD_CUT };
 enum input_kind {
 	INPUT_INGEST = 1,
 	INPUT_MESSAGE,
+	INPUT_KEYED,
 	INPUT_UNKNOWN,
 	INPUT_ROWS,
+	INPUT_DEAD,
+	INPUT_SWEEP,
 	INPUT_BARRIER,
 	INPUT_CLOCK,
-	INPUT_MIGRATE
+	INPUT_MIGRATE,
 };
 
 struct input {
@@ -40,7 +44,8 @@ struct input {
 	uint32_t count;
 	uint32_t producer_size;
 	uint64_t body_size;
-	/* ingest: ingress producer records; message: padding to 8, a message; rows: redo; migrate: sized ids */
+	/* ingest: ingress producer records; message: padding to 8, a message; keyed: struct keyed_input; rows: redo;
+	 * dead: struct dead_input; sweep: the key of a row, whose due time is `first`; migrate: sized ids */
 };
 _Static_assert(sizeof(struct input) % 8 == 0, "a message behind an input stays aligned");
 
@@ -62,8 +67,10 @@ struct producer {
 	uint64_t hash;
 	uint64_t accepted;
 	uint64_t session;
+	uint64_t touched_ms; /* when it last changed */
 	uint64_t dirty_epoch;
 	bool dirty;
+	bool filed; /* the sweep has an entry for it */
 	uint16_t ingress_size;
 	uint32_t name_size;
 	uint8_t names[]; /* ingress, then producer */
@@ -115,6 +122,9 @@ struct shard {
 	struct timers timers;
 	struct trial trial;
 	_Atomic uint64_t trial_seen; /* the trial for which this shard stands still */
+	struct keyed keyed;
+	uint64_t keyed_until; /* messages of the own channel below it came from outside: later ones go behind them */
+
 	struct invocation *invocation;
 	struct note *note; /* what its thread is executing (supervisor/note.h) */
 	struct buf scratch;
@@ -234,6 +244,15 @@ void effects_dirty(struct shard *shard, struct instance *instance);
 
 /* Goes on with the ingest input at the head; true once it is done and answered. */
 bool route_ingest(struct shard *shard, const struct input *input, int *budget);
+
+/* ---- producers.c ---- */
+
+/* NULL: the store could not be read. */
+struct producer *producer_get(struct shard *shard, struct bytes ingress, struct bytes name, struct error *error);
+/* Its position changes in the open epoch. */
+void producer_touch(struct shard *shard, struct producer *producer);
+/* A row 'P' may have expired; false: the store could not be read. */
+bool producer_sweep(struct shard *shard, struct bytes row_key, uint64_t due_ms);
 void producers_redo(struct shard *shard, uint64_t epoch);
 void producers_finish(struct shard *shard);
 

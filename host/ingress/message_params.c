@@ -56,7 +56,12 @@ static bool payload_check(const struct param *payload, const struct config *conf
 }
 
 static bool key_check(const struct param *key, struct error *error) {
-	return !key->given || error_set(error, ERROR_NOT_FOUND, "idempotency keys are not in this version of the host");
+	if (!key->given || (key->item.bytes.size >= 1 && key->item.bytes.size <= KEYED_KEY_BYTES_MAX))
+		return true;
+	error_set(error, ERROR_BAD_REQUEST, "`key` is %s", key->item.bytes.size == 0 ? "empty" : "too long");
+	error_found(error, "%zu bytes", key->item.bytes.size);
+	error_expected(error, "1 to %d", KEYED_KEY_BYTES_MAX);
+	return false;
 }
 
 static bool timeout_check(const struct param *timeout, struct error *error) {
@@ -88,6 +93,13 @@ bool message_params_read(const struct rpc_frame *frame, const struct config *con
 		*ret_timeout_ms = params[TIMEOUT].given ? params[TIMEOUT].item.uint : config->call_timeout_ms;
 	}
 	*ret_message = (struct engine_message){
-		.to = params[TO].item.bytes, .id = params[ID].item.bytes, .type = type, .payload = params[PAYLOAD].object};
+		.to = params[TO].item.bytes,
+		.id = params[ID].item.bytes,
+		.type = type,
+		.payload = params[PAYLOAD].object,
+		.key = params[KEY].given ? params[KEY].item.bytes : bytes_of(NULL, 0),
+		.content = bytes_text("rpc"),
+		.body = params[PAYLOAD].object,
+	};
 	return true;
 }

@@ -19,6 +19,9 @@ static const struct {
 	[ERROR_PRODUCER_BUSY] = {"a younger connection sends as this producer", "use a name of your own for each producer"},
 	[ERROR_FUNCTION_FAILED] = {"the function failed", "see the dead letter"},
 	[ERROR_TIMEOUT] = {"no reply in time", "what the call did stands; a longer timeout_ms waits longer"},
+	[ERROR_KEY_REUSED] = {"this key was used for another request", "a new request needs a new key"},
+	[ERROR_KEYS_FULL] = {"no more idempotency keys are kept",
+		"raise idempotency.keys_max, or lower idempotency.expiry_s"},
 	[ERROR_STOPPING] = {"the host is stopping", "connect again, and ask for the position before you repeat"},
 	[ERROR_STORE_FAILED] = {"the store has failed", "see the host's log"},
 };

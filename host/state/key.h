@@ -20,6 +20,9 @@
  *   'D' number:u64be                 dead letter
  *   'Z' due:u64be serial:u64be       timer: a message that is sent when it is due
  *   'Y' type:u16be id:sized8 token   which timer of that address has the token
+ *   'J' hash[16]                     idempotency key: what it belongs to
+ *   'R' hash[16]                     its answer
+ *   'U' due_ms:u64be row             when to look whether that row ('J', 'P') has expired
  *
  * database of a function type
  *   'F'                              format, type name, schema: written by the store when it is made
@@ -52,6 +55,9 @@ enum key_kind {
 	KEY_DEAD = 'D',
 	KEY_TIMER = 'Z',
 	KEY_TOKEN = 'Y',
+	KEY_KEYED = 'J',
+	KEY_KEYED_ANSWER = 'R',
+	KEY_WAKE = 'U',
 	KEY_INSTANCE = 'I',
 	KEY_LARGE_VALUE = 'X',
 };

@@ -103,6 +103,13 @@ static bool runtime_row(
 	case KEY_QUEUE_HEAD:
 	case KEY_QUEUE_RUN:
 	case KEY_DEAD:
+	case KEY_SCHEMA:
+	case KEY_TIMER:
+	case KEY_TOKEN:
+	case KEY_KEYED:
+	case KEY_KEYED_ANSWER:
+	case KEY_WAKE:
+	case KEY_SHARE:
 		return true;
 	}
 	return damaged(error, path, key, "a kind of row that is not known");

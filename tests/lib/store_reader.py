@@ -132,7 +132,7 @@ class Store:
 
 	def message(self, cursor):
 		_, _, birth, to, caller, *sizes, flags, payload_size, _ = HEAD.unpack(cursor.take(HEAD.size))
-		cursor.take(16 if flags & 4 else 0)
+		cursor.take((16 if flags & 4 else 0) + (32 if flags & 64 else 0))
 		id, caller_id, kind, payload = (cursor.take(size) for size in (*sizes, payload_size))
 		return {"to": self.types.get(to, to), "id": id, "caller": self.types.get(caller), "caller_id": caller_id, "type": kind,
 			"birth_epoch": birth, "payload": msgpack.unpackb(payload, strict_map_key=False)}

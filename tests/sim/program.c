@@ -81,6 +81,30 @@ void program_expect(struct program_model *model, uint64_t seed, uint32_t produce
 	message_expect(model, record_number(seed, producer, sequence), 0);
 }
 
+/* A message with an idempotency key has no children, but may go on; where it dies nothing follows. */
+void program_keyed_expect(struct program_model *model, uint64_t number, uint32_t hops) {
+	struct deed deed = deed_of(number, PROGRAM_DEPTH);
+	model->messages++;
+	if (deed.fail_times == 99 || deed.poison) {
+		model->dead++;
+		return;
+	}
+	model->counts[instance_of(number)]++;
+	model->emitted += deed.emits ? 1 : 0;
+	model->emitted_sum += deed.emits ? number : 0;
+	model->idled += deed.idles;
+	if (hops > 0)
+		program_keyed_expect(model, child_number(number, 0), hops - 1);
+}
+
+uint64_t program_keyed_last(uint64_t number, uint32_t hops) {
+	return hops == 0 ? number : program_keyed_last(child_number(number, 0), hops - 1);
+}
+
+void program_keyed_id(char id[8], uint64_t number) {
+	program_id(id, instance_of(number));
+}
+
 /* ---- the function ---- */
 
 enum { VALUE_COUNT, VALUE_SENT, VALUE_SEEN, VALUE_BLOB };
@@ -205,6 +229,24 @@ static void child_send(sofun_context *context, uint64_t number, uint32_t depth, 
 	buf_finish(&payload);
 }
 
+/* In place of a party; its order is the number of hops to come. */
+enum { PARTY_KEYED = PARTIES + 1 };
+
+void program_keyed_payload(struct buf *payload, uint64_t number, uint32_t hops) {
+	payload_put(payload, number, PROGRAM_DEPTH, PARTY_KEYED, hops);
+}
+
+static void keyed_go_on(sofun_context *context, uint64_t number, uint64_t hops) {
+	if (hops > 0) {
+		child_send(context, child_number(number, 0), PROGRAM_DEPTH, PARTY_KEYED, hops - 1);
+		return;
+	}
+	struct buf packed = {0};
+	pack_uint(&packed, number);
+	check(context->host->reply(context, (sofun_bytes){NULL, 0}, (sofun_bytes){packed.data, packed.size}) == SOFUN_OK);
+	buf_finish(&packed);
+}
+
 /* The same, delayed: the order says when it is due, for who sees it earlier. False: the store could not be read. */
 static bool child_send_after(
 	sofun_context *context, uint64_t number, uint32_t depth, uint64_t delay_ms, const char *token) {
@@ -302,8 +344,11 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 	uint64_t count = count_get(context);
 	if (!blob_check(context, count))
 		return 1;
-	seen_check(context, (uint32_t)party, order);
-	if (depth >= DEPTH_CANCEL) {
+	if (party != PARTY_KEYED)
+		seen_check(context, (uint32_t)party, order);
+	if (party == PARTY_KEYED) {
+		keyed_go_on(context, number, order);
+	} else if (depth >= DEPTH_CANCEL) {
 		char token[32];
 		if (depth == DEPTH_NEVER)
 			violation("a timer that was cancelled came", number, number);

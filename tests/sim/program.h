@@ -54,4 +54,11 @@ bool program_count(struct bytes row, uint64_t *ret_count);
 
 void program_id(char id[8], uint32_t instance);
 
+/* A message from outside with an idempotency key: it acts as any other, goes on to `hops` instances, and the last of them
+ * replies its number. */
+void program_keyed_payload(struct buf *payload, uint64_t number, uint32_t hops);
+void program_keyed_id(char id[8], uint64_t number);
+uint64_t program_keyed_last(uint64_t number, uint32_t hops);
+void program_keyed_expect(struct program_model *model, uint64_t number, uint32_t hops);
+
 #endif

@@ -12,6 +12,7 @@
 #include "flow/engine_inside.h"
 #include "flow/recover.h"
 #include "flow/timer/load.h"
+#include "keys.h"
 #include "plugin/image.h"
 #include "points.h"
 #include "sim_kv.h"
@@ -45,6 +46,7 @@ struct world {
 	uint64_t session;
 	uint64_t now_us;
 	struct producer_client clients[PROGRAM_PRODUCERS];
+	struct keys keys;
 	bool inside;   /* somebody is in the middle of a turn */
 	jmp_buf death; /* out of the call that the host dies in */
 	bool running[SHARDS_MAX];
@@ -255,6 +257,12 @@ static void world_answered(void *arg, const struct engine_answer *answer) {
 			world->barrier_done = true;
 		return;
 	}
+	if (answer->token >= KEYS_TOKEN) {
+		const char *what = keys_answered(&world->keys, answer);
+		if (what != NULL)
+			wrong(world, what, answer->code, answer->number);
+		return;
+	}
 	ingest_answered(world, answer);
 }
 
@@ -296,6 +304,10 @@ static uint64_t timers_set_if_none_left(const struct world *world) {
 }
 
 static void client_step(struct world *world) {
+	if (world_below(world, 5) == 0) {
+		keys_step(&world->keys, world->engine, world->session, world_random(world));
+		return;
+	}
 	uint32_t producer = (uint32_t)world_below(world, PROGRAM_PRODUCERS);
 	struct producer_client *client = &world->clients[producer];
 	if (world->parked && world_below(world, 4) != 0)
@@ -319,7 +331,7 @@ static bool all_sent(const struct world *world) {
 		if (world->clients[i].durable < world->options->records)
 			return false;
 	}
-	return true;
+	return keys_done(&world->keys);
 }
 
 /* ---- steps ---- */
@@ -538,12 +550,41 @@ static void schemas_compare(struct world *world) {
 		wrong(world, "instances of schema 1", sum.instances, rows);
 }
 
+static void rows_are(struct world *world, const char *what, enum key_kind kind, uint64_t expected) {
+	uint64_t rows = rows_count(world, REDO_RUNTIME, kind);
+	if (rows != expected)
+		wrong(world, what, rows, expected);
+}
+
+static void world_settle(struct world *world);
+
+/* A year later nothing is left of keys and producers, whichever order the sweep took. */
+static void expiry_compare(struct world *world) {
+	struct flow *flow = &world->engine->flow;
+	rows_are(world, "idempotency keys", KEY_KEYED, KEYS_COUNT);
+	rows_are(world, "their answers", KEY_KEYED_ANSWER, KEYS_COUNT);
+	rows_are(world, "entries of the sweep", KEY_WAKE, KEYS_COUNT + PROGRAM_PRODUCERS);
+	flow_clock_set(&flow->clock, flow_clock_now(&flow->clock) + UINT64_C(366) * 86400 * 1000);
+	for (int i = 0; i < 3 && world->result->good; i++) {
+		if (sweep_scan(world->engine))
+			sweep_submit(world->engine);
+		world_settle(world);
+	}
+	rows_are(world, "idempotency keys that expired", KEY_KEYED, 0);
+	rows_are(world, "answers that expired", KEY_KEYED_ANSWER, 0);
+	rows_are(world, "producers that expired", KEY_PRODUCER, 0);
+	rows_are(world, "entries of the sweep that are done", KEY_WAKE, 0);
+	if (atomic_load(&flow->keys) != 0)
+		wrong(world, "count of idempotency keys", (uint64_t)atomic_load(&flow->keys), 0);
+}
+
 static void world_compare(struct world *world) {
 	struct program_model model = {0};
 	for (uint32_t producer = 0; producer < PROGRAM_PRODUCERS; producer++) {
 		for (uint64_t sequence = 1; sequence <= world->options->records; sequence++)
 			program_expect(&model, world->options->seed, producer, sequence);
 	}
+	keys_expect(&model, world->options->seed);
 	world->result->messages = model.messages;
 	counts_compare(world, &model);
 	egresses_compare(world, &model);
@@ -632,6 +673,7 @@ static bool mutant_is(const struct world_options *options, const char *name) {
 void world_run(const struct world_options *options, struct world_result *ret_result) {
 	struct world world = {.options = options, .result = ret_result, .random = options->seed * HASH_K0 + 1};
 	*ret_result = (struct world_result){.good = true};
+	world.keys.seed = options->seed;
 	world.disk = fault_disk_create(options->seed);
 	world.kv = sim_kv_create(options->seed);
 	if (mutant_is(options, "no_sync"))
@@ -666,6 +708,8 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	if (ret_result->good && alive(&world)) {
 		world_settle(&world);
 		world_compare(&world);
+		if (ret_result->good)
+			expiry_compare(&world);
 	}
 	host_drop(&world);
 	config_finish(&world.config);

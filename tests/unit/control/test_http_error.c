@@ -22,7 +22,6 @@ START_TEST(every_code_has_the_status_of_the_fine_print) {
 		{"unknown_egress", 404},
 		{"unknown_type", 404},
 		{"timeout", 408},
-		{"conflict", 409},
 		{"producer_busy", 409},
 		{"too_large", 413},
 		{"refused", 422},
@@ -30,9 +29,14 @@ START_TEST(every_code_has_the_status_of_the_fine_print) {
 		{"internal", 500},
 		{"stopping", 503},
 		{"store_failed", 503},
+		{"keys_full", 429},
 	};
 	size_t count = sizeof wanted / sizeof wanted[0];
-	ck_assert_uint_eq(count, ERROR_CODES - 1);
+	ck_assert_uint_eq(count, ERROR_CODES - 3);
+	ck_assert_str_eq(error_code_name(ERROR_CONFLICT), "conflict");
+	ck_assert_int_eq(http_status(ERROR_CONFLICT), 409);
+	ck_assert_str_eq(error_code_name(ERROR_KEY_REUSED), "conflict"); /* the one code with two statuses */
+	ck_assert_int_eq(http_status(ERROR_KEY_REUSED), 422);
 	for (size_t i = 0; i < count; i++) {
 		int found = 0;
 		for (int code = ERROR_NONE + 1; code < ERROR_CODES; code++)

@@ -246,7 +246,8 @@ START_TEST(test_message_refusals) {
 		refused(method, "to='a/b' id=5 payload=#c0", "bad_request");
 		refused(method, "to='a/b' id=#c0 payload=#c0", "bad_request");
 		refused(method, "to='a/b' id='a' payload=#c0 colour=1", "bad_request");
-		refused(method, "to='a/b' id='a' payload=#c0 key='k'", "not_found");
+		refused(method, "to='a/b' id='a' payload=#c0 key=''", "bad_request");
+		refused(method, "to='a/b' id='a' payload=#c0 key=5", "bad_request");
 	}
 	refused("call", "to='a/b' id='a' payload=#c0 timeout_ms=0", "bad_request");
 	refused("call", "to='a/b' id='a' payload=#c0 timeout_ms=-5", "bad_request");

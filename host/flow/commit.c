@@ -165,6 +165,7 @@ static void record_build(struct committer *committer) {
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		struct seal *seal = &flow->shards[i]->seal;
 		check(seal->epoch == committer->epoch);
+		part->emits = part->emits || seal->places.size > 0;
 		part_take(flow, seal, &part->parts[i]);
 		tally_epoch(committer, flow->shards[i], part->parts[i].size);
 		if (seal->time_ms > part->time_ms)

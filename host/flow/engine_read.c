@@ -54,6 +54,7 @@ void engine_egress_growth(void *arg) {
 
 void engine_egress_watch(struct engine *engine, bool watched) {
 	atomic_store(&engine->egress_watched, watched);
+	store_egress_hurry(engine->flow.store, watched);
 }
 
 bool engine_egress_grown(struct engine *engine) {

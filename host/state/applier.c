@@ -31,13 +31,14 @@ static void handed_grow(struct store *store) {
 
 void store_hand(struct store *store, struct store_epoch *epoch) {
 	CHECK_OBJECT(store, STORE_MAGIC);
+	bool emits = epoch->emits && atomic_load(&store->egress_hurry); /* behind the handing it is the applier's */
 	atomic_fetch_add(&store->handed_bytes, epoch_bytes(epoch));
 	pthread_mutex_lock(&store->handed_mutex);
 	if (store->handed_count == store->handed_capacity)
 		handed_grow(store);
 	store->handed[(store->handed_first + store->handed_count++) & (store->handed_capacity - 1)] = epoch;
 	pthread_mutex_unlock(&store->handed_mutex);
-	if (atomic_load(&store->sleeps_long))
+	if (atomic_load(&store->sleeps_long) || emits)
 		park_wake(&store->park);
 }
 

@@ -55,6 +55,7 @@ void store_type_name(struct store *store, uint32_t number, const char *name);
 struct store_epoch {
 	uint64_t epoch;
 	uint64_t time_ms;
+	bool emits; /* has egress records, so whoever watches egresses waits for it */
 	size_t part_count;
 	struct buf parts[]; /* redo, one a shard */
 };
@@ -116,6 +117,9 @@ bool store_egress_read(struct store *store, struct bytes name, uint64_t from,
 /* grown() is called whenever records of any egress have become readable: once for many, [applier]. Set, or taken back
  * with NULL, while no applier runs. */
 void store_egress_watch(struct store *store, void (*grown)(void *arg), void *arg);
+
+/* While somebody waits for records, an epoch that has some wakes the applier at once. [any thread] */
+void store_egress_hurry(struct store *store, bool hurry);
 
 /* Names of all egresses ever used, in order. [any thread but a shard's] */
 void store_egress_names(

@@ -144,6 +144,11 @@ void store_egress_watch(struct store *store, void (*grown)(void *arg), void *arg
 	store->egress_growth = grown;
 }
 
+void store_egress_hurry(struct store *store, bool hurry) {
+	CHECK_OBJECT(store, STORE_MAGIC);
+	atomic_store(&store->egress_hurry, hurry);
+}
+
 void egress_growth_tell(struct store *store) {
 	if (!store->egress_grown)
 		return;

@@ -140,7 +140,8 @@ struct store {
 	size_t egress_count;
 	size_t egress_capacity;
 	struct egress *egress_last; /* the one taken last, for the next record is mostly its too */
-	bool egress_grown;          /* [applier] something was taken since egress_growth() was told */
+	_Atomic bool egress_hurry;
+	bool egress_grown; /* [applier] something was taken since egress_growth() was told */
 	void (*egress_growth)(void *arg);
 	void *egress_growth_arg;
 

@@ -3,6 +3,7 @@
 
 import random
 import shutil
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -347,6 +348,9 @@ def test_retention_by_size(test):
 	host.restart(settings={"egress.retention_bytes": "2MiB"})
 	emit(host, [payload])
 	expect_equal(int(segments(host)[0].stem), start, "more is kept from here on")
+	host.stop()
+	verify = subprocess.run([str(test.find("sofund")), "--verify", str(host.data)], capture_output=True, text=True, timeout=60)
+	expect_equal((verify.returncode, "FOUND" in verify.stdout), (0, False), f"--verify: {verify.stdout}")
 
 
 def test_retention_by_age(test):

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "budget.h"
 #include "control/crash_json.h"
+#include "control/peers.h"
 #include "control/server.h"
 #include "control/settings.h"
 #include "control/stream.h"
@@ -69,6 +70,7 @@ static bool store_start(struct host *host, struct error *error) {
 	control->base = event_base_new();
 	check_memory(control->base);
 	control->requests = requests_create();
+	control->peers = peers_create(control->base, host->config);
 	host->http = http_server_create(control, host->seat->control_fd, NULL);
 	struct store_options options = store_options_of(host->config, false);
 	control->store = store_open(&options, &control->recovered, error);
@@ -191,6 +193,7 @@ static void host_finish(struct host *host, bool clean) {
 	for (size_t i = 0; i < host->network_count; i++)
 		http_server_destroy(host->network[i]);
 	http_server_destroy(host->http);
+	peers_destroy(control->peers);
 	if (host->heart != NULL)
 		event_free(host->heart);
 	loop_destroy(host->loop);

@@ -33,6 +33,7 @@ struct control {
 	struct event_base *base;
 	const struct config *config;
 	struct config_live *settings;
+	struct peers *peers; /* who is connected by HTTP */
 	struct store *store;
 	struct store_recovered recovered;
 	struct engine *engine;

@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "control/endpoints.h"
 #include "control/http_error.h"
+#include "control/peers.h"
 #include "door/door.h"
 #include "wire/json.h"
 
@@ -44,10 +45,17 @@ void exchange_end(struct exchange *exchange) {
 	free(exchange);
 }
 
+void exchange_written(struct exchange *exchange, struct evhttp_connection *connection) {
+	struct peers *peers = exchange->control->peers;
+	peer_on_close(peers, connection, NULL, NULL);
+	peer_answered(peers, connection);
+}
+
 /* The answer is on its way; the exchange stays in its list until then, so that a stop can wait for it. */
 static void answer_written(struct evhttp_request *event, void *arg) {
-	evhttp_connection_set_closecb(evhttp_request_get_connection(event), NULL, NULL);
-	exchange_end(arg);
+	struct exchange *exchange = arg;
+	exchange_written(exchange, evhttp_request_get_connection(event));
+	exchange_end(exchange);
 }
 
 static void connection_closed(struct evhttp_connection *connection, void *arg) {
@@ -171,7 +179,7 @@ void exchange_bytes(struct exchange *exchange, int status, const char *content_t
 	if (connection == NULL) {
 		exchange_end(exchange); /* the client has gone; evhttp only frees the request */
 	} else {
-		evhttp_connection_set_closecb(connection, connection_closed, exchange);
+		peer_on_close(exchange->control->peers, connection, connection_closed, exchange);
 		evhttp_request_set_on_complete_cb(event, answer_written, exchange);
 	}
 	evhttp_send_reply(event, status, NULL, output);
@@ -292,6 +300,7 @@ void exchange_begin(
 	size_t count;
 	const struct endpoint *endpoints = endpoints_all(&count);
 	exchange->doors = doors;
+	peer_asked(control->peers, evhttp_request_get_connection(event));
 	if (!rights_find(exchange, &rights, &error) || !target_read(exchange, &error)) {
 		exchange_error(exchange, &error);
 		return;

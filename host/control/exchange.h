@@ -10,6 +10,7 @@
 #include "control/endpoint.h"
 
 struct doors;
+struct evhttp_connection;
 struct evhttp_request;
 
 struct exchange {
@@ -60,6 +61,9 @@ void exchange_answer_error(struct exchange *exchange, const struct engine_answer
 
 /* It counts as answered, with that status. */
 void exchange_answered(struct exchange *exchange, int status);
+
+/* The last byte of its answer is written: the connection is free for the next one. */
+void exchange_written(struct exchange *exchange, struct evhttp_connection *connection);
 
 /* Its last byte is written, or its client has gone. */
 void exchange_end(struct exchange *exchange);

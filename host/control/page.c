@@ -1,7 +1,6 @@
 #include "control/page.h"
 
 #include <event2/buffer.h>
-#include <event2/bufferevent.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -64,19 +63,15 @@ static void page_replace(struct evbuffer *output, int status, const struct confi
 	buf_finish(&text);
 }
 
-static void output_look(struct evbuffer *output, const struct evbuffer_cb_info *info, void *config) {
+bool page_refused(struct evbuffer *output, const struct evbuffer_cb_info *info, const struct config *config) {
 	char text[PAGE_BYTES_MAX + 1];
 	size_t size = evbuffer_get_length(output);
 	if (info->n_added == 0 || info->orig_size + info->n_added != size || size > PAGE_BYTES_MAX)
-		return;
+		return false;
 	ev_ssize_t got = evbuffer_copyout(output, text, size);
 	text[got > 0 ? (size_t)got : 0] = '\0';
 	int status = page_status(text);
 	if (status != 0)
 		page_replace(output, status, config);
-}
-
-void page_watch(struct bufferevent *connection, const struct config *config) {
-	struct evbuffer *output = bufferevent_get_output(connection);
-	check(evbuffer_add_cb(output, output_look, (void *)(uintptr_t)config) != NULL);
+	return status != 0;
 }

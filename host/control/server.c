@@ -10,7 +10,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/exchange.h"
-#include "control/page.h"
+#include "control/peers.h"
 #include "door/door.h"
 #include "supervisor/listen.h"
 
@@ -32,23 +32,30 @@ struct http_server {
 	uint32_t magic;
 	struct control *control;
 	struct evhttp *http;
-	const struct doors *doors;  /* NULL: the Unix socket */
-	int fd;                     /* of the listener */
+	const struct doors *doors; /* NULL: the Unix socket */
+	int fd;                    /* of the listener */
+	struct evconnlistener *accepting;
 	struct exchange *exchanges; /* without an answer, or being written */
 };
 
+/* The listener outlives the timer: the loop does not turn any more once it is freed. */
 static void accept_again(evutil_socket_t fd, short what, void *listener) {
 	(void)fd, (void)what;
 	evconnlistener_enable(listener);
 }
 
-/* arg is evhttp's. The listener outlives the timer: the loop does not turn any more once it is freed. */
-static void accept_failed(struct evconnlistener *listener, void *arg) {
-	(void)arg;
+/* Looks again after a while; what has come meanwhile waits. */
+static void accept_rest(struct evconnlistener *listener) {
 	const struct timeval again = {.tv_usec = ACCEPT_AGAIN_MS * 1000};
-	log_event(LOG_WARN, "accept_failed", "socket=control reason=\"%s\"", strerror(EVUTIL_SOCKET_ERROR()));
 	evconnlistener_disable(listener);
 	check(event_base_once(evconnlistener_get_base(listener), -1, EV_TIMEOUT, accept_again, listener, &again) == 0);
+}
+
+/* arg is evhttp's. */
+static void accept_failed(struct evconnlistener *listener, void *arg) {
+	(void)arg;
+	log_event(LOG_WARN, "accept_failed", "socket=control reason=\"%s\"", strerror(EVUTIL_SOCKET_ERROR()));
+	accept_rest(listener);
 }
 
 static void request_read(struct evhttp_request *event, void *arg) {
@@ -72,7 +79,9 @@ static struct bufferevent *connection_make(struct event_base *base, void *arg) {
 	}
 	/* evhttp takes a body once it is whole. What a client sends while its answer is made must not pile up. */
 	bufferevent_setwatermark(connection, EV_READ, 0, server->control->config->frame_bytes + HEADERS_BYTES_MAX);
-	page_watch(connection, server->control->config);
+	peers_add(server->control->peers, connection);
+	if (peers_full(server->control->peers))
+		accept_rest(server->accepting);
 	return connection;
 }
 
@@ -81,7 +90,6 @@ static void http_configure(struct http_server *server) {
 	const struct config *config = server->control->config;
 	evhttp_set_max_headers_size(http, HEADERS_BYTES_MAX);
 	evhttp_set_max_body_size(http, (ev_ssize_t)config->frame_bytes);
-	evhttp_set_flags(http, EVHTTP_SERVER_LINGERING_CLOSE); /* a client reads the refusal once it has sent its body */
 	evhttp_set_bevcb(http, connection_make, server);
 	evhttp_set_timeout(http, server->doors == NULL ? IDLE_S : NETWORK_IDLE_S);
 	evhttp_set_allowed_methods(http,
@@ -99,6 +107,7 @@ struct http_server *http_server_create(struct control *control, int fd, const st
 	server->control = control;
 	server->doors = doors;
 	server->fd = fd;
+	server->accepting = listener;
 	server->http = evhttp_new(control->base);
 	check_memory(server->http);
 	http_configure(server);

@@ -6,6 +6,7 @@
 #include <event2/http.h>
 
 #include "base/check.h"
+#include "control/peers.h"
 #include "limits.h"
 
 static void stream_close(struct stream *stream) {
@@ -70,7 +71,7 @@ bool stream_open(struct stream *stream, struct exchange *exchange) {
 	LIST_INSERT_HEAD(&exchange->control->streams, stream, link);
 	/* It is no idle connection, and its client sends nothing. */
 	bufferevent_set_timeouts(evhttp_connection_get_bufferevent(connection), NULL, NULL);
-	evhttp_connection_set_closecb(connection, client_gone, stream);
+	peer_on_close(exchange->control->peers, connection, client_gone, stream);
 	evhttp_send_reply_start(request, 200, NULL);
 	chunk_send(stream, bytes_text(":\n\n")); /* the client sees that it is there */
 	return true;
@@ -102,7 +103,7 @@ bool stream_has_room(const struct stream *stream) {
 }
 
 static void end_written(struct evhttp_request *request, void *arg) {
-	evhttp_connection_set_closecb(evhttp_request_get_connection(request), NULL, NULL);
+	exchange_written(arg, evhttp_request_get_connection(request));
 	exchange_end(arg);
 }
 
@@ -115,7 +116,7 @@ void stream_end(struct stream *stream) {
 	struct exchange *exchange = stream->exchange;
 	stream_flush(stream);
 	stream_close(stream);
-	evhttp_connection_set_closecb(evhttp_request_get_connection(exchange->event), end_unwritten, exchange);
+	peer_on_close(exchange->control->peers, evhttp_request_get_connection(exchange->event), end_unwritten, exchange);
 	evhttp_request_set_on_complete_cb(exchange->event, end_written, exchange);
 	evhttp_send_reply_end(exchange->event);
 }

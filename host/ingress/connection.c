@@ -9,6 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "ingress/connection_read.h"
+#include "ingress/held.h"
 #include "ingress/large.h"
 
 static void write_ready(evutil_socket_t fd, short what, void *arg);
@@ -63,6 +64,7 @@ void connection_destroy(struct connection *connection) {
 		TAILQ_REMOVE(&server->held, connection, held_link);
 	LIST_REMOVE(connection, link);
 	server->connection_count--;
+	held_forget(connection);
 	event_free(connection->read_event);
 	event_free(connection->write_event);
 	transport_finish(&connection->transport);
@@ -172,6 +174,7 @@ static void transport_settle(struct connection *connection) {
 
 void connection_settle(struct connection *connection) {
 	struct data_server *server = connection->server;
+	held_count(connection);
 	if (connection->lost || (connection->state == CONNECTION_FINISHING && is_answered(connection))) {
 		connection_destroy(connection);
 		return;

@@ -55,6 +55,8 @@ struct connection {
 	struct buf input; /* the beginning of a frame, or frames that have to wait */
 	struct buf output;
 	size_t output_sent; /* of output */
+	size_t held_bytes;  /* that the server counts (held.h) */
+	uint64_t held_ms;   /* when that last changed */
 	struct pending_list pendings;
 	uint32_t pending_count;
 	struct subscriptions subscriptions;

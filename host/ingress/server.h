@@ -13,7 +13,7 @@
 enum {
 	DATA_SERVER_MAGIC = 0x64617461,
 	/* More wait in the backlog until one leaves: each may hold a partial frame and answers. */
-	CONNECTIONS_MAX = 1024,
+	CONNECTIONS_MAX = 16384,
 	/* After a failed accept (no descriptor left), or at CONNECTIONS_MAX, look again this much later. */
 	ACCEPT_AGAIN_MS = 100,
 	/* How often to look whether the engine can take more: soon enough that the shards do not run dry. */
@@ -58,6 +58,8 @@ struct data_server {
 
 	struct connection_list connections;
 	size_t connection_count;
+	size_t held_bytes;                   /* of them all (held.h) */
+	uint64_t held_look_ms;               /* when they were last looked at */
 	struct connection_queue due;         /* have something to write, or may go on reading, at the end of this turn */
 	struct connection_queue held;        /* have something to read, and wait for the server to go on */
 	struct connection_queue large_queue; /* wait for a place (large.h) */

@@ -3,6 +3,7 @@
 import http.client
 import json
 import socket
+import time
 from urllib.parse import quote
 
 
@@ -20,13 +21,24 @@ class HttpError(Exception):
 		super().__init__(f"HTTP {status}: {body[:300]!r}")
 
 
+def _connect(sock, address, end):
+	"""A Unix socket whose queue is full says so instead of waiting, if it has a timeout."""
+	while True:
+		try:
+			return sock.connect(address)
+		except BlockingIOError:
+			if time.monotonic() > end:
+				raise
+			time.sleep(0.005)
+
+
 def connected(place, timeout, tls=None):
 	"""A socket that is connected to a path, or to (host, port), there by TLS if a context is given."""
 	family = socket.AF_INET if isinstance(place, tuple) else socket.AF_UNIX
 	sock = socket.socket(family, socket.SOCK_STREAM)
 	try:
 		sock.settimeout(timeout)
-		sock.connect(place if isinstance(place, tuple) else str(place))
+		_connect(sock, place if isinstance(place, tuple) else str(place), time.monotonic() + timeout)
 		return tls.wrap_socket(sock, server_hostname="localhost") if tls else sock
 	except OSError:
 		sock.close()

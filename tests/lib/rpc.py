@@ -66,14 +66,16 @@ class Rpc:
 			self.socket.sendall(data)
 			return
 		view, end = memoryview(data), time.monotonic() + self.timeout
+		poller = select.poll()
+		poller.register(self.socket, select.POLLIN | select.POLLOUT)
 		while view:
-			readable, writable, _ = select.select([self.socket], [self.socket], [], max(0.0, end - time.monotonic()))
-			if not readable and not writable:
+			ready = [what for _, what in poller.poll(max(0.0, end - time.monotonic()) * 1000)]
+			if not ready:
 				raise TimeoutError("the host does not read")
 			try:
-				if readable:
+				if ready[0] & ~select.POLLOUT:
 					self._receive()
-				if writable:
+				if ready[0] & select.POLLOUT:
 					view = view[self.socket.send(view, socket.MSG_DONTWAIT):]
 			except BlockingIOError:
 				pass

@@ -12,8 +12,11 @@
 #include "wire/cursor.h"
 
 void rig_init(struct rig *rig) {
-	*rig = (struct rig){
-		.config = {.message_bytes = 1 << 20, .frame_bytes = 1 << 24, .nesting = 64, .call_timeout_ms = 30000}};
+	*rig = (struct rig){.config = {.message_bytes = 1 << 20,
+							.frame_bytes = 1 << 24,
+							.nesting = 64,
+							.call_timeout_ms = 30000,
+							.memory_bytes = 256 << 20}};
 }
 
 void rig_start(struct rig *rig) {

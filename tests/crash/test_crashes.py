@@ -16,7 +16,7 @@ from lib.campaign import Producer, play_counts
 from lib.campaign import tally
 from lib.harness import expect, expect_equal, wait_until
 from lib.host import Host
-from lib.http import Http
+from lib.http import Http, HttpError
 from lib.program import Program, Shape, difference, emitted_numbers
 from lib.rpc import Closed, RpcError
 
@@ -26,7 +26,7 @@ ALONE = {"crash.probation_ms": 0, "limits.invocation_cpu_ms": 300}
 
 def started(test, plugin="play", settings=None, shards=2):
 	test.need_plain_build("it dies by signals that a sanitizer turns into reports")
-	return Host(test, plugins=(plugin,), shards=shards, settings=dict(ALONE, **(settings or {}))).start()
+	return Host(test, plugins=(plugin,) if plugin else (), shards=shards, settings=dict(ALONE, **(settings or {}))).start()
 
 
 def fresh(host):
@@ -266,6 +266,48 @@ def test_a_new_version_that_crashes_is_rolled_back(test):
 	expect_equal([host.values("test/play", f"g{number}")["count"] for number in range(10)], [2] * 10, "counts")
 	expect_equal(host.dead(), [], "dead letters")
 	wait_until(lambda: not fresh(host)["suspects"], 10, "nobody is suspected any more")
+
+
+def test_an_abort_in_migrate(test):
+	"""The message that met the state is judged, alone, and named; what else there is moves to the new schema."""
+	host = started(test, None)
+	http_post = lambda path, body: Http(host.control, timeout=60).post(path, body)
+	http_post("/v1/plugins", {"path": str(test.find("fixtures/moving.so"))})
+	for id, text in (("bad", "crash"), ("good", "fine")):
+		http_post(f"/v1/functions/test/moving/{id}", 7)
+		http_post(f"/v1/functions/test/moving/{id}", text)
+	http_post("/v1/plugins", {"path": str(test.find("fixtures/moving_2.so"))})
+	wait_until(lambda: any(plugin["version"] == "2.0.0" and plugin["state"] == "live" for plugin in fresh(host)["plugins"]), 30, "2.0.0 is live")
+	sent(host, "test/moving", "bad", 1)
+	calm(host)
+	letters = host.dead()
+	expect_equal({(letter["id"], letter["code"], letter["version"]) for letter in letters}, {("bad", "crashed", "2.0.0")}, "dead letters")
+	crash = fresh(host)["crashes"][0]
+	expect_equal((crash["in"], crash["id"], crash["cause"]), ("migrate", "bad", "SIGABRT"), "the culprit")
+	expect_equal(http_post("/v1/functions/test/moving/good", {})[:3], [2, 7, "fine"], "the other instance")
+
+
+def test_an_abort_in_a_migration_in_the_background(test):
+	"""It costs one restart: the next pass leaves that instance alone, and moves the rest."""
+	host = started(test, None)
+	http_post = lambda path, body: Http(host.control, timeout=60).post(path, body)
+	http_post("/v1/plugins", {"path": str(test.find("fixtures/moving.so"))})
+	for number in range(30):
+		http_post(f"/v1/functions/test/moving/i{number}", 1)
+	http_post("/v1/functions/test/moving/i7", "crash")
+	http_post("/v1/plugins", {"path": str(test.find("fixtures/moving_2.so"))})
+	wait_until(lambda: any(plugin["version"] == "2.0.0" and plugin["state"] == "live" for plugin in fresh(host)["plugins"]), 30, "2.0.0 is live")
+
+	def left():
+		try:
+			http_post("/v1/plugins/moving/migrate", {})
+		except (OSError, http.client.HTTPException, HttpError):
+			pass  # it dies over it, or a pass is under way
+		return {row["schema"]: row["instances"] for row in fresh(host)["schemas"]}
+	wait_until(lambda: left() == {1: 1, 2: 29}, 30, "all but one are migrated")
+	crashes = fresh(host)["crashes"]
+	expect_equal([(crash["id"], crash["in"], crash["deaths"]) for crash in crashes], [("i7", "migrate", 1)], "one death")
+	expect_equal(host.dead(), [], "dead letters")
 
 
 def poisoned(test, program, kinds):

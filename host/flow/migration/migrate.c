@@ -121,6 +121,11 @@ static enum migrated migrate_one(
 		return MIGRATE_STORE;
 	if (instance->schema == version->schema || instance->wait != NULL)
 		return MIGRATED;
+	if (trial_suspects(shard, version->image, binding->number, id)) {
+		buf_reset(&shard->invocation->failure);
+		buf_printf(&shard->invocation->failure, "migrate ended the host here: its next message is tried alone");
+		return MIGRATE_REFUSED;
+	}
 	instance = dispatch_fit(shard, instance, version->value_count);
 	enum migrated migrated = migrate_begin(shard, binding, version->schema, bytes_of(NULL, 0), &instance);
 	shard_touch(shard); /* the epoch may have been cut while migrate ran */

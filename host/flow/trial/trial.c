@@ -73,12 +73,23 @@ static bool suspect_open(const struct suspect *suspect) {
 		(crash_row_is(suspect->row, CRASH_SUSPECT) || crash_row_is(suspect->row, CRASH_CONVICTED));
 }
 
+static bool suspect_is(const struct suspect *suspect, const struct image *image, uint16_t type, struct bytes id) {
+	return suspect_open(suspect) && suspect->type == type && bytes_equal(crash_row_id(suspect->row), id) &&
+		memcmp(suspect->row->hash, image->hash, HASH_BYTES) == 0;
+}
+
+bool trial_suspects(const struct shard *shard, const struct image *image, uint16_t type, struct bytes id) {
+	for (size_t i = 0; i < shard->trial.count; i++) {
+		if (suspect_is(&shard->trial.suspects[i], image, type, id))
+			return true;
+	}
+	return false;
+}
+
 enum trial_answer trial_of_message(struct shard *shard, const struct image *image, const struct message *message) {
 	for (size_t i = 0; i < shard->trial.count; i++) {
 		struct suspect *suspect = &shard->trial.suspects[i];
-		if (suspect_open(suspect) && suspect->type == message->head->type &&
-			bytes_equal(crash_row_id(suspect->row), message->id) &&
-			memcmp(suspect->row->hash, image->hash, HASH_BYTES) == 0)
+		if (suspect_is(suspect, image, message->head->type, message->id))
 			return answer(shard, suspect, fault_payload_hash(message->payload), message->head->birth_epoch);
 	}
 	return TRIAL_FREE;

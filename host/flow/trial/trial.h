@@ -73,6 +73,10 @@ enum trial_answer trial_of_message(struct shard *shard, const struct image *imag
 enum trial_answer trial_of_record(struct shard *shard, struct bytes ingress, struct bytes producer, uint64_t sequence,
 	struct bytes object, struct bytes text);
 
+/* True if a message for that address is suspected in that image: nothing is done to it in passing, as by a migration in the
+ * background; its next message is tried. */
+bool trial_suspects(const struct shard *shard, const struct image *image, uint16_t type, struct bytes id);
+
 /* The dead letter of the message asked for last stands in the open epoch. Its words are those of the reason. */
 void trial_sentenced(struct shard *shard);
 void trial_reason(const struct shard *shard, struct buf *text);

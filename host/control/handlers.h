@@ -35,6 +35,10 @@ void handle_state_show(struct exchange *exchange);
 void handle_dead_list(struct exchange *exchange);
 void handle_dead_show(struct exchange *exchange);
 
+/* dead.c */
+void handle_dead_drop(struct exchange *exchange);
+void handle_dead_retry(struct exchange *exchange);
+
 /* read_egress.c */
 void handle_egress(struct exchange *exchange);
 void handle_egress_list(struct exchange *exchange);

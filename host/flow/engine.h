@@ -74,6 +74,12 @@ struct engine_row {
 };
 void engine_commit_rows(struct engine *engine, uint64_t token, const struct engine_row *rows, size_t count);
 
+/* A dead letter goes: dropped (letter NULL), or sent again, behind what its address has already; answered when durable:
+ * number = epoch. ERROR_NOT_FOUND: it has gone before. ERROR_UNKNOWN_TYPE, ERROR_UNKNOWN_INGRESS: nobody takes it; it
+ * stays. */
+struct dead_letter;
+void engine_dead(struct engine *engine, uint64_t token, uint64_t number, const struct dead_letter *letter);
+
 struct engine_answer {
 	uint64_t token;
 	enum error_code code; /* ERROR_NONE: good */

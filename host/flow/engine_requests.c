@@ -1,5 +1,6 @@
 /* Requests on their way in: from the loop thread into the input queue of the shard that will take them. */
 #include "base/check.h"
+#include "flow/dead_letter.h"
 #include "flow/engine_inside.h"
 #include "state/key.h"
 
@@ -163,6 +164,67 @@ void engine_send(struct engine *engine, uint64_t token, const struct engine_mess
 
 void engine_call(struct engine *engine, uint64_t token, const struct engine_message *message) {
 	message_submit(engine, token, message, true);
+}
+
+static struct input *dead_reserve(
+	struct engine *engine, uint64_t token, uint64_t number, const struct dead_input *dead, size_t body) {
+	struct input *input = input_reserve(engine, 0, INPUT_DEAD, sizeof *dead + body);
+	input->token = token;
+	input->first = number;
+	memcpy(input + 1, dead, sizeof *dead);
+	return input;
+}
+
+static void dead_message(struct engine *engine, uint64_t token, uint64_t number, const struct dead_letter *letter) {
+	const struct dead_input dead = {.action = DEAD_MESSAGE};
+	uint16_t type = view_type(engine->view, letter->to);
+	if (type == 0) {
+		refuse(engine, token, ERROR_UNKNOWN_TYPE, "no plugin ever declared its function type: it stays");
+		return;
+	}
+	struct message_parts parts = {
+		.head = {.type = type, .hash = flow_hash(&engine->flow, type, letter->id)},
+		.id = letter->id,
+		.type = letter->type,
+		.payload = letter->payload,
+	};
+	if (letter->from.size > 0 && (parts.head.caller_type = view_type(engine->view, letter->from)) != 0)
+		parts.caller_id = letter->from_id;
+	uint32_t size = message_measure(&parts);
+	struct input *input = dead_reserve(engine, token, number, &dead, size);
+	message_put((uint8_t *)(input + 1) + sizeof dead, &parts);
+	input_submit(engine, 0, input);
+}
+
+static void dead_record(
+	struct engine *engine, uint64_t token, uint64_t number, struct bytes ingress, const struct dead_letter *letter) {
+	const struct dead_input dead = {
+		.action = DEAD_RECORD,
+		.ingress_size = (uint32_t)ingress.size,
+		.producer_size = (uint32_t)letter->id.size,
+		.record_size = (uint32_t)letter->payload.size,
+	};
+	struct input *input =
+		dead_reserve(engine, token, number, &dead, ingress.size + letter->id.size + letter->payload.size);
+	uint8_t *at = (uint8_t *)(input + 1) + sizeof dead;
+	bytes_copy(at, ingress.data, ingress.size);
+	bytes_copy(at + ingress.size, letter->id.data, letter->id.size);
+	bytes_copy(at + ingress.size + letter->id.size, letter->payload.data, letter->payload.size);
+	input_submit(engine, 0, input);
+}
+
+void engine_dead(struct engine *engine, uint64_t token, uint64_t number, const struct dead_letter *letter) {
+	static const char prefix[] = "ingress/";
+	const size_t size = sizeof prefix - 1;
+	if (!admitted(engine, token))
+		return;
+	if (letter == NULL)
+		input_submit(engine, 0, dead_reserve(engine, token, number, &(struct dead_input){.action = DEAD_DROP}, 0));
+	else if (!bytes_equal(letter->code, bytes_text("unknown_type")) && letter->to.size > size &&
+		memcmp(letter->to.data, prefix, size) == 0 && view_type(engine->view, letter->to) == 0)
+		dead_record(engine, token, number, bytes_of(letter->to.data + size, letter->to.size - size), letter);
+	else
+		dead_message(engine, token, number, letter);
 }
 
 void engine_commit_rows(struct engine *engine, uint64_t token, const struct engine_row *rows, size_t count) {

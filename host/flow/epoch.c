@@ -89,6 +89,7 @@ void epoch_close(struct shard *shard) {
 	for (uint32_t source = 0; source < flow->shards_count; source++)
 		channel_redo(shard, source);
 	keyed_trim(shard);
+	dead_trim(shard);
 	seal_fill(shard);
 	shard->epoch++;
 	shard->epoch_start_us = 0;

@@ -185,3 +185,8 @@ bool route_ingest(struct shard *shard, const struct input *input, int *budget) {
 	ingest_answer(shard, input, ERROR_NONE, producer->accepted, producer->accepted);
 	return true;
 }
+
+void route_again(
+	struct shard *shard, const struct input *input, struct bytes ingress, struct bytes producer, struct bytes object) {
+	record_route(shard, input, ingress, producer, 0, object); /* its number is not known any more */
+}

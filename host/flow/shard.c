@@ -49,6 +49,7 @@ void shard_destroy(struct shard *shard) {
 	trial_close(shard);
 	timers_finish(&shard->timers);
 	keyed_finish(&shard->keyed);
+	buf_finish(&shard->dead_gone.gone);
 	cache_finish(&shard->cache);
 	free(shard->functions);
 	invocation_destroy(shard->invocation);
@@ -291,6 +292,8 @@ static bool input_take(struct shard *shard, const struct input *input, int *budg
 		return input_message(shard, input);
 	case INPUT_KEYED:
 		return keyed_take(shard, input);
+	case INPUT_DEAD:
+		return dead_take(shard, input);
 	case INPUT_SWEEP:
 		return input_sweep(shard, input);
 	case INPUT_UNKNOWN:

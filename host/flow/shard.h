@@ -7,6 +7,7 @@
 #define HOST_FLOW_SHARD_H
 
 #include "base/heap.h"
+#include "flow/dead_act.h"
 #include "flow/flow.h"
 #include "flow/instance.h"
 #include "flow/invocation.h"
@@ -122,6 +123,7 @@ struct shard {
 	struct timers timers;
 	struct trial trial;
 	_Atomic uint64_t trial_seen; /* the trial for which this shard stands still */
+	struct dead_gone dead_gone;
 	struct keyed keyed;
 	uint64_t keyed_until; /* messages of the own channel below it came from outside: later ones go behind them */
 
@@ -244,6 +246,9 @@ void effects_dirty(struct shard *shard, struct instance *instance);
 
 /* Goes on with the ingest input at the head; true once it is done and answered. */
 bool route_ingest(struct shard *shard, const struct input *input, int *budget);
+/* The record of a dead letter, by all routers of its ingress again; what fails is a dead letter again. */
+void route_again(
+	struct shard *shard, const struct input *input, struct bytes ingress, struct bytes producer, struct bytes object);
 
 /* ---- producers.c ---- */
 

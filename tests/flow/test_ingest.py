@@ -149,5 +149,27 @@ def test_batches_in_flight_without_end_are_all_answered(test):
 	expect_equal(counts(host), 100 * batches + 1, "records counted")
 
 
+def test_a_silent_producer_expires(test):
+	"""By the flow's clock; then it is unknown, and may not go on where it was (INVARIANTS 9)."""
+	start_ms = 1_700_000_000_000
+	host = Host(test, plugins=("counter",), shards=2, flags=["--test-clock", str(start_ms)],
+		settings={"producer.expiry_s": 60}).start()
+	with host.rpc() as rpc:
+		rpc.ingest("counter", "silent", 1, ["a"] * 3)
+		rpc.ingest("counter", "talks", 1, ["b"] * 3)
+		host.http.post("/v1/clock", {"advance_ms": 40000})
+		expect_equal(rpc.ingest("counter", "talks", 4, ["b"]), 4, "it talks")
+		host.http.post("/v1/clock", {"advance_ms": 30000})
+		expect_equal((rpc.position("counter", "silent"), rpc.position("counter", "talks")), (0, 4), "positions")
+		expect_equal(failure(lambda: rpc.ingest("counter", "silent", 4, ["a"])).code, "gap", "code")
+	host.kill()
+	host.restart(shards=3)
+	with host.rpc() as rpc:
+		expect_equal((rpc.position("counter", "silent"), rpc.position("counter", "talks")), (0, 4), "positions behind a kill")
+		expect_equal(rpc.ingest("counter", "silent", 1, ["a"]), 1, "it begins anew")
+	host.barrier()
+	expect_equal(host.values("demo/counter", "a"), {"count": 4}, "what it had sent stands")
+
+
 if __name__ == "__main__":
 	harness.main(globals())

@@ -25,10 +25,27 @@ static int page_ask(const struct invocation *run, const json_t *after, json_t **
 	return result;
 }
 
+/* What --type, --code and --plugin ask for. */
+static bool letter_matches(const struct invocation *run, const json_t *letter) {
+	static const char *const filters[][2] = {{"--type", "to"}, {"--code", "code"}, {"--plugin", "plugin"}};
+	for (size_t i = 0; i < sizeof filters / sizeof *filters; i++) {
+		const char *wanted = option_value(run, filters[i][0]);
+		const char *found = json_string_value(json_object_get(letter, filters[i][1]));
+		if (wanted != NULL && (found == NULL || strcmp(wanted, found) != 0))
+			return false;
+	}
+	return true;
+}
+
+static bool has_filter(const struct invocation *run) {
+	return option_value(run, "--type") != NULL || option_value(run, "--code") != NULL ||
+		option_value(run, "--plugin") != NULL;
+}
+
 /* The first page, or with --all every letter, as {dead, next}. */
 static int letters_ask(const struct invocation *run, json_t **ret_letters) {
 	int result = page_ask(run, NULL, ret_letters);
-	bool all = option_value(run, "--all") != NULL;
+	bool all = option_value(run, "--all") != NULL || has_filter(run);
 	while (result == EXIT_OK && all && !json_is_null(json_object_get(*ret_letters, "next"))) {
 		json_t *page;
 		result = page_ask(run, json_object_get(*ret_letters, "next"), &page);
@@ -63,6 +80,8 @@ static int list_run(const struct invocation *run) {
 		size_t i;
 		json_t *letter;
 		json_array_foreach(dead, i, letter) {
+			if (!letter_matches(run, letter))
+				continue;
 			for (size_t k = 0; k < 6; k++)
 				table_cell_json(&table, json_object_get(letter, keys[k]));
 		}
@@ -123,6 +142,8 @@ static int all_act(const struct invocation *run, bool retry) {
 	long long count = 0;
 	json_t *letter;
 	json_array_foreach(json_object_get(letters, "dead"), i, letter) {
+		if (!letter_matches(run, letter))
+			continue;
 		char number[32];
 		snprintf(number, sizeof number, "%lld", (long long)json_integer_value(json_object_get(letter, "number")));
 		json_t *answer;
@@ -155,7 +176,7 @@ static int one_act(const struct invocation *run, const char *number, bool retry)
 
 static int dead_run(const struct invocation *run) {
 	const char *action = argument(run, 0) == NULL ? "list" : argument(run, 0), *number = argument(run, 1);
-	bool all = option_value(run, "--all") != NULL;
+	bool all = option_value(run, "--all") != NULL || has_filter(run);
 	bool retry = strcmp(action, "retry") == 0, show = strcmp(action, "show") == 0;
 	if (strcmp(action, "list") == 0)
 		return number == NULL ? list_run(run) : fail_usage(run, "dead list takes no number");
@@ -170,19 +191,23 @@ static int dead_run(const struct invocation *run) {
 
 static const struct option dead_options[] = {
 	{"--all", NULL, "list, retry or drop every dead letter, not only a page or one"},
+	{"--type", "NS/NAME", "retry or drop those to this function type, or list them (ingress/NAME: a router's)"},
+	{"--code", "CODE", "those with this code: unknown_type, function_failed, router_failed"},
+	{"--plugin", "NAME", "those that died in this plugin"},
 	{NULL, NULL, NULL},
 };
 
 const struct command dead_command = {
 	.name = "dead",
-	.usage = "[list | show N | retry N | drop N] [--all]",
+	.usage = "[list | show N | retry N | drop N] [--all] [--type NS/NAME] [--code CODE] [--plugin NAME]",
 	.summary = "messages that could not be handled, with the reason",
 	.help =
 		"A message that fails after all attempts, or that nobody can take, becomes a dead letter; its address goes on.\n"
 		"retry sends it again: it then stands behind what its address has already, so order is not kept.\n\n"
 		"  sofun dead\n"
 		"  sofun dead show 3\n"
-		"  sofun dead retry --all",
+		"  sofun dead retry --all\n"
+		"  sofun dead drop --type demo/counter --code function_failed",
 	.completes = "list|show|retry|drop",
 	.options = dead_options,
 	.arguments_min = 0,

@@ -1,0 +1,31 @@
+/* Dead letters that are sent again or dropped, on shard 0: so that two who ask for the same one do not both get it. The
+ * letter's row goes in the epoch in which its message comes to stand at the tail of its address again. Private to
+ * host/flow. */
+#ifndef HOST_FLOW_DEAD_ACT_H
+#define HOST_FLOW_DEAD_ACT_H
+
+#include "base/bytes.h"
+
+struct shard;
+struct input;
+
+enum dead_action { DEAD_DROP, DEAD_MESSAGE, DEAD_RECORD };
+
+/* The body of an INPUT_DEAD, whose `first` is the letter's number; then a message, or ingress, producer and record. */
+struct dead_input {
+	uint32_t action;
+	uint32_t ingress_size;
+	uint32_t producer_size;
+	uint32_t record_size;
+};
+
+/* Letters that went lately: [number:u64 epoch:u64], oldest first; the store may still have them. */
+struct dead_gone {
+	struct buf gone;
+};
+
+/* False if it is not done yet. */
+bool dead_take(struct shard *shard, const struct input *input);
+void dead_trim(struct shard *shard);
+
+#endif

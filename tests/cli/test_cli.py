@@ -259,7 +259,19 @@ def test_dead_letters(test):
 	expect_equal((letter["to"], letter["id"], letter["code"]), ("demo/counter", "a", "function_failed"), "letter")
 	expect_equal(command.json("dead", "show", str(letter["number"]))["reason"], letter["reason"], "the same letter")
 	expect("function_failed" in command.text("dead"), "a table")
-	command.error(NOT_FOUND, "dead", "show", "999999")
+	for action in ("show", "retry", "drop"):
+		command.error(NOT_FOUND, "dead", action, "999999")
+	for id, type in (("b", "test/play"), ("c", "test/play"), ("d", "demo/counter")):
+		command.run("call", type, id, '"text"', exit=FAILED)
+	expect_equal([letter["id"] for letter in command.json("dead", "list", "--type", "test/play")["dead"]], ["b", "c"], "by type")
+	expect_equal(command.json("dead", "drop", "--type", "test/play", "--code", "unknown_type")["count"], 0, "none fits both")
+	expect_equal(command.json("dead", "drop", "--type", "test/play")["count"], 2, "dropped by type")
+	expect_equal(command.json("dead", "retry", str(letter["number"]))["number"], letter["number"], "sent again")
+	command.run("wait", "--timeout", "30")
+	expect_equal([(one["id"], one["number"] > letter["number"]) for one in command.json("dead")["dead"]],
+		[("d", True), ("a", True)], "what failed again is a new letter")
+	expect("2 dead letters" in command.text("dead", "drop", "--all"), "a sentence")
+	expect_equal(command.json("dead")["dead"], [], "none is left")
 
 
 def test_load_and_unload(test):

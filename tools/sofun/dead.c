@@ -42,6 +42,13 @@ static bool has_filter(const struct invocation *run) {
 		option_value(run, "--plugin") != NULL;
 }
 
+static void letters_filter(const struct invocation *run, json_t *letters) {
+	for (size_t i = json_array_size(letters); i > 0; i--) {
+		if (!letter_matches(run, json_array_get(letters, i - 1)))
+			json_array_remove(letters, i - 1);
+	}
+}
+
 /* The first page, or with --all every letter, as {dead, next}. */
 static int letters_ask(const struct invocation *run, json_t **ret_letters) {
 	int result = page_ask(run, NULL, ret_letters);
@@ -57,6 +64,8 @@ static int letters_ask(const struct invocation *run, json_t **ret_letters) {
 		json_object_set(*ret_letters, "next", json_object_get(page, "next"));
 		json_decref(page);
 	}
+	if (result == EXIT_OK && has_filter(run))
+		letters_filter(run, json_object_get(*ret_letters, "dead"));
 	return result;
 }
 
@@ -80,8 +89,6 @@ static int list_run(const struct invocation *run) {
 		size_t i;
 		json_t *letter;
 		json_array_foreach(dead, i, letter) {
-			if (!letter_matches(run, letter))
-				continue;
 			for (size_t k = 0; k < 6; k++)
 				table_cell_json(&table, json_object_get(letter, keys[k]));
 		}
@@ -142,8 +149,6 @@ static int all_act(const struct invocation *run, bool retry) {
 	long long count = 0;
 	json_t *letter;
 	json_array_foreach(json_object_get(letters, "dead"), i, letter) {
-		if (!letter_matches(run, letter))
-			continue;
 		char number[32];
 		snprintf(number, sizeof number, "%lld", (long long)json_integer_value(json_object_get(letter, "number")));
 		json_t *answer;

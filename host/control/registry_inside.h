@@ -2,7 +2,8 @@
  *
  *   registry.c          making, starting, stopping
  *   registry_recover.c  what the store says, before anything runs
- *   registry_rows.c     rows 'T' and 'V' as bytes, and committing them
+ *   registry_rows.c     rows 'T' and 'V' as bytes
+ *   registry_commit.c   committing rows, and fences
  *   registry_types.c    function types: whose they are, and the views made of them
  *   registry_schemas.c  their schemas: what a version can read of what is in the store
  *   registry_migrate.c  instances of other schemas, in the background
@@ -158,6 +159,7 @@ struct lineage {
 	char name[MANIFEST_NAME_BYTES_MAX + 1];
 	struct share now;
 	struct share before;      /* while it is not settled */
+	struct share late;        /* the same, while the end of its drain is made durable */
 	struct verdict *previous; /* what a rollback goes back to; NULL: nothing */
 	uint64_t fence;           /* draining: where it stands; FENCE_NEXT on its way */
 	uint8_t side;             /* of messages born at or behind the last fence */
@@ -272,6 +274,7 @@ struct registry {
 	struct candidate *current;
 	struct candidate *waiting;
 	struct commit *commits;
+	struct held_rows *held; /* rows that wait for the fence (registry_rows.c) */
 
 	uint64_t unloaded;
 	struct inbox *inbox;
@@ -312,6 +315,7 @@ void rows_commit(struct registry *registry, const struct engine_row *rows, size_
 void fence_commit(struct registry *registry, const struct engine_fence *order, fence_then *then, void *arg);
 /* The rows of types alone. */
 void types_commit(struct registry *registry, struct function_type *const *types, size_t count);
+void rows_release(struct registry *registry); /* those that waited for a fence */
 void commits_forget(struct registry *registry);
 
 /* ---- registry_types.c ---- */
@@ -352,6 +356,8 @@ void lineage_change(struct lineage *lineage, const struct change *change);
 void lineage_unload(struct lineage *lineage);
 /* Its share without a version that must not run: the one before takes its place. Only at recovery. */
 void lineage_convict(struct lineage *lineage, const struct verdict *verdict);
+/* A fence has come back, or no row is on its way any more: the next fence, if one was asked for. */
+void fence_next(struct registry *registry);
 /* The row alone. */
 void lineage_commit(struct lineage *lineage);
 void lineage_commit_then(struct lineage *lineage, commit_then *then, void *arg);

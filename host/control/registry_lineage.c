@@ -146,17 +146,21 @@ static void rows_destroy(struct rows *rows) {
 
 static void fence_ask(struct lineage *lineage);
 
-/* The views and fences that waited for this one. */
-static void fence_next(struct registry *registry) {
+void fence_next(struct registry *registry) {
+	for (struct lineage *lineage = registry->lineages; registry->fencing == NULL && lineage != NULL;
+		 lineage = lineage->next) {
+		if (lineage->state == LINEAGE_ASKED)
+			fence_ask(lineage);
+	}
+}
+
+/* What waited for this fence. */
+static void fence_over(struct registry *registry) {
 	registry->fencing = NULL;
+	rows_release(registry);
 	if (registry->publish_due)
 		registry_publish(registry);
-	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next) {
-		if (lineage->state == LINEAGE_ASKED) {
-			fence_ask(lineage);
-			return;
-		}
-	}
+	fence_next(registry);
 }
 
 static void lineage_tell(const struct lineage *lineage) {
@@ -211,15 +215,15 @@ static void fence_answered(void *arg, uint64_t epoch, bool good) {
 		else
 			lineage_rest(lineage);
 	}
+	if (good)
+		fence_over(registry);
 	if (then != NULL)
 		then(lineage->then_arg, good);
-	if (good)
-		fence_next(registry);
 }
 
 static void fence_ask(struct lineage *lineage) {
 	struct registry *registry = lineage->registry;
-	if (registry->fencing != NULL) {
+	if (registry->fencing != NULL || registry->commits != NULL) {
 		lineage->state = LINEAGE_ASKED;
 		return;
 	}
@@ -260,13 +264,26 @@ static void versions_place(struct lineage *lineage) {
 	verdict_place(lineage, lineage->before.percent > 0 ? lineage->before.canary : NULL);
 }
 
+/* If there is none, what earlier drains have left is told apart from the new no more: this drain then ends without it. */
+static uint8_t side_next(const struct lineage *lineage) {
+	const struct registry *registry = lineage->registry;
+	uint16_t *types = check_alloc(registry->type_count + 1, sizeof(*types));
+	size_t count = 0;
+	for (size_t i = 1; i < registry->type_count; i++)
+		if (registry->types[i] != NULL && strcmp(registry->types[i]->plugin, lineage->name) == 0)
+			types[count++] = registry->types[i]->number;
+	uint8_t side = engine_side_next(registry->options.engine, lineage->side, types, count);
+	free(types);
+	return side;
+}
+
 void lineage_change(struct lineage *lineage, const struct change *change) {
 	check(lineage->state == LINEAGE_SETTLED);
 	lineage->before = lineage->now;
 	lineage->now = change->next;
 	lineage->previous = change->previous;
 	lineage->running = change->running;
-	lineage->side = lineage->side == 0 ? 1 : 0;
+	lineage->side = side_next(lineage);
 	lineage->since_wall_ms = registry_wall_ms();
 	lineage->deadline_wall_ms = lineage->since_wall_ms + change->deadline_ms;
 	lineage->types = change->types;
@@ -281,8 +298,7 @@ void lineage_change(struct lineage *lineage, const struct change *change) {
 
 static bool type_drained(const struct lineage *lineage, const struct function_type *type) {
 	struct engine_waiting waiting;
-	engine_waiting(
-		lineage->registry->options.engine, type->number, lineage->side == 0 ? 1 : 0, lineage->fence, &waiting);
+	engine_waiting(lineage->registry->options.engine, type->number, lineage->side, lineage->fence, &waiting);
 	return waiting.messages == 0;
 }
 
@@ -314,13 +330,10 @@ void lineage_commit(struct lineage *lineage) {
 	lineage_commit_then(lineage, NULL, NULL);
 }
 
-/* Settled: what is in no share leaves. Past the deadline what still waits goes to the versions of now. */
-static void lineage_settle(struct lineage *lineage) {
+/* What is in no share leaves, in the view of that generation. */
+static void before_leave(struct lineage *lineage, const struct share *before, uint64_t view) {
 	struct registry *registry = lineage->registry;
-	struct share before = lineage->before;
-	lineage_rest(lineage);
-	uint64_t view = registry_publish(registry);
-	struct verdict *const gone[] = {before.base, before.percent > 0 ? before.canary : NULL};
+	struct verdict *const gone[] = {before->base, before->percent > 0 ? before->canary : NULL};
 	for (int i = 0; i < 2; i++) {
 		struct plugin *plugin = plugin_of_verdict(registry, gone[i]);
 		if (plugin == NULL || share_has(&lineage->now, gone[i]))
@@ -334,9 +347,54 @@ static void lineage_settle(struct lineage *lineage) {
 		plugin->retained = lineage->now.base != NULL;
 		plugin_leave(plugin, view);
 	}
-	lineage_commit(lineage);
 	if (lineage->unload_due && lineage->now.base != NULL)
 		lineage_unload(lineage);
+}
+
+/* Nothing of before is on its way any more. */
+static void lineage_settle(struct lineage *lineage) {
+	struct share before = lineage->before;
+	lineage_rest(lineage);
+	uint64_t view = registry_publish(lineage->registry);
+	lineage_commit(lineage);
+	before_leave(lineage, &before, view);
+}
+
+static void late_answered(void *arg, uint64_t epoch, bool good) {
+	struct lineage *lineage = arg;
+	(void)epoch;
+	if (!good)
+		return;
+	struct share before = lineage->late;
+	lineage->late = (struct share){0};
+	lineage_rest(lineage);
+	before_leave(lineage, &before, lineage->view);
+	fence_over(lineage->registry);
+}
+
+/* Past the deadline: what still waits goes to the versions of now. That is a change of its own, and durable before any of
+ * it is handled: a crash must not give an address back to the old version. */
+static void lineage_cut_short(struct lineage *lineage) {
+	struct registry *registry = lineage->registry;
+	if (registry->fencing != NULL || registry->commits != NULL)
+		return; /* at the next look */
+	log_event(LOG_WARN, "plugin_drain_late", "name=%s fence=%llu", lineage->name, (unsigned long long)lineage->fence);
+	registry->fencing = lineage;
+	registry->publish_due = false;
+	lineage->state = LINEAGE_FENCING;
+	lineage->late = lineage->before;
+	lineage->before = (struct share){0};
+	lineage->fence = 0;
+	struct rows *rows = rows_create(lineage);
+	const struct engine_fence order = {
+		.view = registry_view(registry),
+		.rows = rows->rows,
+		.row_count = rows->count,
+		.fence_offset = FENCE_NOWHERE,
+	};
+	lineage->view = registry->view;
+	fence_commit(registry, &order, late_answered, lineage);
+	rows_destroy(rows);
 }
 
 /* A fence that stands behind a shard's long call is not late: the call is. */
@@ -348,10 +406,11 @@ void lineages_look(struct registry *registry, bool *ret_waiting) {
 	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next) {
 		if (lineage->state != LINEAGE_DRAINING)
 			continue;
-		if (lineage_drained(lineage) || lineage_late(lineage))
+		if (lineage_drained(lineage))
 			lineage_settle(lineage);
-		else
-			*ret_waiting = true;
+		else if (lineage_late(lineage))
+			lineage_cut_short(lineage);
+		*ret_waiting = *ret_waiting || lineage->state != LINEAGE_SETTLED;
 	}
 }
 

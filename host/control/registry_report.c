@@ -45,7 +45,7 @@ static size_t plugin_waiting(const struct plugin *plugin, struct registry_waitin
 	for (size_t i = 0; drains && i < manifest->function_count; i++) {
 		const struct function_type *type = type_find(registry, bytes_text(manifest->functions[i].type));
 		struct engine_waiting messages;
-		engine_waiting(registry->options.engine, type->number, lineage->side == 0 ? 1 : 0, lineage->fence, &messages);
+		engine_waiting(registry->options.engine, type->number, lineage->side, lineage->fence, &messages);
 		if (messages.messages > 0)
 			waiting[count++] = (struct registry_waiting){"messages", type->name, lineage->since_wall_ms};
 		if (messages.retrying > 0)

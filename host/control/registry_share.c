@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "control/registry_inside.h"
+#include "flow/message.h"
 #include "state/key.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"
@@ -74,12 +75,12 @@ static bool share_take(struct registry *registry, struct cursor *cursor, struct 
 static bool lineage_take(struct registry *registry, struct cursor *cursor, struct lineage *lineage) {
 	uint32_t count;
 	uint64_t side, running, flags;
-	if (!cursor_read_array(cursor, &count) || count < LINEAGE_FIELDS || !cursor_read_uint(cursor, &side) || side > 1 ||
-		!cursor_read_uint(cursor, &lineage->fence) || !share_take(registry, cursor, &lineage->now) ||
-		!share_take(registry, cursor, &lineage->before) || !hash_take(registry, cursor, &lineage->previous) ||
-		!cursor_read_uint(cursor, &running) || !cursor_read_uint(cursor, &lineage->seed) ||
-		!cursor_read_uint(cursor, &lineage->since_wall_ms) || !cursor_read_uint(cursor, &lineage->deadline_wall_ms) ||
-		!cursor_read_uint(cursor, &flags))
+	if (!cursor_read_array(cursor, &count) || count < LINEAGE_FIELDS || !cursor_read_uint(cursor, &side) ||
+		side >= MESSAGE_SIDES || !cursor_read_uint(cursor, &lineage->fence) ||
+		!share_take(registry, cursor, &lineage->now) || !share_take(registry, cursor, &lineage->before) ||
+		!hash_take(registry, cursor, &lineage->previous) || !cursor_read_uint(cursor, &running) ||
+		!cursor_read_uint(cursor, &lineage->seed) || !cursor_read_uint(cursor, &lineage->since_wall_ms) ||
+		!cursor_read_uint(cursor, &lineage->deadline_wall_ms) || !cursor_read_uint(cursor, &flags))
 		return false;
 	lineage->side = (uint8_t)side;
 	lineage->running = running != 0;

@@ -105,7 +105,7 @@ static void fence_place(struct committer *committer) {
 	check(committer->fence == NULL);
 	fence->epoch = committer->epoch + 1;
 	view_fence(fence->view, fence->epoch);
-	for (size_t i = 0; fence->redo.size > 0 && i < 8; i++)
+	for (size_t i = 0; fence->place != FENCE_NOWHERE && i < 8; i++)
 		fence->redo.data[fence->place + i] = (uint8_t)(fence->epoch >> (56 - 8 * i));
 	committer->fence = fence;
 	atomic_store(&flow->view, fence->view);
@@ -238,10 +238,11 @@ void committer_counts_update(struct committer *committer) {
 static void owed_publish(struct flow *flow) {
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		const struct seal *seal = &flow->shards[i]->seal;
-		_Atomic int64_t *owed = flow->owed + (size_t)i * TYPES_MAX * 2;
+		_Atomic int64_t *owed = flow->owed + (size_t)i * TYPES_MAX * MESSAGE_SIDES;
 		for (size_t type = 0; type < seal->owed_count && type < TYPES_MAX; type++) {
-			atomic_store_explicit(&owed[type * 2], seal->owed[type].side[0], memory_order_relaxed);
-			atomic_store_explicit(&owed[type * 2 + 1], seal->owed[type].side[1], memory_order_relaxed);
+			for (size_t side = 0; side < MESSAGE_SIDES; side++)
+				atomic_store_explicit(
+					&owed[type * MESSAGE_SIDES + side], seal->owed[type].side[side], memory_order_relaxed);
 		}
 	}
 }

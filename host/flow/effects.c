@@ -42,6 +42,7 @@ static uint8_t side_now(const struct shard *shard, uint16_t type) {
 }
 
 void effects_owed(struct shard *shard, const struct message_head *head, int64_t change) {
+	check(head->side < MESSAGE_SIDES);
 	if (head->type >= shard->owed_count) {
 		size_t count = (size_t)head->type + 16;
 		shard->owed = realloc(shard->owed, count * sizeof *shard->owed);
@@ -49,13 +50,13 @@ void effects_owed(struct shard *shard, const struct message_head *head, int64_t 
 		memset(shard->owed + shard->owed_count, 0, (count - shard->owed_count) * sizeof *shard->owed);
 		shard->owed_count = count;
 	}
-	shard->owed[head->type].side[(head->flags & MESSAGE_SIDE) != 0] += change;
+	shard->owed[head->type].side[head->side] += change;
 }
 
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour) {
 	head->birth_epoch = shard->epoch;
-	head->flags = (uint8_t)((head->flags & (MESSAGE_ROUTE | MESSAGE_KEYED)) | colour | MESSAGE_COUNTED |
-		(side_now(shard, head->type) != 0 ? MESSAGE_SIDE : 0));
+	head->flags = (uint8_t)((head->flags & (MESSAGE_ROUTE | MESSAGE_KEYED)) | colour | MESSAGE_COUNTED);
+	head->side = side_now(shard, head->type);
 	effects_owed(shard, head, 1);
 	shard->counts.born++;
 	shard->counts.colour[colour]++;

@@ -17,7 +17,7 @@ static void flow_init(
 	flow->config = config;
 	flow->store = store;
 	flow->shards_count = config->shards;
-	flow->owed = check_alloc((size_t)config->shards * TYPES_MAX * 2, sizeof *flow->owed);
+	flow->owed = check_alloc((size_t)config->shards * TYPES_MAX * MESSAGE_SIDES, sizeof *flow->owed);
 	flow->incarnation = recovered->epoch + 1;
 	/* above all of earlier lives: no epoch sets so many */
 	atomic_store(&flow->timer_next, (recovered->epoch + 1) << TIMERS_PER_EPOCH_BITS);
@@ -76,6 +76,17 @@ struct engine *engine_create(
 	return engine;
 }
 
+/* What was found waiting, before an epoch says so. */
+static void owed_begin(struct flow *flow) {
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		const struct shard *shard = flow->shards[i];
+		for (size_t type = 0; type < shard->owed_count && type < TYPES_MAX; type++)
+			for (size_t side = 0; side < MESSAGE_SIDES; side++)
+				atomic_store(
+					&flow->owed[((size_t)i * TYPES_MAX + type) * MESSAGE_SIDES + side], shard->owed[type].side[side]);
+	}
+}
+
 void engine_start(struct engine *engine, struct view *view) {
 	struct flow *flow = &engine->flow;
 	struct error error;
@@ -93,6 +104,7 @@ void engine_start(struct engine *engine, struct view *view) {
 	for (uint32_t i = 0; i < flow->shards_count; i++)
 		flow->shards[i]->seal.counts = flow->shards[i]->counts;
 	committer_counts_update(&engine->committer);
+	owed_begin(flow);
 	engine->started = true;
 	if (!engine->threadless) {
 		flow->reader_park = &engine->reader_park;

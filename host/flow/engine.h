@@ -108,17 +108,23 @@ uint64_t engine_adopted(struct engine *engine);
 
 /* Publishes a view at an epoch of the engine's choice: every shard adopts it exactly when it opens that epoch, and every
  * fence in it that is FENCE_NEXT stands there. The rows are durable with the epoch before, and so before anything
- * that the view brings about. Answered when durable: number = the epoch. One at a time, and no engine_publish between. */
+ * that the view brings about. Answered when durable: number = the epoch. One at a time, and no engine_publish between;
+ * what engine_commit_rows writes is in no order with it, so the same rows must not be on their way. */
 struct engine_fence {
 	struct view *view; /* taken over */
 	const struct engine_row *rows;
 	size_t row_count;
 	size_t fence_row;    /* the row whose value holds the epoch, */
-	size_t fence_offset; /* 8 bytes big-endian, here */
+	size_t fence_offset; /* 8 bytes big-endian, here; FENCE_NOWHERE: in none */
 };
+#define FENCE_NOWHERE SIZE_MAX
 void engine_fence(struct engine *engine, uint64_t token, const struct engine_fence *fence);
 
-/* What a version still owes of a type that has a fence at that epoch: the messages of a side, not yet consumed. */
+/* A side for what will be born behind a fence: one that no message of these types has that is in flight. `side` itself, as
+ * it was so far: there is none, for earlier drains were cut short and have left messages of all the others. */
+uint8_t engine_side_next(struct engine *engine, uint8_t side, const uint16_t *types, size_t count);
+
+/* What is still owed of a type that has a fence at that epoch: messages of any other side, not yet consumed. */
 struct engine_waiting {
 	uint64_t messages; /* 0: drained (durably) */
 	uint64_t retrying; /* addresses in backoff, of whatever type: some of the messages may stand behind one */

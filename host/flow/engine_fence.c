@@ -8,14 +8,14 @@ void engine_fence(struct engine *engine, uint64_t token, const struct engine_fen
 	struct flow *flow = &engine->flow;
 	struct fence *fence = check_alloc(1, sizeof *fence);
 	check(engine->fence == NULL && order->view->generation > engine->view->generation);
-	*fence = (struct fence){.view = order->view, .token = token};
+	*fence = (struct fence){.view = order->view, .place = FENCE_NOWHERE, .token = token};
 	for (size_t i = 0; i < order->row_count; i++) {
 		const struct engine_row *row = &order->rows[i];
 		if (row->remove)
 			redo_remove(&fence->redo, REDO_RUNTIME, row->key);
 		else
 			redo_put(&fence->redo, REDO_RUNTIME, row->key, row->value);
-		if (i == order->fence_row)
+		if (i == order->fence_row && order->fence_offset != FENCE_NOWHERE)
 			fence->place = fence->redo.size - row->value.size + order->fence_offset;
 	}
 	engine->fence = fence;
@@ -59,13 +59,34 @@ static bool drain_settled(struct engine *engine, uint16_t type, uint64_t fence) 
 	return false;
 }
 
+/* A shard's own share may be negative: what was sent here may be handled there. */
+static int64_t owed_sum(const struct engine *engine, uint16_t type, uint8_t side) {
+	const struct flow *flow = &engine->flow;
+	int64_t owed = 0;
+	check(type < TYPES_MAX && side < MESSAGE_SIDES);
+	for (uint32_t i = 0; i < flow->shards_count; i++)
+		owed += atomic_load_explicit(
+			&flow->owed[((size_t)i * TYPES_MAX + type) * MESSAGE_SIDES + side], memory_order_relaxed);
+	return owed;
+}
+
+uint8_t engine_side_next(struct engine *engine, uint8_t side, const uint16_t *types, size_t count) {
+	for (uint8_t step = 1; step < MESSAGE_SIDES; step++) {
+		uint8_t next = (uint8_t)((side + step) % MESSAGE_SIDES);
+		bool vacant = true;
+		for (size_t i = 0; i < count; i++)
+			vacant = vacant && owed_sum(engine, types[i], next) == 0;
+		if (vacant)
+			return next;
+	}
+	return side;
+}
+
 void engine_waiting(
 	struct engine *engine, uint16_t type, uint8_t side, uint64_t fence, struct engine_waiting *ret_waiting) {
-	const struct flow *flow = &engine->flow;
-	check(type < TYPES_MAX && side <= 1);
-	int64_t owed = 0; /* a shard's own share may be negative: what was sent here may be handled there */
-	for (uint32_t i = 0; i < flow->shards_count; i++)
-		owed += atomic_load_explicit(&flow->owed[((size_t)i * TYPES_MAX + type) * 2 + side], memory_order_relaxed);
+	int64_t owed = 0;
+	for (uint8_t other = 0; other < MESSAGE_SIDES; other++)
+		owed += other != side ? owed_sum(engine, type, other) : 0;
 	bool settled = drain_settled(engine, type, fence);
 	*ret_waiting = (struct engine_waiting){.messages = owed > 0 ? (uint64_t)owed : settled ? 0 : 1};
 	pthread_mutex_lock(&engine->committer.release_mutex);

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "flow/engine.h"
 #include "flow/flow_clock.h"
+#include "flow/message.h"
 #include "flow/migration/blocked.h"
 #include "flow/migration/schema_counts.h"
 #include "flow/queue.h"
@@ -64,9 +65,9 @@ struct egress_place {
 	size_t place;
 };
 
-/* Counted messages of a type that are in flight, by MESSAGE_SIDE. */
+/* Counted messages of a type that are in flight, by side. */
 struct owed {
-	int64_t side[2];
+	int64_t side[MESSAGE_SIDES];
 };
 
 /* A change of views at an epoch that the committer chooses, on its way there and back. [loop] makes and frees it. */
@@ -136,7 +137,8 @@ struct flow {
 	_Atomic uint64_t trial_serial;       /* of the last trial */
 	_Atomic uint32_t restoring;          /* shards that still have messages of an older layout: inputs wait for them */
 	_Atomic uint64_t parked[TYPES_MAX];
-	_Atomic int64_t *owed; /* [committer] as of the last durable cut: [(shard * TYPES_MAX + type) * 2 + side] */
+	_Atomic int64_t
+		*owed; /* [committer] as of the last durable cut: [(shard * TYPES_MAX + type) * MESSAGE_SIDES + side] */
 	struct schema_counts schemas;
 	struct blocked blocked; /* addresses whose state cannot be migrated */
 	struct park committer_park;

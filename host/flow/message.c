@@ -15,7 +15,8 @@ uint32_t message_measure(struct message_parts *parts) {
 	head->caller_id_size = (uint8_t)parts->caller_id.size;
 	head->type_size = (uint8_t)parts->type.size;
 	head->payload_size = (uint32_t)parts->payload.size;
-	head->reserved = 0;
+	head->side = 0;
+	memset(head->reserved, 0, sizeof head->reserved);
 	if (parts->route != NULL)
 		head->flags |= parts->route->has_key ? MESSAGE_ROUTE | MESSAGE_KEYED : MESSAGE_ROUTE;
 	size_t size = sizeof *head + route_bytes(head->flags) + parts->id.size + parts->caller_id.size + parts->type.size +

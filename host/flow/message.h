@@ -20,11 +20,14 @@ enum message_flag {
 	MESSAGE_COUNTED = 2,  /* counted among the messages that a version will owe if it drains */
 	MESSAGE_ROUTE = 4,    /* somebody waits for a reply */
 	MESSAGE_TIMED = 8,    /* a timer's: whoever handles it looks at the clock, and sees its due time or a later one */
-	MESSAGE_SIDE = 16,    /* it is counted with these; changes with every fence of its type */
 	MESSAGE_SWEEP = 32,   /* no message of a plugin's: a look whether its address has expired (expiry.h) */
 	MESSAGE_KEYED = 64,   /* and the reply is kept under an idempotency key; only with MESSAGE_ROUTE */
 	MESSAGE_ANSWER = 128, /* it is such a reply, on its way to the shard that owns the key; its type is 0 */
 };
+
+/* Messages of a type are counted by sides; what is born behind a fence of the type has another side than what is in flight
+ * (engine_side_next). */
+enum { MESSAGE_SIDES = 4 };
 
 struct message_head {
 	uint32_t size;
@@ -37,7 +40,8 @@ struct message_head {
 	uint8_t type_size; /* of the payload's type name */
 	uint8_t flags;
 	uint32_t payload_size;
-	uint32_t reserved; /* 0 */
+	uint8_t side;        /* it is counted with these */
+	uint8_t reserved[3]; /* 0 */
 };
 
 _Static_assert(sizeof(struct message_head) == 32, "the head is an on-disk format");

@@ -32,10 +32,6 @@ void park_message(struct shard *shard, const uint8_t *at) {
 	struct queue *park = park_of(shard, head->type);
 	struct message_head *copy = (struct message_head *)(void *)queue_reserve(park, head->size);
 	memcpy(copy, head, head->size);
-	if ((copy->flags & MESSAGE_COUNTED) != 0) { /* no draining version owes it any more */
-		effects_owed(shard, copy, -1);
-		copy->flags &= (uint8_t)~MESSAGE_COUNTED;
-	}
 	queue_commit(park, head->size);
 	queue_publish(park);
 	shard->epoch_bytes += head->size;

@@ -51,7 +51,7 @@ struct binding {
 	struct split now;
 	struct split before;
 	uint64_t fence;       /* 0: there is nothing of before; FENCE_NEXT: the epoch that engine_fence finds */
-	uint8_t side;         /* MESSAGE_SIDE of what is born at or behind the last fence (message.h) */
+	uint8_t side;         /* of what is born at or behind the last fence (message.h) */
 	uint64_t seed;        /* of the canary's hash (rule 30) */
 	uint32_t value_count; /* of the version that has most */
 };

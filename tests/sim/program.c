@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "flow/instance_record.h"
+#include "flow/message.h"
 #include "sofun/timer.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"
@@ -107,13 +108,14 @@ void program_keyed_id(char id[8], uint64_t number) {
 
 /* ---- the function ---- */
 
-enum { VALUE_COUNT, VALUE_SENT, VALUE_SEEN, VALUE_BLOB };
+enum { VALUE_COUNT, VALUE_SENT, VALUE_SEEN, VALUE_BLOB, VALUE_VERSION };
 
 static const sofun_value values[] = {
 	{.name = "count", .kind = SOFUN_INT},
 	{.name = "sent", .kind = SOFUN_RAW},
 	{.name = "seen", .kind = SOFUN_RAW},
 	{.name = "blob", .kind = SOFUN_RAW},
+	{.name = "version", .kind = SOFUN_INT},
 };
 
 /* Numbers of the last message to, or from, each instance and each producer. */
@@ -329,8 +331,43 @@ static void idle_send(sofun_context *context, uint64_t number) {
 	check(context->host->send(context, &to, (sofun_bytes){NULL, 0}, (sofun_bytes){&nil, 1}) == SOFUN_OK);
 }
 
+/* From the head, which stands before the id and the route. */
+static uint64_t birth_of(const sofun_message *message) {
+	enum { ROUTE_BYTES = 16 };
+	static const size_t routes[] = {0, ROUTE_BYTES, ROUTE_BYTES + sizeof(struct message_keyed)};
+	static const uint8_t flags[] = {0, MESSAGE_ROUTE, MESSAGE_ROUTE | MESSAGE_KEYED};
+	for (int i = 0; i < 3; i++) {
+		struct message_head head;
+		memcpy(&head, message->self.id.data - routes[i] - sizeof head, sizeof head);
+		if (head.payload_size == message->payload.size && head.id_size == message->self.id.size &&
+			(head.flags & (MESSAGE_ROUTE | MESSAGE_KEYED)) == flags[i])
+			return head.birth_epoch;
+	}
+	check(false);
+	return 0;
+}
+
+/* Which version handles a message is no matter of chance, and an address never goes back (rule 29). */
+static void version_check(sofun_context *context, const struct program_version *version, const sofun_message *message) {
+	sofun_bytes bytes;
+	uint64_t before = 0;
+	check(context->host->state_get(context, VALUE_VERSION, &bytes) == SOFUN_OK);
+	struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
+	check(bytes.size == 0 || cursor_read_uint(&cursor, &before));
+	if (version->generation < before)
+		violation("an address went back to an old version", before, version->generation);
+	uint64_t birth_epoch = birth_of(message);
+	if (program_hooks.judge != NULL && !program_hooks.judge(program_hooks.arg, version->generation, birth_epoch))
+		violation(
+			"a message came to another version than its fence says: epoch, version", birth_epoch, version->generation);
+	struct buf packed = {0};
+	pack_uint(&packed, version->generation);
+	check(context->host->state_set(context, VALUE_VERSION, (sofun_bytes){packed.data, packed.size}) == SOFUN_OK);
+	buf_finish(&packed);
+}
+
 static int program_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
-	(void)plugin_data;
+	version_check(context, plugin_data, message);
 	uint64_t number, depth, party, order;
 	uint32_t fields;
 	struct cursor cursor = cursor_of(bytes_of(message->payload.data, message->payload.size));

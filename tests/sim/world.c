@@ -13,10 +13,10 @@
 #include "flow/recover.h"
 #include "flow/timer/load.h"
 #include "keys.h"
-#include "plugin/image.h"
 #include "points.h"
 #include "sim_kv.h"
 #include "state/key.h"
+#include "swaps.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"
 
@@ -42,7 +42,7 @@ struct world {
 	struct config config;
 	struct store *store;
 	struct engine *engine;
-	struct image image;
+	struct swaps swaps;
 	uint64_t session;
 	uint64_t now_us;
 	struct producer_client clients[PROGRAM_PRODUCERS];
@@ -54,6 +54,7 @@ struct world {
 	bool committer_asleep;
 	bool asked_early;
 	bool parked; /* the first view has no live version */
+	bool swapping;
 	bool barrier_asked;
 	bool barrier_done;
 	uint64_t timers_before;   /* set before it was asked, and none left; UINT64_MAX: some were left */
@@ -90,42 +91,6 @@ static void wrong_error(struct world *world, const char *what, const struct erro
 }
 
 /* ---- the host's life ---- */
-
-/* live false: the plugin is not there yet, its messages wait. */
-static struct view *world_view(struct world *world, bool live) {
-	static const sofun_function *const functions[] = {&program_function, &idle_function};
-	struct binding bindings[3] = {{0}};
-	for (uint16_t number = 1; number <= 2; number++) {
-		const sofun_function *function = functions[number - 1];
-		bindings[number] = (struct binding){.number = number, .name = function->type, .now.base = VERSION_NONE};
-		if (!live)
-			continue;
-		bindings[number].now.base = 0;
-		bindings[number].value_count = function->value_count;
-		bindings[number].versions[0] = (struct version){
-			.function = function,
-			.host = host_api_table(),
-			.image = &world->image,
-			.schema = function->schema,
-			.value_count = function->value_count,
-			.idle_ttl_ms = function->idle_ttl_ms,
-			.values_expire = function->idle_ttl_ms > 0,
-			.expires = function->idle_ttl_ms > 0,
-		};
-	}
-	if (!live)
-		return view_create(1, bindings, 3, NULL, 0);
-	struct route route = {
-		.ingress = "sim",
-		.until = SPLIT_WHOLE,
-		.format = FORMAT_MSGPACK,
-		.wanted = FORMAT_MSGPACK,
-		.router = &program_router,
-		.host = host_api_table(),
-		.image = &world->image,
-	};
-	return view_create(2, bindings, 3, &route, 1);
-}
 
 /* True while nothing has crashed on purpose: only then an error is a defect. */
 static bool alive(struct world *world) {
@@ -172,8 +137,14 @@ static bool host_start(struct world *world) {
 	world->engine->flow.queue_bytes = (size_t)2048 << world_below(world, 8);
 	world->engine->flow.timer_bytes = (size_t)512 << world_below(world, 8);
 	world->parked = world_below(world, 4) == 0;
+	if (!swaps_recover(&world->swaps, world->engine, world->store, &error)) {
+		if (alive(world))
+			wrong_error(world, "the row of the swap could not be read", &error);
+		return false;
+	}
+	world->swaps.live = !world->parked;
 	deaths_life_begins(world->config.shards);
-	engine_start(world->engine, world_view(world, !world->parked));
+	engine_start(world->engine, swaps_view(&world->swaps));
 	for (int i = 0; i < PROGRAM_PRODUCERS; i++) {
 		world->clients[i].next = 0;
 		world->clients[i].in_flight = 0;
@@ -263,7 +234,10 @@ static void world_answered(void *arg, const struct engine_answer *answer) {
 			wrong(world, what, answer->code, answer->number);
 		return;
 	}
-	ingest_answered(world, answer);
+	if (answer->token == TOKEN_SWAP || answer->token == TOKEN_SETTLED)
+		swaps_answered(&world->swaps, answer);
+	else if (answer->token >= TOKEN_INGEST)
+		ingest_answered(world, answer);
 }
 
 static void records_send(struct world *world, uint32_t producer) {
@@ -400,8 +374,13 @@ static void entered_hook(void *arg, const sofun_message *message, bool poison) {
 	bool blamed = !deaths_alone(message) && world->result->crashes < 40 && world_below(world, 1500) == 0;
 	if (!poison && !blamed)
 		return;
-	deaths_of(message, world->image.hash);
+	deaths_of(message, world->swaps.images[0].hash);
 	longjmp(world->death, 1);
+}
+
+static bool judge_hook(void *arg, uint64_t generation, uint64_t birth_epoch) {
+	struct world *world = arg;
+	return swaps_judge(&world->swaps, generation, birth_epoch);
 }
 
 static void clock_run(struct world *world) {
@@ -435,9 +414,12 @@ static void world_step(struct world *world) {
 		engine_take_answers(world->engine, world_answered, world);
 	}
 	if (world->parked && world_below(world, 40) == 0) {
-		engine_publish(world->engine, world_view(world, true));
+		world->swaps.live = true;
+		engine_publish(world->engine, swaps_view(&world->swaps));
 		world->parked = false;
 	}
+	if (world->swapping && world_below(world, 10) == 0)
+		swaps_step(&world->swaps, world_random(world));
 	if (all_sent(world) && !world->barrier_asked) {
 		world->barrier_asked = true;
 		world->timers_before = timers_set_if_none_left(world);
@@ -684,13 +666,14 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	config_init(&world.config);
 	world.config.test_clock = true;
 	world.config.test_clock_ms = 1000000;
-	snprintf(world.image.name, sizeof world.image.name, "sim");
-	snprintf(world.image.version, sizeof world.image.version, "1.0.0");
+	swaps_init(&world.swaps);
+	world.swapping = options->seed % 4 != 0;
 	world.now_us = 1000000;
 	monotonic_simulate(world.now_us);
 	program_hooks = (struct program_hooks){
 		.seed = options->seed,
 		.inside = inside_hook,
+		.judge = judge_hook,
 		.poison = options->seed % 3 == 2,
 		.entered = entered_hook,
 		.arg = &world,
@@ -704,6 +687,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	} while (ret_result->good);
 	program_hooks.inside = NULL;
 	program_hooks.entered = NULL;
+	ret_result->swaps = world.swaps.done;
 	points_calm();
 	if (ret_result->good && alive(&world)) {
 		world_settle(&world);

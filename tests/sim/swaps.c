@@ -1,0 +1,212 @@
+#include "swaps.h"
+
+#include <stdio.h>
+
+#include "base/check.h"
+#include "flow/invocation.h"
+#include "state/key.h"
+
+void swaps_init(struct swaps *swaps) {
+	*swaps = (struct swaps){.live = true};
+	for (uint64_t i = 0; i < SWAPS_MAX; i++)
+		swaps->versions[i].generation = i;
+	for (int i = 0; i < 2; i++) {
+		snprintf(swaps->images[i].name, sizeof swaps->images[i].name, "sim");
+		snprintf(swaps->images[i].version, sizeof swaps->images[i].version, "%d.0.0", i + 1);
+	}
+}
+
+/* ---- the row: fence, generation and side, each 8 bytes big-endian ---- */
+
+static struct key row_key(void) {
+	struct key key = key_of(KEY_SHARE);
+	key_append(&key, bytes_text("sim"));
+	return key;
+}
+
+static struct bytes row_bytes(const struct swaps *swaps, struct key *room) {
+	room->size = 0;
+	key_u64(room, 0);
+	key_u64(room, swaps->generation);
+	key_u64(room, swaps->side);
+	return key_bytes(room);
+}
+
+bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *store, struct error *error) {
+	struct key key = row_key();
+	struct buf row = {0};
+	swaps->engine = engine;
+	swaps->asked = false;
+	swaps->settles = false;
+	swaps->view = 0;
+	swaps->fence = 0;
+	swaps->generation = 0;
+	swaps->side = 0;
+	int found = store_get(store, REDO_RUNTIME, key_bytes(&key), &row, error);
+	if (found == 1) {
+		check(row.size == 24);
+		swaps->fence = key_u64_at(row.data);
+		swaps->generation = key_u64_at(row.data + 8);
+		swaps->side = (uint8_t)key_u64_at(row.data + 16);
+		if (swaps->fence != 0)
+			swaps->fences[swaps->generation] = swaps->fence; /* the answer may not have come */
+	}
+	for (uint64_t i = swaps->generation + 1; i < SWAPS_MAX; i++) {
+		swaps->fences[i] = 0;
+		swaps->lax[i] = false;
+	}
+	buf_finish(&row);
+	return found >= 0;
+}
+
+/* ---- views ---- */
+
+static const sofun_function *const functions[] = {&program_function, &idle_function};
+enum { TYPES = sizeof functions / sizeof *functions };
+
+static struct version version_of(struct swaps *swaps, const sofun_function *function, uint64_t generation) {
+	return (struct version){
+		.function = function,
+		.plugin_data = &swaps->versions[generation],
+		.host = host_api_table(),
+		.image = &swaps->images[generation % 2],
+		.schema = function->schema,
+		.value_count = function->value_count,
+		.idle_ttl_ms = function->idle_ttl_ms,
+		.values_expire = function->idle_ttl_ms > 0,
+		.expires = function->idle_ttl_ms > 0,
+	};
+}
+
+static struct binding binding_of(struct swaps *swaps, uint16_t number) {
+	uint64_t now = swaps->generation;
+	const sofun_function *function = functions[number - 1];
+	struct binding binding = {
+		.number = number,
+		.name = function->type,
+		.now.base = VERSION_NONE,
+		.before.base = VERSION_NONE,
+		.side = swaps->side,
+		.value_count = function->value_count,
+	};
+	if (!swaps->live)
+		return binding;
+	binding.versions[now % 2] = version_of(swaps, function, now);
+	binding.now.base = (int8_t)(now % 2);
+	if (swaps->fence != 0 && !swaps->lax[now]) {
+		binding.versions[1 - now % 2] = version_of(swaps, function, now - 1);
+		binding.before.base = (int8_t)(1 - now % 2);
+		binding.fence = swaps->fence;
+	}
+	return binding;
+}
+
+struct view *swaps_view(struct swaps *swaps) {
+	struct binding bindings[TYPES + 1] = {{0}};
+	for (uint16_t number = 1; number <= TYPES; number++)
+		bindings[number] = binding_of(swaps, number);
+	if (!swaps->live)
+		return view_create(++swaps->view, bindings, TYPES + 1, NULL, 0);
+	struct route route = {
+		.ingress = "sim",
+		.until = SPLIT_WHOLE,
+		.format = FORMAT_MSGPACK,
+		.wanted = FORMAT_MSGPACK,
+		.router = &program_router,
+		.host = host_api_table(),
+		.image = &swaps->images[swaps->generation % 2],
+	};
+	return view_create(++swaps->view, bindings, TYPES + 1, &route, 1);
+}
+
+/* ---- a swap ---- */
+
+static void fence_ask(struct swaps *swaps, size_t place) {
+	struct key key = row_key();
+	struct key room;
+	const struct engine_row row = {.key = key_bytes(&key), .value = row_bytes(swaps, &room)};
+	const struct engine_fence order = {.view = swaps_view(swaps), .rows = &row, .row_count = 1, .fence_offset = place};
+	swaps->fenced_view = swaps->view;
+	swaps->asked = true;
+	engine_fence(swaps->engine, TOKEN_SWAP, &order);
+}
+
+static void swap_begin(struct swaps *swaps, bool running) {
+	static const uint16_t types[TYPES] = {1, 2};
+	uint8_t side = engine_side_next(swaps->engine, swaps->side, types, TYPES);
+	if (side == swaps->side) /* messages of every side are on their way still */
+		return;
+	swaps->side = side;
+	swaps->generation++;
+	swaps->lax[swaps->generation] = running;
+	swaps->fence = FENCE_NEXT;
+	fence_ask(swaps, 0);
+}
+
+static void drain_end(struct swaps *swaps) {
+	struct key key = row_key();
+	struct key room;
+	const struct engine_row row = {.key = key_bytes(&key), .value = row_bytes(swaps, &room)};
+	swaps->fence = 0;
+	swaps->done++;
+	swaps->asked = true; /* rows and fences do not keep an order among each other */
+	engine_publish(swaps->engine, swaps_view(swaps));
+	engine_commit_rows(swaps->engine, TOKEN_SETTLED, &row, 1);
+}
+
+static bool drained(struct swaps *swaps) {
+	struct engine_waiting waiting;
+	if (engine_adopted(swaps->engine) < swaps->fenced_view)
+		return false;
+	bool empty = true;
+	for (uint16_t number = 1; number <= TYPES; number++) {
+		engine_waiting(swaps->engine, number, swaps->side, swaps->fence, &waiting);
+		empty = empty && waiting.messages == 0;
+	}
+	return empty || swaps->lax[swaps->generation];
+}
+
+void swaps_step(struct swaps *swaps, uint64_t chance) {
+	if (!swaps->live || swaps->asked)
+		return;
+	if (swaps->fence == 0) {
+		if (chance % 8 == 0 && swaps->generation + 1 < SWAPS_MAX)
+			swap_begin(swaps, chance % 32 == 0);
+	} else if (drained(swaps)) {
+		drain_end(swaps);
+	} else if (chance % 64 == 0) { /* its deadline */
+		swaps->lax[swaps->generation] = true;
+		swaps->settles = true;
+		swaps->fence = 0;
+		fence_ask(swaps, FENCE_NOWHERE);
+	}
+}
+
+void swaps_answered(struct swaps *swaps, const struct engine_answer *answer) {
+	if (answer->code != ERROR_NONE)
+		return;
+	swaps->asked = false;
+	if (answer->token == TOKEN_SETTLED)
+		return;
+	if (!swaps->settles) {
+		swaps->fence = answer->number;
+		swaps->fences[swaps->generation] = answer->number;
+	}
+	swaps->done += swaps->settles ? 1 : 0;
+	swaps->settles = false;
+}
+
+/* ---- the judge ---- */
+
+bool swaps_judge(struct swaps *swaps, uint64_t generation, uint64_t birth_epoch) {
+	const struct fence *fence = swaps->engine->fence;
+	if (fence != NULL && fence->epoch != 0 && !swaps->settles)
+		swaps->fences[swaps->generation] = fence->epoch; /* placed, and not told yet */
+	uint64_t wanted = 0;
+	for (uint64_t i = 1; i <= swaps->generation; i++)
+		if (swaps->fences[i] != 0 && swaps->fences[i] <= birth_epoch)
+			wanted = i;
+	while (wanted < generation && swaps->lax[wanted + 1])
+		wanted++;
+	return wanted == generation;
+}

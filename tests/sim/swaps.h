@@ -1,0 +1,46 @@
+/* Versions of the simulated plugin: swaps while everything else goes on, and the judge of which version a message went to.
+ * A generation is a version as a swap brought it: 0, 1, 2, ... */
+#ifndef TESTS_SIM_SWAPS_H
+#define TESTS_SIM_SWAPS_H
+
+#include "flow/engine_inside.h"
+#include "plugin/image.h"
+#include "program.h"
+
+enum { SWAPS_MAX = 64 };
+
+struct swaps {
+	struct engine *engine;
+	struct image images[2];
+	uint64_t generation; /* of now */
+	uint64_t fence;      /* what was born before it goes to the generation before; 0: settled */
+	uint8_t side;        /* of what is born behind it */
+	bool live;
+	bool asked;   /* a fence is on its way: of a swap, or of the end of its drain; or the row of that end */
+	bool settles; /* the end of a drain is on its way */
+	uint64_t view;
+	uint64_t fenced_view;
+	uint64_t done;
+
+	/* by generation, over all lives */
+	struct program_version versions[SWAPS_MAX];
+	uint64_t fences[SWAPS_MAX];
+	bool lax[SWAPS_MAX]; /* drain=running, or past its deadline: what was born before may go to it */
+};
+
+enum { TOKEN_SWAP = 500, TOKEN_SETTLED };
+
+void swaps_init(struct swaps *swaps);
+
+/* What the store says, after engine_create; then the first view. False: the store could not be read. */
+bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *store, struct error *error);
+struct view *swaps_view(struct swaps *swaps);
+
+/* Now and then: begins a swap, or ends the drain of the last one. */
+void swaps_step(struct swaps *swaps, uint64_t chance);
+void swaps_answered(struct swaps *swaps, const struct engine_answer *answer);
+
+/* True if a message born in that epoch may be handled by that generation. */
+bool swaps_judge(struct swaps *swaps, uint64_t generation, uint64_t birth_epoch);
+
+#endif

@@ -1,0 +1,156 @@
+#!/usr/bin/python3
+"""Swaps under full load: `play` back and forth between two versions while two producers stream into it, and SIGKILL at random
+moments. Which version each message goes to is the simulation's to judge (tests/sim/swaps.c); here it is that nothing is lost,
+repeated or out of order, that images come and go in balance, and that memory stays."""
+
+import random
+import sys
+import threading
+import time
+from collections import Counter
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import harness
+from lib.campaign import Producer, play_counts, tally
+from lib.harness import expect, expect_equal, wait_until
+from lib.host import Host
+from lib.http import HttpError
+from lib.program import Program, Shape, difference, emitted_numbers
+
+RETRY = {"retry.backoff_ms": 3, "retry.factor": 2}
+VERSIONS = ("1.0.0", "1.1.0")
+
+
+class Stream:
+	"""Two producers, each with a program of its own; instances of their own too, so that the expectation is their sum."""
+
+	def __init__(self, test, host, messages):
+		self.host = host
+		self.programs, self.producers = [], []
+		for number in range(2):
+			program = Program(test.random, messages, Shape(retry=0.01))
+			self.programs.append(program)
+			self.producers.append(Producer(host.socket, program.packed, random.Random(test.random.random()), name=f"p{number}"))
+
+	def start(self):
+		for producer in self.producers:
+			producer.gate.set()
+			producer.start()
+
+	def feed(self):
+		"""The stream must not end before the swaps do."""
+		for program, producer in zip(self.programs, self.producers):
+			producer.check()
+			if len(program.packed) - producer.durable < 1000:
+				program.grow(20000)
+				producer.limit = len(program.packed)
+				expect(producer.is_alive(), "the stream has not come to its end")
+
+	def finish(self):
+		for producer in self.producers:
+			producer.finish(120)
+
+	def verify(self):
+		self.host.barrier()
+		counts, emits, messages = Counter(), [], 0
+		for program in self.programs:
+			expected = program.expected()
+			counts.update(expected[0])
+			emits += expected[1]
+			messages += expected[2]
+		got, gaps = play_counts(self.host)
+		expect(got == dict(counts), f"counts: {difference(got, dict(counts))}")
+		expect_equal(gaps, {}, "gaps in the order of a sender's messages to a target")
+		numbers = emitted_numbers(self.host.egress("play"))
+		expect(numbers == sorted(emits), f"egress: {difference(tally(numbers), tally(emits))}")
+		expect_equal(self.host.status()["in_flight"], 0, "in flight after the barrier")
+		expect_equal(len(self.host.dead()), 0, "dead letters")
+		return messages
+
+
+def swap(host, version, drain):
+	"""True once it is live; a host that dies meanwhile, or whose last drain goes on, is asked again later."""
+	try:
+		host.http.post("/v1/plugins/play/swap", {"version": version, "drain": drain, "deadline_ms": 20000})
+		return True
+	except HttpError as error:
+		expect(error.status in (409, 503), f"swap to {version}: {error.error}")
+		return False
+	except OSError:
+		return False
+
+
+def images_balance(host):
+	status = host.status()
+	images = status["images"]
+	states = Counter(row["state"] for row in status["plugins"])
+	expect_equal(images["loaded"], states["live"] + states["draining"] + states["stuck"], f"loaded images: {states}")
+
+
+def live(host):
+	return host.plugin("play")["version"]
+
+
+def at_rest(host):
+	wait_until(lambda: host.status()["images"]["loaded"] == 1, 30, "the old version has gone")
+	host.barrier()
+	return host.resident_bytes()
+
+
+def fire(test, shards, swaps, kills):
+	host = Host(test, plugins=(), shards=shards[0], settings=RETRY).start()
+	for name in ("play", "next/play"):
+		host.http.post("/v1/plugins", {"path": str(test.plugin(name))})
+	wait_until(lambda: host.status()["images"]["loaded"] == 1, 20, "one image")
+	stream = Stream(test, host, 120000)
+	stream.start()
+	done, killed, resident = 0, 0, 0
+	kill_at = sorted(test.random.sample(range(1, swaps), kills))
+	while done < swaps:
+		stream.feed()
+		version = VERSIONS[1 - VERSIONS.index(live(host))]
+		killer = None
+		if killed < kills and done >= kill_at[killed]:
+			killer = threading.Timer(test.random.random() * 0.12, host.process.kill)
+			killer.start()
+		if swap(host, version, test.random.choice(("accepted", "running"))):
+			done += 1
+			images_balance(host)
+		if killer is not None:
+			killer.join()
+			host.kill()
+			killed += 1
+			host.restart(shards=shards[killed % len(shards)])
+			expect(live(host) in VERSIONS, "a version is live")
+		if done == 20 and kills == 0 and resident == 0:
+			resident = at_rest(host)
+	stream.finish()
+	messages = stream.verify()
+	grown = at_rest(host) - resident
+	test.note(f"{done} swaps, {killed} kills, {messages} messages, shards {shards}")
+	if kills == 0:
+		test.note(f"resident memory: {grown >> 10} KiB more than after the 20th")
+		expect(grown <= 8 << 20, f"{grown >> 20} MiB more than after the 20th swap")
+
+
+def test_swaps_on_one_shard(test):
+	fire(test, [1], test.by_scale(40, 200), test.by_scale(6, 40))
+
+
+def test_swaps_on_two_shards(test):
+	fire(test, [2], test.by_scale(40, 200), test.by_scale(6, 40))
+
+
+def test_swaps_while_shards_change(test):
+	fire(test, [4, 1, 2], test.by_scale(60, 200), test.by_scale(12, 40))
+
+
+def test_two_hundred_swaps(test):
+	test.need_plain_build("it keeps every image mapped")
+	fire(test, [2], 200, 0)
+
+
+if __name__ == "__main__":
+	harness.main(globals())

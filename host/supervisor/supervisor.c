@@ -287,9 +287,10 @@ static bool worker_live(struct supervisor *supervisor) {
 		crash_row_is(row, CRASH_CONVICTED);
 	supervisor->unready = progress ? 0 : supervisor->unready + 1;
 	if (supervisor->stopping || starts_spent(supervisor)) {
-		/* killed while it stopped: what was acknowledged is durable, and the end is what was asked for */
-		bool killed = supervisor->stopping && WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
-		supervisor->code = killed ? EXIT_GOOD : EXIT_INTERNAL;
+		/* killed while it stopped, or by a fini, the last that it calls: what was acknowledged is durable, and the end is
+		 * what was asked for */
+		bool killed = WIFSIGNALED(status) && WTERMSIG(status) == SIGKILL;
+		supervisor->code = supervisor->stopping && (killed || row->kind == NOTE_FINI) ? EXIT_GOOD : EXIT_INTERNAL;
 		return false;
 	}
 	if (supervisor->unready > 0)

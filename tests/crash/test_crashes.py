@@ -3,6 +3,7 @@
 message becomes a dead letter."""
 
 import http.client
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -89,6 +90,8 @@ def test_each_way_to_die_is_named_and_costs_one_message(test):
 		expect(status["worker_pid"] != before and status["recovered"] == "crash", "another worker")
 		expect_equal(status["suspects"], [], "nobody is suspected any more")
 	expect_equal(len(host.dead()), 4, "dead letters")
+	shown = subprocess.run([test.find("sofun"), "--data", host.data, "status"], capture_output=True, text=True, check=True).stdout
+	expect("crash: SIGABRT, 3 times, 2 alone, in play 1.0.0 (function), a message to test/play bad-abort: dead\n" in shown, shown)
 	for kind in ("segv", "abort", "stack", "loop"):
 		for number in range(1, 20):
 			expect_equal(host.values("test/play", f"{kind}{number}")["count"], number, "an innocent one")
@@ -194,6 +197,12 @@ def test_an_abort_in_fini(test):
 	expect_equal((crash["plugin"], crash["in"], crash["verdict"]), ("crasher_fini", "fini", "image"), "the culprit")
 	expect_equal([plugin["name"] for plugin in fresh(host)["plugins"]], [], "it is out")
 	expect_equal(host.dead(), [], "dead letters")
+	other = started(test, "crasher_fini")
+	with other.rpc() as rpc:
+		expect_equal(rpc.call("crasher/call", "one", 0), 1, "the count")
+	other.stop()  # it dies in its last fini: the end is what was asked for
+	other.start()
+	expect_equal((fresh(other)["recovered"], other.values("crasher/call", "one")["count"]), ("crash", 1), "nothing is lost")
 
 
 def test_the_same_message_again_is_judged_anew(test):

@@ -63,6 +63,28 @@ static void blocked_print(const json_t *blocked) {
 	buf_finish(&id);
 }
 
+/* "unattributed" and the like speak for themselves; a message is named by its address. */
+static void crashes_print(const json_t *crashes) {
+	size_t index;
+	const json_t *row;
+	json_array_foreach(crashes, index, row) {
+		const bool record = json_object_get(row, "ingress") != NULL;
+		const json_t *id = json_object_get(row, record ? "producer" : "id");
+		struct buf named = {0};
+		printf("%scrash: %s, %lld times, %lld alone", index == 0 ? "\n" : "", text(row, "cause"), number(row, "deaths"),
+			number(row, "alone"));
+		if (json_object_get(row, "plugin") != NULL)
+			printf(", in %s %s (%s)", text(row, "plugin"), text(row, "version"), text(row, "in"));
+		if (id != NULL) {
+			text_of_json(id, &named);
+			printf(", %s %s %.*s", record ? "a record of ingress" : "a message to",
+				text(row, record ? "ingress" : "function"), (int)named.size, (const char *)named.data);
+		}
+		printf(": %s\n", text(row, "verdict"));
+		buf_finish(&named);
+	}
+}
+
 static int status_run(const struct invocation *run) {
 	json_t *status;
 	int result = http_json(run, "GET", "/v1/status", NULL, &status);
@@ -77,6 +99,7 @@ static int status_run(const struct invocation *run) {
 		waiting_print(json_object_get(status, "waiting"));
 		migrations_print(json_object_get(status, "migrations"));
 		blocked_print(json_object_get(status, "blocked"));
+		crashes_print(json_object_get(status, "crashes"));
 		if (number(status, "retrying") > 0)
 			printf("\n%lld addresses wait for the next attempt of a message that failed\n", number(status, "retrying"));
 		if (number(status, "dead") > 0)

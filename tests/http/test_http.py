@@ -184,7 +184,7 @@ def test_functions_are_called(test):
 	refused(host, 400, "bad_id", "POST", "/v1/functions/test/play/", "{}", JSON)
 	refused(host, 400, "bad_id", "POST", "/v1/functions/test/play/" + "x" * 256, "{}", JSON)
 	refused(host, 400, "bad_request", "POST", "/v1/functions/test/play/a?mode=zend", "{}", JSON)
-	refused(host, 400, "bad_request", "POST", "/v1/functions/test/play/a", "{}", {**JSON, "Idempotency-Key": "k"})
+	refused(host, 400, "bad_request", "POST", "/v1/functions/test/play/a", "{}", {**JSON, "Idempotency-Key": "k" * 256})
 
 
 def test_a_call_without_reply_times_out_and_its_effects_stand(test):

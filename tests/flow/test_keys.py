@@ -213,5 +213,30 @@ def test_each_key_acts_once_under_kills(test):
 	test.note(f"{len(wanted)} keys over {host.starts} lives")
 
 
+def test_many_keys_stay_within_the_memory(test):
+	"""Their rows live in the store: neither keys nor dead letters nor producers are held in memory."""
+	limit = 32 << 20
+	host = Host(test, plugins=("counter",), shards=2, settings={"limits.memory_bytes": limit}).start()
+	worst, batches = 0, test.by_scale(40, 400)
+	with host.rpc() as rpc:
+		for batch in range(batches):
+			asked = [rpc.request("send", {"to": "demo/counter", "id": f"i{n % 1000}", "payload": 1, "key": f"{batch}-{n}"})
+				for n in range(2000)]
+			asked += [rpc.request("send", {"to": "no/body", "id": "x", "payload": n}) for n in range(500)]
+			asked += [rpc.request("ingest", {"ingress": "counter", "producer": f"{batch}-{n}", "first": 1, "records": ["p"]})
+				for n in range(500)]
+			for number in asked:
+				rpc.waiting[number] = rpc.waiting.get(number)
+				while rpc.waiting[number] is None:
+					got, error, result = rpc.next_answer()
+					rpc.waiting[got] = (error, result)
+				del rpc.waiting[number]
+			worst = max(worst, host.resident_bytes())
+	test.note(f"{batches * 2000} keys, {batches * 500} dead letters and producers: resident at most {worst >> 20} MiB")
+	expect_equal(host.metrics()["sofun_idempotency_keys"], batches * 2000, "keys")
+	if not test.sanitizer():
+		expect(worst < limit + (16 << 20), f"resident {worst >> 20} MiB")
+
+
 if __name__ == "__main__":
 	harness.main(globals())

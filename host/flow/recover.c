@@ -146,6 +146,8 @@ struct recovery {
 	/* messages on their way to this layout */
 	struct buf redo;
 	size_t moved_bytes;
+	uint64_t birth_limit; /* what was born behind a fence is moved after all that was born before it */
+	struct buf left;      /* of the row that is being moved */
 };
 
 static bool head_find(struct recovery *recovery, uint64_t queue) {
@@ -351,11 +353,15 @@ static void message_move(struct recovery *recovery, const uint8_t *at) {
 	struct flow *flow = recovery->flow;
 	struct message message;
 	message_read(at, &message);
+	bool parked = queue_id_kind(recovery->queue_id) == QUEUE_PARK;
+	if (!parked && message.head->birth_epoch >= recovery->birth_limit) {
+		buf_append(&recovery->left, at, message.head->size);
+		return;
+	}
 	uint32_t to = message_shard(message.head->hash, flow->shards_count);
 	uint32_t from = to;
 	if (message.head->caller_type != 0)
 		from = message_shard(flow_hash(flow, message.head->caller_type, message.caller_id), flow->shards_count);
-	bool parked = queue_id_kind(recovery->queue_id) == QUEUE_PARK;
 	struct queue *queue = parked ? park_of(flow->shards[to], message.head->type) : shard_channel(flow, from, to);
 	memcpy(queue_reserve(queue, message.head->size), at, message.head->size);
 	queue_commit(queue, message.head->size);
@@ -382,8 +388,12 @@ static bool row_move(struct recovery *recovery, uint64_t id, uint64_t first, str
 		}
 	}
 	struct key key = key_queue_run(id, first);
-	redo_remove(&recovery->redo, REDO_RUNTIME, key_bytes(&key));
+	buf_reset(&recovery->left);
 	run_each(recovery, first, run, message_move);
+	if (recovery->left.size == 0)
+		redo_remove(&recovery->redo, REDO_RUNTIME, key_bytes(&key));
+	else if (recovery->left.size < run.size)
+		redo_put(&recovery->redo, REDO_RUNTIME, key_bytes(&key), bytes_buf(&recovery->left));
 	return recovery->moved_bytes < MOVE_EPOCH_BYTES || move_commit(recovery);
 }
 
@@ -438,6 +448,37 @@ static bool layouts_move(struct recovery *recovery) {
 	}
 }
 
+static int fence_compare(const void *a, const void *b) {
+	const uint64_t one = *(const uint64_t *)a;
+	const uint64_t other = *(const uint64_t *)b;
+	return one < other ? -1 : one > other;
+}
+
+/* Several old channels become one new one: there, what is behind a fence must not stand before what is in front of it, or
+ * an address would go to the new version and back. So it goes in passes, from fence to fence. */
+static bool layouts_move_by_fence(struct recovery *recovery) {
+	const struct view *view = recovery->flow->shards[0]->view;
+	uint64_t *limits = check_alloc(view->binding_count + 1, sizeof *limits);
+	size_t count = 0;
+	for (size_t i = 1; i < view->binding_count; i++) {
+		if (view->bindings[i].fence != 0)
+			limits[count++] = view->bindings[i].fence;
+	}
+	qsort(limits, count, sizeof *limits, fence_compare);
+	limits[count++] = UINT64_MAX;
+	bool good = true;
+	for (size_t i = 0; good && i < count; i++) {
+		if (i > 0 && limits[i] == limits[i - 1])
+			continue;
+		recovery->birth_limit = limits[i];
+		recovery->queue_id = UINT64_MAX;
+		good = layouts_move(recovery) && (recovery->redo.size == 0 || move_commit(recovery));
+	}
+	free(limits);
+	buf_finish(&recovery->left);
+	return good;
+}
+
 static void layout_redo(const struct flow *flow, struct buf *redo) {
 	struct key key = key_of(KEY_LAYOUT);
 	struct buf row = {0};
@@ -470,7 +511,7 @@ bool recover_queues(struct flow *flow, struct committer *committer, bool layout_
 	recovery.queue_id = UINT64_MAX;
 	if (layout_changed)
 		layout_redo(flow, &recovery.redo);
-	bool good = layouts_move(&recovery) && (recovery.redo.size == 0 || move_commit(&recovery));
+	bool good = layouts_move_by_fence(&recovery);
 	buf_finish(&recovery.redo);
 	if (!good)
 		return false;

@@ -8,6 +8,7 @@ const struct command *const commands[] = {
 	&unload_command,
 	&inspect_command,
 	&swap_command,
+	&promote_command,
 	&rollback_command,
 	&versions_command,
 	&migrate_command,

@@ -56,6 +56,10 @@ static int rollback_run(const struct invocation *run) {
 	return plugin_post(run, "rollback", NULL);
 }
 
+static int promote_run(const struct invocation *run) {
+	return plugin_post(run, "promote", NULL);
+}
+
 static int versions_run(const struct invocation *run) {
 	struct buf target = {0};
 	buf_printf(&target, "/v1/plugins/");
@@ -99,6 +103,17 @@ const struct command swap_command = {
 	.arguments_min = 2,
 	.arguments_max = 2,
 	.run = swap_run,
+};
+
+const struct command promote_command = {
+	.name = "promote",
+	.usage = "NAME",
+	.summary = "give a canary all ids",
+	.help = "Ends the canary of the plugin NAME by making it the live version of all ids.\n\n"
+			"  sofun promote counter",
+	.arguments_min = 1,
+	.arguments_max = 1,
+	.run = promote_run,
 };
 
 const struct command rollback_command = {

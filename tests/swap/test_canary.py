@@ -1,0 +1,68 @@
+#!/usr/bin/python3
+"""A canary: its share of the ids on every shard, the same ids after a restart, more of them when it is raised, all or none in the end.
+Which version handled an id is seen from outside by a version that fails: its messages become dead letters that name it."""
+
+import sys
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import harness
+from lib.harness import expect, expect_equal, wait_until
+from lib.host import Host
+
+IDS = 100000
+
+
+def swap(host, version, **more):
+	return host.http.post("/v1/plugins/play/swap", {"version": version, **more})
+
+
+def settled(host, loaded):
+	wait_until(lambda: host.status()["images"]["loaded"] == loaded and not any(
+		row["state"] == "draining" for row in host.status()["plugins"]), 20, f"{loaded} images, none draining")
+
+
+def canary_ids(host, test, count):
+	"""The ids that 1.1.0 has: every message fails, and its dead letter names the version."""
+	before = {row["number"] for row in host.dead()}
+	with host.rpc() as rpc:
+		numbers = [rpc.request("send", {"to": "test/play", "id": f"c{n}", "payload": {"fail": "x"}}) for n in range(count)]
+		for number in numbers:
+			rpc.answer(number)
+	host.barrier()
+	rows = [row for row in host.dead() if row["number"] not in before]
+	expect_equal(len(rows), count, "dead letters")
+	return {row["id"] for row in rows if row["version"] == "1.1.0"}
+
+
+def test_the_share_is_sticky_and_only_grows(test):
+	host = Host(test, shards=4, settings={"retry.attempts": 1}).start()
+	host.http.post("/v1/plugins", {"path": str(test.plugin("play"))})
+	host.stop()
+	host.restart(settings={"plugins.policy": "manual"})
+	host.http.post("/v1/plugins", {"path": str(test.plugin("next/play"))})
+	swap(host, "1.1.0", canary=20)
+	settled(host, 2)
+	shares = {row["version"]: row["share_percent"] for row in host.http.get("/v1/plugins/play/versions")["versions"]}
+	expect_equal(shares, {"1.0.0": 80, "1.1.0": 20}, "shares")
+	ids = canary_ids(host, test, test.by_scale(4000, IDS))
+	share = len(ids) / test.by_scale(4000, IDS)
+	expect(abs(share - 0.2) < 0.03, f"{share:.3f} of the ids, not 0.2")
+	host.kill()
+	host.restart()
+	expect_equal(canary_ids(host, test, 1000), {id for id in ids if int(id[1:]) < 1000}, "the same ids after a kill")
+	swap(host, "1.1.0", canary=50)
+	settled(host, 2)
+	more = canary_ids(host, test, 1000)
+	expect({id for id in ids if int(id[1:]) < 1000} < more, "raising only adds")
+	host.http.post("/v1/plugins/play/promote")
+	settled(host, 1)
+	expect_equal(len(canary_ids(host, test, 100)), 100, "promoted: it has all")
+	host.http.post("/v1/plugins/play/rollback")
+	settled(host, 1)
+	expect_equal(len(canary_ids(host, test, 100)), 0, "rolled back: it has none")
+
+
+if __name__ == "__main__":
+	harness.main(globals())

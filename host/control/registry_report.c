@@ -8,7 +8,18 @@
 enum { WAITING_MAX = 2 * MANIFEST_FUNCTIONS_MAX + 2 };
 
 /* Those without an image never ran in this process. */
+/* While its fence is on its way a change has not happened: what is asked for is ready, what serves is live. */
+static bool fence_pending(const struct plugin *plugin) {
+	const struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
+	return (plugin->state == PLUGIN_LIVE || plugin->state == PLUGIN_DRAINING) && lineage != NULL &&
+		(lineage->state == LINEAGE_ASKED || lineage->state == LINEAGE_FENCING);
+}
+
 static const char *plugin_state_name(const struct plugin *plugin) {
+	if (plugin->image != NULL && fence_pending(plugin)) {
+		const struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
+		return image_state_name(lineage_was(lineage, plugin->verdict) ? IMAGE_LIVE : IMAGE_READY);
+	}
 	if (plugin->image != NULL)
 		return image_state_name(plugin->image->state);
 	if (plugin->state == PLUGIN_RETIRING)

@@ -139,19 +139,12 @@ bool attempt_finds_idle(const struct shard *shard, const struct target *target, 
 	return target->version->idle_ttl_ms > 0 && expiry_idle(instance, target->version, shard->epoch_time_ms);
 }
 
-enum outcome attempt_expire(struct shard *shard, const struct target *target, struct instance *instance, bool last) {
+enum outcome attempt_expire(
+	struct shard *shard, const struct target *target, struct instance *instance, uint32_t attempts) {
 	struct message message;
 	message_read(expiry_message(shard, instance), &message);
 	shard->invocation->instance = instance;
-	enum outcome outcome = expire(shard, target, instance, &message, 0, last);
-	if (last || outcome == OUTCOME_DONE || outcome == OUTCOME_STORE)
-		return outcome;
-	expiry_message_born(shard);
-	if (outcome == OUTCOME_AGAIN)
-		retry_begin(shard, shard->invocation->instance, &message);
-	else
-		retry_block(shard, shard->invocation->instance, &message);
-	return outcome;
+	return expire(shard, target, instance, &message, attempts, false);
 }
 
 enum outcome attempt_message(struct shard *shard, const struct target *target, struct instance *instance,

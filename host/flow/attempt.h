@@ -21,8 +21,9 @@ enum outcome attempt_message(struct shard *shard, const struct target *target, s
 /* The message's instance has expired: that comes first. REQUIRES that the message is no sweep. */
 bool attempt_finds_idle(const struct shard *shard, const struct target *target, const struct instance *instance);
 
-/* Then this ends it. AGAIN, BLOCKED: a sweep waits at the head of the address from here on, if it is not the last attempt. */
-enum outcome attempt_expire(struct shard *shard, const struct target *target, struct instance *instance, bool last);
+/* Then this ends it. attempts: failed ones before. DONE: it has ended, and the message may be handled. */
+enum outcome attempt_expire(
+	struct shard *shard, const struct target *target, struct instance *instance, uint32_t attempts);
 
 /* The message is convicted: it is not run any more, but a dead letter. */
 void attempt_crashed(

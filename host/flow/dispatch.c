@@ -1,6 +1,7 @@
 /* Takes a message to its instance: to the version that its birth and id say, behind what waits there already. */
 #include "base/check.h"
 #include "flow/attempt.h"
+#include "flow/expiry.h"
 
 struct instance *dispatch_fit(struct shard *shard, struct instance *instance, uint32_t value_count) {
 	if (instance->value_count >= value_count)
@@ -36,6 +37,17 @@ static inline enum trial_answer trial_of(
 	return trial_of_message(shard, target->version->image, message);
 }
 
+/* A sweep waits at the head of the address from here on, and the message behind it. */
+static void expire_later(struct shard *shard, struct instance *instance, enum outcome outcome, const uint8_t *at) {
+	struct message sweep;
+	message_read(expiry_message_born(shard), &sweep);
+	if (outcome == OUTCOME_AGAIN)
+		retry_begin(shard, instance, &sweep);
+	else
+		retry_block(shard, instance, &sweep);
+	retry_behind(shard, instance, at);
+}
+
 static bool message_live(
 	struct shard *shard, const struct target *target, const uint8_t *at, const struct message *message) {
 	struct instance *instance = instance_of(shard, target->version, message);
@@ -56,10 +68,10 @@ static bool message_live(
 		return true;
 	}
 	if ((message->head->flags & MESSAGE_SWEEP) == 0 && attempt_finds_idle(shard, target, instance)) {
-		enum outcome outcome = attempt_expire(shard, target, instance, false);
+		enum outcome outcome = attempt_expire(shard, target, instance, 0);
 		instance = shard->invocation->instance;
 		if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_BLOCKED)
-			retry_behind(shard, instance, at);
+			expire_later(shard, instance, outcome, at);
 		if (outcome != OUTCOME_DONE)
 			return outcome != OUTCOME_STORE;
 	}
@@ -159,10 +171,17 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 		return true;
 	}
 	struct instance *instance = dispatch_fit(shard, wait->instance, target.version->value_count);
-	/* it expired while the message waited: on_expire has this one attempt */
-	if ((message.head->flags & MESSAGE_SWEEP) == 0 && attempt_finds_idle(shard, &target, instance) &&
-		attempt_expire(shard, &target, instance, true) == OUTCOME_STORE)
-		return false;
+	/* it expired while the message waited */
+	if ((message.head->flags & MESSAGE_SWEEP) == 0 && attempt_finds_idle(shard, &target, instance)) {
+		enum outcome outcome = attempt_expire(shard, &target, instance, wait->expire_attempts);
+		if (outcome == OUTCOME_AGAIN)
+			retry_expire(shard, wait);
+		if (outcome == OUTCOME_BLOCKED)
+			retry_stall(shard, wait, bytes_buf(&shard->invocation->failure));
+		if (outcome != OUTCOME_DONE)
+			return outcome != OUTCOME_STORE;
+		wait->expire_attempts = 0;
+	}
 	instance = wait->instance;
 	enum outcome outcome = attempt_message(shard, &target, instance, &message, wait->attempts, last);
 	switch (outcome) {

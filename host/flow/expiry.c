@@ -99,10 +99,11 @@ const uint8_t *expiry_message(struct shard *shard, const struct instance *instan
 	return (const uint8_t *)sweep_write(shard, instance);
 }
 
-void expiry_message_born(struct shard *shard) {
+const uint8_t *expiry_message_born(struct shard *shard) {
 	struct message_head *head = (struct message_head *)(void *)shard->sweep.data;
 	effects_born(shard, head, shard->colour);
 	head->flags |= MESSAGE_SWEEP;
+	return shard->sweep.data;
 }
 
 /* One entry an instance: at the time when the next thing of it ends, as far as it is known now. */

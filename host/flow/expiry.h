@@ -31,6 +31,6 @@ bool expiry_sweep(
 const uint8_t *expiry_message(struct shard *shard, const struct instance *instance);
 
 /* The one that was put together last comes to stand in the open epoch. */
-void expiry_message_born(struct shard *shard);
+const uint8_t *expiry_message_born(struct shard *shard);
 
 #endif

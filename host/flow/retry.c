@@ -97,6 +97,12 @@ void retry_again(struct shard *shard, struct wait *wait) {
 	shard->counts.retried++;
 }
 
+void retry_expire(struct shard *shard, struct wait *wait) {
+	wait->due_ms = due_after(shard, ++wait->expire_attempts);
+	heap_update(&shard->waits, &wait->node);
+	wait_touch(shard, wait);
+}
+
 static void wait_end(struct shard *shard, struct wait *wait) {
 	heap_remove(&shard->waits, &wait->node);
 	wait->instance->wait = NULL;

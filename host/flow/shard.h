@@ -55,7 +55,8 @@ struct wait {
 	struct heap_node node;
 	struct queue queue;
 	struct instance *instance;
-	uint32_t attempts; /* of the message at the head */
+	uint32_t attempts;        /* of the message at the head */
+	uint32_t expire_attempts; /* of on_expire, since the instance expired while that message waits; not durable */
 	uint64_t first_failed_ms;
 	uint64_t due_ms;
 	bool dirty;   /* in the shard's list */
@@ -273,6 +274,8 @@ void retry_block(struct shard *shard, struct instance *instance, const struct me
 void retry_hold(struct shard *shard, struct instance *instance, const struct message *message);
 /* The message at the head of a wait failed again. */
 void retry_again(struct shard *shard, struct wait *wait);
+/* on_expire failed, ahead of the message at the head: tried again after a while. */
+void retry_expire(struct shard *shard, struct wait *wait);
 /* The message at the head of a wait is done: the next one is tried at once; the wait ends with the last. */
 void retry_done(struct shard *shard, struct wait *wait);
 /* Puts a message behind those that wait for the same address. */

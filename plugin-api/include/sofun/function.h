@@ -56,7 +56,7 @@ typedef struct sofun_migration {
 /* An instance whose idle_ttl_ms has passed, as on_expire sees it. Since 1.1. */
 typedef struct sofun_expiry {
 	uint32_t size;    /* of this struct */
-	uint32_t attempt; /* 1 at the first; counted durably */
+	uint32_t attempt; /* 1 at the first; may begin anew after a crash */
 	sofun_address self;
 	uint64_t last_touch_ms; /* when a message to it was last handled */
 } sofun_expiry;

@@ -149,13 +149,17 @@ static void parties_set(sofun_context *context, uint32_t value, const struct par
 	buf_finish(&buf);
 }
 
-static uint64_t count_get(sofun_context *context) {
+static uint64_t count_get(sofun_context *context, uint32_t schema) {
 	sofun_bytes bytes;
 	uint64_t count = 0;
 	check(context->host->state_get(context, VALUE_COUNT, &bytes) == SOFUN_OK);
 	struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
-	check(bytes.size == 0 || cursor_read_uint(&cursor, &count));
-	return count;
+	if (bytes.size == 0)
+		return 0;
+	check(cursor_read_uint(&cursor, &count));
+	if ((count >= PROGRAM_COUNT_2) != (schema == 2))
+		violation("a count of another schema", schema, count);
+	return count & (PROGRAM_COUNT_2 - 1);
 }
 
 /* A value that is large, small or unset by turns: what it must be now follows from the count. */
@@ -368,6 +372,7 @@ static void version_check(sofun_context *context, const struct program_version *
 
 static int program_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
 	version_check(context, plugin_data, message);
+	const uint32_t schema = ((const struct program_version *)plugin_data)->generation % 2 == 1 ? 2 : 1;
 	uint64_t number, depth, party, order;
 	uint32_t fields;
 	struct cursor cursor = cursor_of(bytes_of(message->payload.data, message->payload.size));
@@ -378,7 +383,7 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 		deed.poison = false;
 	if (program_hooks.entered != NULL)
 		program_hooks.entered(program_hooks.arg, message, deed.poison);
-	uint64_t count = count_get(context);
+	uint64_t count = count_get(context, schema);
 	if (!blob_check(context, count))
 		return 1;
 	if (party != PARTY_KEYED)
@@ -407,7 +412,7 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 		buf_finish(&payload);
 	}
 	struct buf packed = {0};
-	pack_uint(&packed, count + 1);
+	pack_uint(&packed, count + 1 + (schema == 2 ? PROGRAM_COUNT_2 : 0));
 	check(context->host->state_set(context, VALUE_COUNT, (sofun_bytes){packed.data, packed.size}) == SOFUN_OK);
 	buf_finish(&packed);
 	blob_set(context, count + 1);
@@ -423,6 +428,51 @@ const sofun_function program_function = {
 	.values = values,
 	.value_count = sizeof values / sizeof *values,
 	.invoke = program_invoke,
+};
+
+/* ---- the other schema ---- */
+
+static int value_migrate(sofun_context *context, uint32_t value, bool up) {
+	sofun_bytes bytes;
+	struct buf packed = {0};
+	uint64_t count;
+	int status = context->host->state_get(context, value, &bytes);
+	if (status != SOFUN_OK || bytes.size == 0)
+		return status;
+	if (value == VALUE_COUNT) {
+		struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
+		check(cursor_read_uint(&cursor, &count));
+		pack_uint(&packed, up ? count + PROGRAM_COUNT_2 : count - PROGRAM_COUNT_2);
+		bytes = (sofun_bytes){packed.data, packed.size};
+	}
+	status = context->host->state_set(context, value, bytes);
+	buf_finish(&packed);
+	return status;
+}
+
+static int program_migrate(sofun_context *context, void *plugin_data, const sofun_migration *migration) {
+	(void)plugin_data;
+	for (uint32_t value = 0; value < sizeof values / sizeof *values; value++) {
+		if (value_migrate(context, value, migration->to == 2) != SOFUN_OK)
+			return 1;
+	}
+	if (program_hooks.inside != NULL)
+		program_hooks.inside(program_hooks.arg);
+	return 0;
+}
+
+static const sofun_schema schema_1 = {sizeof schema_1, 1, SOFUN_SCHEMA_BOTH, sizeof values / sizeof *values, values};
+static const sofun_schema *const schemas[] = {&schema_1, NULL};
+
+const sofun_function program_function_2 = {
+	.size = sizeof program_function_2,
+	.schema = 2,
+	.type = "sim/node",
+	.values = values,
+	.value_count = sizeof values / sizeof *values,
+	.invoke = program_invoke,
+	.schemas = schemas,
+	.migrate = program_migrate,
 };
 
 /* ---- what expires ---- */
@@ -538,5 +588,8 @@ bool program_count(struct bytes row, uint64_t *ret_count) {
 		value.number != VALUE_COUNT)
 		return false;
 	struct cursor cursor = cursor_of(value.msgpack);
-	return cursor_read_uint(&cursor, ret_count);
+	if (!cursor_read_uint(&cursor, ret_count) || (*ret_count >= PROGRAM_COUNT_2) != (header.schema == 2))
+		return false;
+	*ret_count &= PROGRAM_COUNT_2 - 1;
+	return true;
 }

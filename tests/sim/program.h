@@ -26,8 +26,11 @@ struct program_model {
 /* Adds what record `sequence` of `producer` leads to. */
 void program_expect(struct program_model *model, uint64_t seed, uint32_t producer, uint64_t sequence);
 
-/* The function type "sim/node" and the router of ingress "sim". */
+/* The function type "sim/node" and the router of ingress "sim". The second has another schema: its counts stand above
+ * PROGRAM_COUNT_2, and it migrates both ways. */
 extern const sofun_function program_function;
+extern const sofun_function program_function_2;
+#define PROGRAM_COUNT_2 (UINT64_C(1) << 40)
 extern const sofun_router program_router;
 
 /* The function type "sim/idle": it counts, and every instance ends when it is idle for too long. */

@@ -78,9 +78,14 @@ static struct version version_of(struct swaps *swaps, const sofun_function *func
 	};
 }
 
+/* Every second version has another schema. */
+static const sofun_function *function_of(uint16_t number, uint64_t generation) {
+	return number == 1 && generation % 2 == 1 ? &program_function_2 : functions[number - 1];
+}
+
 static struct binding binding_of(struct swaps *swaps, uint16_t number) {
 	uint64_t now = swaps->generation;
-	const sofun_function *function = functions[number - 1];
+	const sofun_function *function = function_of(number, now);
 	struct binding binding = {
 		.number = number,
 		.name = function->type,
@@ -93,8 +98,10 @@ static struct binding binding_of(struct swaps *swaps, uint16_t number) {
 		return binding;
 	binding.versions[now % 2] = version_of(swaps, function, now);
 	binding.now.base = (int8_t)(now % 2);
+	if (number == 1) /* stays for its way down */
+		binding.versions[2] = version_of(swaps, &program_function_2, 1);
 	if (swaps->fence != 0 && !swaps->lax[now]) {
-		binding.versions[1 - now % 2] = version_of(swaps, function, now - 1);
+		binding.versions[1 - now % 2] = version_of(swaps, function_of(number, now - 1), now - 1);
 		binding.before.base = (int8_t)(1 - now % 2);
 		binding.fence = swaps->fence;
 	}

@@ -273,6 +273,34 @@ def test_a_canary_across_schemas(test):
 	only_version(host, "1.0.0")
 
 
+def test_a_crash_in_migrate_is_laid_at_its_door(test):
+	test.need_plain_build("the plugin aborts")
+	host = started(test)
+	call(host, "a", 5)
+	call(host, "a", "crash")
+	load(test, host, "moving_2")
+	only_version(host, "2.0.0")
+	host.rpc().request("send", {"to": TYPE, "id": "a", "payload": 1})
+	crash = wait_until(lambda: next(iter(crashes(host)), None), 30, "the crash is told")
+	expect_equal([crash[key] for key in ("plugin", "version", "in", "function", "id")],
+		["moving", "2.0.0", "migrate", TYPE, "a"], "who did it")
+	wait_until(lambda: schemas_seen(host) == {1: 1}, 30, "nothing was migrated")
+
+
+def schemas_seen(host):
+	try:
+		return schemas(host)
+	except (OSError, HttpError, ValueError):
+		return None  # between two lives of the worker
+
+
+def crashes(host):
+	try:
+		return host.status()["crashes"]
+	except (OSError, HttpError, ValueError):
+		return []  # between two lives of the worker
+
+
 # ---- in the background ----
 
 def migrate(host):

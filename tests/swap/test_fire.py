@@ -41,14 +41,20 @@ class Stream:
 
 	def feed(self):
 		"""The stream must not end before the swaps do."""
-		for program, producer in zip(self.programs, self.producers):
+		for number, program in enumerate(self.programs):
+			producer = self.producers[number]
 			producer.check()
-			if len(program.packed) - producer.durable < 1000:
-				program.grow(20000)
-				producer.limit = len(program.packed)
-				expect(producer.is_alive(), "the stream has not come to its end")
+			if producer.is_alive() and len(program.packed) - producer.durable > 1000:
+				continue
+			program.grow(20000)
+			producer.limit = len(program.packed)
+			if not producer.is_alive():  # it was through before it saw the rest: another goes on from its position
+				self.producers[number] = Producer(self.host.socket, program.packed, random.Random(number), name=f"p{number}")
+				self.producers[number].gate.set()
+				self.producers[number].start()
 
 	def finish(self):
+		self.feed()
 		for producer in self.producers:
 			producer.finish(120)
 
@@ -93,12 +99,6 @@ def live(host):
 	return host.plugin("play")["version"]
 
 
-def at_rest(host):
-	wait_until(lambda: host.status()["images"]["loaded"] == 1, 30, "the old version has gone")
-	host.barrier()
-	return host.resident_bytes()
-
-
 def fire(test, shards, swaps, kills):
 	host = Host(test, plugins=(), shards=shards[0], settings=RETRY).start()
 	for name in ("play", "next/play"):
@@ -106,7 +106,7 @@ def fire(test, shards, swaps, kills):
 	wait_until(lambda: host.status()["images"]["loaded"] == 1, 20, "one image")
 	stream = Stream(test, host, 120000)
 	stream.start()
-	done, killed, resident = 0, 0, 0
+	done, killed = 0, 0
 	kill_at = sorted(test.random.sample(range(1, swaps), kills))
 	while done < swaps:
 		stream.feed()
@@ -124,15 +124,9 @@ def fire(test, shards, swaps, kills):
 			killed += 1
 			host.restart(shards=shards[killed % len(shards)])
 			expect(live(host) in VERSIONS, "a version is live")
-		if done == 20 and kills == 0 and resident == 0:
-			resident = at_rest(host)
 	stream.finish()
 	messages = stream.verify()
-	grown = at_rest(host) - resident
 	test.note(f"{done} swaps, {killed} kills, {messages} messages, shards {shards}")
-	if kills == 0:
-		test.note(f"resident memory: {grown >> 10} KiB more than after the 20th")
-		expect(grown <= 8 << 20, f"{grown >> 20} MiB more than after the 20th swap")
 
 
 def test_swaps_on_one_shard(test):
@@ -147,9 +141,22 @@ def test_swaps_while_shards_change(test):
 	fire(test, [4, 1, 2], test.by_scale(60, 200), test.by_scale(12, 40))
 
 
-def test_two_hundred_swaps(test):
+def test_two_hundred_swaps_leave_no_memory(test):
+	"""With a little traffic, so that what grows is the swaps' and not the store's tables."""
 	test.need_plain_build("it keeps every image mapped")
-	fire(test, [2], 200, 0)
+	host = Host(test, shards=2).start()
+	host.http.post("/v1/plugins", {"path": str(test.plugin("next/play"))})
+	early = 0
+	for number in range(200):
+		wait_until(lambda: host.status()["images"]["loaded"] == 1, 20, "the old version has gone")
+		if number == 20:
+			early = host.resident_bytes()
+		expect(swap(host, VERSIONS[number % 2], ("accepted", "running")[number % 2]), f"swap {number}")
+		with host.rpc() as rpc:
+			expect_equal(rpc.call("test/play", "a", {"add": 1, "reply": True}), number + 1, "the count goes on")
+	grown = host.resident_bytes() - early
+	test.note(f"resident memory: {grown >> 10} KiB more than after the 20th")
+	expect(grown <= 8 << 20, f"{grown >> 20} MiB more than after the 20th swap")
 
 
 if __name__ == "__main__":

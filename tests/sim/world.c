@@ -264,18 +264,16 @@ static void records_send(struct world *world, uint32_t producer) {
 	buf_finish(&records);
 }
 
-/* How many timers were set so far; UINT64_MAX: some are not sent yet. What the store may hold behind the horizon of an
- * alarm was cancelled. */
-static uint64_t timers_set_if_none_left(const struct world *world) {
+/* The serial number of the next timer, sweeps included; UINT64_MAX: some are not sent yet. What the store may hold behind
+ * the horizon of an alarm was cancelled. */
+static uint64_t timers_next_if_none_left(const struct world *world) {
 	const struct flow *flow = &world->engine->flow;
-	uint64_t set = 0;
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		const struct timers *timers = &flow->shards[i]->timers;
 		if (timers->heap.count > 0 || timers->horizon.due_ms < PROGRAM_ALARM_MS)
 			return UINT64_MAX;
-		set += flow->shards[i]->counts.timers_set;
 	}
-	return set;
+	return atomic_load(&flow->timer_next);
 }
 
 static void client_step(struct world *world) {
@@ -423,7 +421,7 @@ static void world_step(struct world *world) {
 		swaps_step(&world->swaps, world_random(world));
 	if (all_sent(world) && !world->barrier_asked) {
 		world->barrier_asked = true;
-		world->timers_before = timers_set_if_none_left(world);
+		world->timers_before = timers_next_if_none_left(world);
 		engine_barrier(world->engine, TOKEN_BARRIER);
 	}
 }
@@ -634,7 +632,7 @@ static bool world_live(struct world *world) {
 			return false;
 		/* a barrier does not wait for timers: the last one has none before it and none behind it */
 		if (world->barrier_done && world->timers_before != UINT64_MAX &&
-			world->timers_before == timers_set_if_none_left(world))
+			world->timers_before == timers_next_if_none_left(world))
 			return true;
 		world->barrier_asked &= !world->barrier_done;
 		world->barrier_done = false;

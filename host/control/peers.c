@@ -74,8 +74,7 @@ static struct peer *peer_find(struct peers *peers, const struct bufferevent *buf
 	LIST_FOREACH(peer, bucket_of(peers, bufferevent), link)
 	if (peer->bufferevent == bufferevent)
 		return peer;
-	check(!"every connection is watched");
-	return NULL;
+	check_failed(__FILE__, __LINE__, "every connection is watched");
 }
 
 static void peer_destroy(struct peer *peer) {

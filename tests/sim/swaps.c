@@ -94,6 +94,8 @@ static struct binding binding_of(struct swaps *swaps, uint16_t number) {
 		.side = swaps->side,
 		.value_count = function->value_count,
 	};
+	if (swaps->fence != 0 && !swaps->lax[now])
+		binding.fence = swaps->fence; /* while nothing is loaded, too: what waits must wait in this order */
 	if (!swaps->live)
 		return binding;
 	binding.versions[now % 2] = version_of(swaps, function, now);
@@ -103,7 +105,6 @@ static struct binding binding_of(struct swaps *swaps, uint16_t number) {
 	if (swaps->fence != 0 && !swaps->lax[now]) {
 		binding.versions[1 - now % 2] = version_of(swaps, function_of(number, now - 1), now - 1);
 		binding.before.base = (int8_t)(1 - now % 2);
-		binding.fence = swaps->fence;
 	}
 	return binding;
 }

@@ -8,18 +8,22 @@
 enum { WAITING_MAX = 2 * MANIFEST_FUNCTIONS_MAX + 2 };
 
 /* Those without an image never ran in this process. */
-/* While its fence is on its way a change has not happened: what is asked for is ready, what serves is live. */
+/* While its fence is on its way a change has not happened: what is asked for is not live yet, what serves still is. */
 static bool fence_pending(const struct plugin *plugin) {
 	const struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
-	return (plugin->state == PLUGIN_LIVE || plugin->state == PLUGIN_DRAINING) && lineage != NULL &&
-		(lineage->state == LINEAGE_ASKED || lineage->state == LINEAGE_FENCING);
+	return plugin->image != NULL && (plugin->state == PLUGIN_LIVE || plugin->state == PLUGIN_DRAINING) &&
+		lineage != NULL && (lineage->state == LINEAGE_ASKED || lineage->state == LINEAGE_FENCING);
+}
+
+/* Nobody can reach it before its fence has come back: until then it is not shown, nor counted. */
+static bool plugin_arrives(const struct plugin *plugin) {
+	return fence_pending(plugin) &&
+		!lineage_was(lineage_find(plugin->registry, plugin->verdict->name), plugin->verdict);
 }
 
 static const char *plugin_state_name(const struct plugin *plugin) {
-	if (plugin->image != NULL && fence_pending(plugin)) {
-		const struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
-		return image_state_name(lineage_was(lineage, plugin->verdict) ? IMAGE_LIVE : IMAGE_READY);
-	}
+	if (fence_pending(plugin))
+		return image_state_name(IMAGE_LIVE);
 	if (plugin->image != NULL)
 		return image_state_name(plugin->image->state);
 	if (plugin->state == PLUGIN_RETIRING)
@@ -150,7 +154,7 @@ void registry_each(
 	struct registry *registry, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
 	for (int rank = 0; rank < PLUGIN_RANKS; rank++)
 		for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
-			if (plugin_rank(plugin) == rank)
+			if (plugin_rank(plugin) == rank && !plugin_arrives(plugin))
 				plugin_report(plugin, each, arg);
 }
 
@@ -188,7 +192,7 @@ void registry_refused_each(
 void registry_images(const struct registry *registry, struct registry_images *ret_images) {
 	*ret_images = (struct registry_images){.unloaded = registry->unloaded};
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next) {
-		ret_images->loaded += plugin->image != NULL && plugin->state != PLUGIN_READY;
+		ret_images->loaded += plugin->image != NULL && plugin->state != PLUGIN_READY && !plugin_arrives(plugin);
 		ret_images->stuck += plugin->image != NULL && plugin->image->state == IMAGE_STUCK;
 	}
 }

@@ -39,7 +39,7 @@ void held_count(struct connection *connection) {
 	connection->held_bytes = held;
 	connection->held_ms = now_ms();
 	uint64_t most = server->config->memory_bytes / HELD_MEMORY_PART;
-	if (server->held_bytes > 2 * most && held > HELD_SHARE_BYTES)
+	if (server->held_bytes > HELD_PARTS_MAX * most && held > HELD_SHARE_BYTES)
 		drop(connection, "connections hold too much together");
 	else if (server->held_bytes > most)
 		look(server, connection->held_ms);

@@ -7,8 +7,9 @@ struct connection;
 
 enum {
 	/* All together take one part in so many of limits.memory_bytes. Beyond it who holds more than HELD_SHARE_BYTES, and for
-	 * HELD_STILL_MS neither sent nor took anything, is dropped; beyond twice of it, whoever holds more. */
+	 * HELD_STILL_MS neither sent nor took anything, is dropped; beyond HELD_PARTS_MAX of them, whoever holds more. One read of small calls may be answered by a part and more. */
 	HELD_MEMORY_PART = 8,
+	HELD_PARTS_MAX = 3,
 	HELD_SHARE_BYTES = 4 << 10,
 	HELD_STILL_MS = 1000,
 	HELD_LOOK_MS = 250, /* looking at all of them is not for every turn */

@@ -189,6 +189,7 @@ static void flow_stop(struct host *host) {
 static void host_finish(struct host *host, bool clean) {
 	struct control *control = &host->control;
 	struct error error;
+	registry_stop(control->registry); /* it was not, if recovery refused a row */
 	data_server_destroy(host->data);
 	for (size_t i = 0; i < host->network_count; i++)
 		http_server_destroy(host->network[i]);

@@ -234,6 +234,20 @@ def test_flipped_bytes_anywhere_are_refused_or_harmless(test):
 	expect(verdicts["refused"] > 0, "at least one flip was refused")
 
 
+def test_a_malformed_row_of_the_registry(test):
+	"""Refused once, with exit 3: a supervisor does not try again what cannot pass."""
+	import plyvel
+	host = Host(test, plugins=("counter",)).start()
+	host.wait_live("counter")
+	host.stop()
+	database = plyvel.DB(str(host.data / "runtime"))
+	database.put(b"T\x00\x01", b"\x93\x01\x02")
+	database.close()
+	host.spawn()
+	expect_equal(host.wait_exit(), 3, "exit code")
+	expect_equal(host.errors().count("malformed"), 1, "lines that say what is wrong")
+
+
 def test_the_last_record_of_a_manifest_is_missed(test):
 	"""What a power cut may take (power/) was never called durable; of a store that was stopped in order it is damage, and must not
 	pass for such a cut: refused, or nothing is missing."""

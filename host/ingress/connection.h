@@ -18,8 +18,9 @@
 
 enum {
 	CONNECTION_MAGIC = 0x636f6e6e,
-	/* Requests of one connection without answer; beyond it nothing more is parsed. At 300,000 a second and 10 ms. */
-	CONNECTION_PENDING_MAX = 4096,
+	/* Requests of one connection without answer; beyond it nothing more is parsed. 300,000 a second at 3 ms; all of them may
+	 * be answered at once, with 8 KiB each, say, and that is memory. */
+	CONNECTION_PENDING_MAX = 1024,
 	REFUSED_LINGER_MS = 1000,
 };
 

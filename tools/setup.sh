@@ -9,8 +9,8 @@ repository=$(cd "$(dirname "${BASH_SOURCE[0]}")/.." && pwd -P)
 build_packages=(gcc libc6-dev cmake make pkg-config libevent-dev libleveldb-dev libmsgpack-dev libjansson-dev libyaml-dev
 	libelf-dev libssl-dev check python3)
 # The tests speak to the host in Python and with curl, read its databases, compile headers as C++, mount small disks and look
-# at links and symbols.
-test_packages=(python3-msgpack python3-plyvel curl g++ binutils util-linux mount e2fsprogs procps)
+# at links and symbols; openssl makes the certificates of a test.
+test_packages=(python3-msgpack python3-plyvel curl openssl g++ binutils util-linux mount e2fsprogs procps)
 
 say() {
 	printf '%s\n' "$*"

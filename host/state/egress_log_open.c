@@ -29,7 +29,8 @@ static bool segments_behind_drop(struct egress_log *log, uint64_t start, bool re
 		count++;
 	}
 	log->segment_count -= count;
-	memmove(log->segments, log->segments + count, log->segment_count * sizeof *log->segments);
+	if (count > 0)
+		memmove(log->segments, log->segments + count, log->segment_count * sizeof *log->segments);
 	return true;
 }
 

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "control/handlers.h"
+#include "control/read.h"
 #include "flow/dead_letter.h"
 #include "state/key.h"
 
@@ -58,14 +59,9 @@ static void letter_act(void *arg) {
 }
 
 static void act_start(struct exchange *exchange, bool retry) {
-	struct error error;
 	uint64_t number;
-	if (!decimal_parse(exchange_param(exchange, 0), &number)) {
-		error_set(&error, ERROR_BAD_REQUEST, "a dead letter goes by its number");
-		error_expected(&error, "/v1/dead/ and a decimal number");
-		exchange_error(exchange, &error);
+	if (!read_dead_number(exchange, &number))
 		return;
-	}
 	struct dead_act *act = check_alloc(1, sizeof *act);
 	act->exchange = exchange;
 	act->number = number;

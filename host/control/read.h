@@ -25,6 +25,9 @@ struct read_job {
 /* Owns the job from here, and frees it. [loop thread] */
 void read_start(struct read_job *job);
 
+/* The number of the dead letter that the path names; false: it is none, and that was answered. */
+bool read_dead_number(struct exchange *exchange, uint64_t *ret_number);
+
 /* The query's limit, 1 to PAGE_ENTRIES_MAX. */
 bool read_limit(const struct exchange *exchange, uint64_t *ret_limit, struct error *error);
 

@@ -119,15 +119,20 @@ static void show_work(struct read_job *job, struct store *store) {
 	buf_finish(&row);
 }
 
-void handle_dead_show(struct exchange *exchange) {
+bool read_dead_number(struct exchange *exchange, uint64_t *ret_number) {
 	struct error error;
+	if (decimal_parse(exchange_param(exchange, 0), ret_number))
+		return true;
+	error_set(&error, ERROR_BAD_REQUEST, "a dead letter goes by its number");
+	error_expected(&error, "/v1/dead/ and a decimal number");
+	exchange_error(exchange, &error);
+	return false;
+}
+
+void handle_dead_show(struct exchange *exchange) {
 	uint64_t number;
-	if (!decimal_parse(exchange_param(exchange, 0), &number)) {
-		error_set(&error, ERROR_BAD_REQUEST, "a dead letter goes by its number");
-		error_expected(&error, "/v1/dead/ and a decimal number");
-		exchange_error(exchange, &error);
+	if (!read_dead_number(exchange, &number))
 		return;
-	}
 	struct dead_job *dead = check_alloc(1, sizeof *dead);
 	dead->job.exchange = exchange;
 	dead->job.work = show_work;

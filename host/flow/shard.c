@@ -454,7 +454,8 @@ uint64_t shard_due_ms(const struct shard *shard) {
 }
 
 uint64_t shard_idle_us(struct shard *shard) {
-	enum { STARVED_US = 100000 };
+	/* However far away it is: the system's clock may be set forward meanwhile, and then it is due (rule 38). */
+	enum { STARVED_US = 100000, CLOCK_LOOK_MS = 1000 };
 	if (shard->starved) {
 		shard->starved = false;
 		return STARVED_US;
@@ -464,5 +465,7 @@ uint64_t shard_idle_us(struct shard *shard) {
 	if (due_ms == UINT64_MAX || shard->flow->clock.test || trial_us != UINT64_MAX)
 		return trial_us;
 	uint64_t now_ms = flow_clock_update(&shard->flow->clock);
-	return due_ms <= now_ms ? 1000 : (due_ms - now_ms) * 1000;
+	if (due_ms <= now_ms)
+		return 1000;
+	return (due_ms - now_ms < CLOCK_LOOK_MS ? due_ms - now_ms : CLOCK_LOOK_MS) * 1000;
 }

@@ -104,6 +104,24 @@ def test_the_clock_may_jump(test):
 	expect_equal(count(host, "b"), 1, "after a start with a clock far ahead")
 
 
+def test_the_ends_of_what_can_be_asked(test):
+	"""A delay beyond all time waits for ever and can be cancelled; a token of 255 bytes is one, a longer one is refused."""
+	host = Host(test, plugins=("play",), shards=1, settings={"retry.attempts": 1}).start()
+	host.wait_live("play")
+	with host.rpc() as rpc:
+		for delay in (2 ** 63, 2 ** 64 - 1):
+			rpc.send("test/play", "a", {"send": [after(delay, "b", {"add": 1}, "far")]})
+			rpc.call("test/play", "a", {"cancel": "far", "reply": True})
+		rpc.call("test/play", "a", {"send": [after(2 ** 62, "b", {"add": 1}, "x" * 253)], "reply": True})
+		error = harness.raised(RpcError, lambda: rpc.call("test/play", "a", {"send": [after(1, "b", {}, "x" * 254)]}))
+		expect_equal(error.code, "function_failed", "a token of 256 bytes, its head counted")
+		rpc.call("test/play", "a", {"send": [after(30, "b", {"add": 7})], "reply": True})
+	harness.wait_until(lambda: count(host, "b") == 7, 20, "one that is due by the machine's own clock")
+	host.kill()
+	host.start()
+	expect_equal(count(host, "b"), 7, "after a kill")
+
+
 class Plan:
 	"""Records that set timers and cancel some, and what must be counted when all are due."""
 

@@ -6,6 +6,7 @@
 #include "flow/dead_letter.h"
 #include "flow/instance_record.h"
 #include "flow/message.h"
+#include "flow/timer/place.h"
 
 static void buf_is(const struct buf *buf, const char *hex) {
 	char text[2048];
@@ -120,6 +121,26 @@ START_TEST(instance_malformed) {
 }
 END_TEST
 
+START_TEST(timer_keys_golden) {
+	struct key timer = key_timer((struct timer_place){.due_ms = 0x0102030405, .serial = 0x0a0b000000});
+	struct key token = key_token(0x0102, bytes_text("id"), bytes_text("t"));
+	struct buf buf = {0};
+	buf_append_bytes(&buf, key_bytes(&timer));
+	buf_is(&buf,
+		"5a0000000102030405000000"
+		"0a0b000000");
+	buf_reset(&buf);
+	buf_append_bytes(&buf, key_bytes(&token));
+	buf_is(&buf,
+		"590102026964"
+		"74");
+	buf_finish(&buf);
+	uint8_t longest[ID_BYTES_MAX] = {0};
+	struct key key = key_token(1, bytes_of(longest, sizeof longest), bytes_of(longest, sizeof longest));
+	ck_assert_uint_le(key.size, KEY_BYTES_MAX);
+}
+END_TEST
+
 START_TEST(dead_letter_golden) {
 	struct dead_letter letter = {
 		.to = bytes_text("a/b"),
@@ -166,6 +187,7 @@ int main(void) {
 	tcase_add_test(tests, run_cut_anywhere_is_refused);
 	tcase_add_test(tests, shards_share_the_hashes_evenly);
 	tcase_add_test(tests, instance_golden);
+	tcase_add_test(tests, timer_keys_golden);
 	tcase_add_test(tests, instance_malformed);
 	tcase_add_test(tests, dead_letter_golden);
 	suite_add_tcase(suite, tests);

@@ -87,9 +87,6 @@ void config_value_print(const struct config *config, const struct setting *setti
 /* config_settings.c. */
 void config_list_finish(struct config_list *list);
 
-/* config_settings.c. Takes over a value that may change while the host runs, with its source. */
-void config_value_copy(struct config *to, const struct config *from, const struct setting *setting);
-
 /* config_settings.c. A size as "4096" or "64KiB". */
 bool config_size_read(const char *text, uint64_t *ret_number);
 

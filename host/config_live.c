@@ -15,6 +15,29 @@ struct config_live {
 	void *arg;
 };
 
+/* Takes over a value that may change while the host runs, with its source. */
+static void value_copy(struct config *to, const struct config *from, const struct setting *setting) {
+	void *target = (char *)to + setting->offset;
+	const void *source = (const char *)from + setting->offset;
+	check(setting->live);
+	to->sources[setting - config_settings] = from->sources[setting - config_settings];
+	switch (setting->kind) {
+	case SETTING_U32:
+	case SETTING_LEVEL:
+	case SETTING_FORMAT:
+		*(_Atomic uint32_t *)target = *(const _Atomic uint32_t *)source;
+		break;
+	case SETTING_U64:
+	case SETTING_BYTES:
+		*(_Atomic uint64_t *)target = *(const _Atomic uint64_t *)source;
+		break;
+	default:
+		check(setting->kind == SETTING_POLICY);
+		*(bool *)target = *(const bool *)source;
+		break;
+	}
+}
+
 struct config_live *config_live_create(struct config *running, int argc, char *const argv[]) {
 	struct config_live *live = check_alloc(1, sizeof *live);
 	live->running = running;
@@ -23,7 +46,7 @@ struct config_live *config_live_create(struct config *running, int argc, char *c
 	config_init(&live->base);
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (config_settings[i].live)
-			config_value_copy(&live->base, running, &config_settings[i]);
+			value_copy(&live->base, running, &config_settings[i]);
 	return live;
 }
 
@@ -97,7 +120,7 @@ static struct config_changes differences(const struct config *from, const struct
 static void live_copy(struct config *to, const struct config *from) {
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (config_settings[i].live)
-			config_value_copy(to, from, &config_settings[i]);
+			value_copy(to, from, &config_settings[i]);
 }
 
 /* Takes the changes over that may be made. */
@@ -124,7 +147,7 @@ static bool reset(struct config *wanted, const struct config *base, const char *
 		return config_key_refuse(key, &place, error);
 	if (!setting->live)
 		return restart_refuse(setting, error);
-	config_value_copy(wanted, base, setting);
+	value_copy(wanted, base, setting);
 	return true;
 }
 
@@ -173,7 +196,7 @@ bool config_live_set(struct config_live *live, struct bytes mapping, const char 
 static void requests_keep(struct config *wanted, const struct config *running) {
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (running->sources[i] == CONFIG_REQUEST)
-			config_value_copy(wanted, running, &config_settings[i]);
+			value_copy(wanted, running, &config_settings[i]);
 }
 
 bool config_live_reload(struct config_live *live, struct config_changes *ret_changes, struct error *error) {

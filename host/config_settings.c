@@ -331,25 +331,3 @@ bool config_value_set(struct config *config, const char *key, const struct confi
 		return value_refuse(&refusal, "a list", "one value");
 	return ingress_set(config, name, value->items[0], &refusal);
 }
-
-void config_value_copy(struct config *to, const struct config *from, const struct setting *setting) {
-	void *target = (char *)to + setting->offset;
-	const void *source = (const char *)from + setting->offset;
-	check(setting->live);
-	to->sources[setting - config_settings] = from->sources[setting - config_settings];
-	switch (setting->kind) {
-	case SETTING_U32:
-	case SETTING_LEVEL:
-	case SETTING_FORMAT:
-		*(_Atomic uint32_t *)target = *(const _Atomic uint32_t *)source;
-		break;
-	case SETTING_U64:
-	case SETTING_BYTES:
-		*(_Atomic uint64_t *)target = *(const _Atomic uint64_t *)source;
-		break;
-	default:
-		check(setting->kind == SETTING_POLICY);
-		*(bool *)target = *(const bool *)source;
-		break;
-	}
-}

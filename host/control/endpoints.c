@@ -1,5 +1,6 @@
 #include "control/endpoints.h"
 
+#include "control/dead_filter.h"
 #include "control/exchange.h"
 #include "control/handlers.h"
 
@@ -27,7 +28,13 @@ static const struct endpoint endpoints[] = {
 		"calls a function with the body as payload; mode=send: answers when the message is durable", false},
 	{"GET", "/v1/state/{ns}/{name}", "limit,after", handle_state_list, "ids of the instances with state", false},
 	{"GET", "/v1/state/{ns}/{name}/{id}", "", handle_state_show, "the values of one instance", false},
-	{"GET", "/v1/dead", "limit,after", handle_dead_list, "dead letters, oldest first", false},
+	{"GET", "/v1/dead", "limit,after," DEAD_FILTER_KEYS, handle_dead_list,
+		"dead letters that have all of what is asked for, oldest first; a page may be short, next is null at the end",
+		false},
+	{"POST", "/v1/dead/retry", "", handle_dead_retry_all,
+		"sends the dead letters that a filter means again, oldest first, each behind what its address has already",
+		false},
+	{"POST", "/v1/dead/drop", "", handle_dead_drop_all, "drops the dead letters that a filter means", false},
 	{"GET", "/v1/dead/{number}", "", handle_dead_show, "one dead letter", false},
 	{"DELETE", "/v1/dead/{number}", "", handle_dead_drop, "drops a dead letter", false},
 	{"POST", "/v1/dead/{number}/retry", "", handle_dead_retry,

@@ -37,6 +37,10 @@ void handle_dead_show(struct exchange *exchange);
 
 /* dead.c */
 void handle_dead_drop(struct exchange *exchange);
+
+/* dead_bulk.c */
+void handle_dead_retry_all(struct exchange *exchange);
+void handle_dead_drop_all(struct exchange *exchange);
 void handle_dead_retry(struct exchange *exchange);
 
 /* read_egress.c */

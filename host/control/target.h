@@ -8,7 +8,7 @@
 
 enum {
 	TARGET_SEGMENTS_MAX = 8, /* the longest pattern has five */
-	TARGET_PAIRS_MAX = 8,    /* the longest query has two */
+	TARGET_PAIRS_MAX = 12,   /* the longest query has nine */
 };
 
 struct target_pair {

@@ -1,6 +1,7 @@
 #include "flow/dead_act.h"
 
 #include "base/little.h"
+#include "flow/dead_letter.h"
 #include "flow/shard.h"
 #include "state/key.h"
 
@@ -79,6 +80,22 @@ static void record_again(struct shard *shard, const struct input *input, const s
 	route_again(shard, input, ingress, producer, record);
 }
 
+/* Only now: the epoch may have been cut while a router ran. */
+static void letter_remove(struct shard *shard, uint64_t number) {
+	struct key key = key_dead(number);
+	redo_remove(&shard->redo, REDO_RUNTIME, key_bytes(&key));
+	shard->epoch_bytes += key.size;
+	gone_add(shard, number);
+	if (number <= shard->flow->dead_removed)
+		return;
+	shard->flow->dead_removed = number;
+	key = key_of(KEY_DEAD);
+	buf_reset(&shard->scratch);
+	dead_removed_write(&shard->scratch, number);
+	redo_put(&shard->redo, REDO_RUNTIME, key_bytes(&key), bytes_buf(&shard->scratch));
+	shard->epoch_bytes += key.size + shard->scratch.size;
+}
+
 bool dead_take(struct shard *shard, const struct input *input) {
 	const struct dead_input *dead = (const struct dead_input *)(const void *)(input + 1);
 	const uint8_t *at = (const uint8_t *)(dead + 1);
@@ -101,10 +118,7 @@ bool dead_take(struct shard *shard, const struct input *input) {
 		record_again(shard, input, dead);
 	else if (dead->action == DEAD_MESSAGE)
 		message_send(shard, input, at);
-	struct key key = key_dead(input->first); /* only now: the epoch may have been cut while a router ran */
-	redo_remove(&shard->redo, REDO_RUNTIME, key_bytes(&key));
-	shard->epoch_bytes += key.size;
-	gone_add(shard, input->first);
+	letter_remove(shard, input->first);
 	answer(shard, input, ERROR_NONE, "");
 	return true;
 }

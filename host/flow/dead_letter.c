@@ -40,3 +40,15 @@ bool dead_letter_read(struct bytes row, struct dead_letter *ret_letter) {
 		cursor_read_str(&cursor, &ret_letter->type) && cursor_read_uint(&cursor, &ret_letter->time_ms) &&
 		cursor_take(&cursor, CURSOR_NESTING_MAX, &ret_letter->payload) == CURSOR_GOOD && cursor_at_end(&cursor);
 }
+
+void dead_removed_write(struct buf *row, uint64_t number) {
+	pack_array(row, 1);
+	pack_uint(row, number);
+}
+
+bool dead_removed_read(struct bytes row, uint64_t *ret_number) {
+	struct cursor cursor = cursor_of(row);
+	uint32_t count;
+	return cursor_read_array(&cursor, &count) && count == 1 && cursor_read_uint(&cursor, ret_number) &&
+		cursor_at_end(&cursor);
+}

@@ -31,4 +31,8 @@ void dead_letter_write(struct buf *row, const struct dead_letter *letter);
 /* Views into row; false if it is malformed. */
 bool dead_letter_read(struct bytes row, struct dead_letter *ret_letter);
 
+/* Row 'D' without a number: [number:uint], the greatest of a letter that went. */
+void dead_removed_write(struct buf *row, uint64_t number);
+bool dead_removed_read(struct bytes row, uint64_t *ret_number);
+
 #endif

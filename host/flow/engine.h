@@ -80,6 +80,9 @@ void engine_commit_rows(struct engine *engine, uint64_t token, const struct engi
 struct dead_letter;
 void engine_dead(struct engine *engine, uint64_t token, uint64_t number, const struct dead_letter *letter);
 
+/* The greatest number that a dead letter has, or had. */
+uint64_t engine_dead_last(struct engine *engine);
+
 struct engine_answer {
 	uint64_t token;
 	enum error_code code; /* ERROR_NONE: good */

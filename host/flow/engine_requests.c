@@ -227,6 +227,10 @@ void engine_dead(struct engine *engine, uint64_t token, uint64_t number, const s
 		dead_message(engine, token, number, letter);
 }
 
+uint64_t engine_dead_last(struct engine *engine) {
+	return atomic_load(&engine->flow.dead_next) - 1;
+}
+
 void engine_commit_rows(struct engine *engine, uint64_t token, const struct engine_row *rows, size_t count) {
 	if (!admitted(engine, token))
 		return;

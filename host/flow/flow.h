@@ -128,6 +128,7 @@ struct flow {
 	_Atomic uint64_t cut;                /* [committer] every shard is to close this epoch */
 	_Atomic uint64_t durable;            /* [committer] last released epoch */
 	_Atomic uint64_t dead_next;          /* number of the next dead letter */
+	uint64_t dead_removed;               /* [shard 0] the greatest number of those that went: row 'D' */
 	_Atomic int64_t keys;                /* [committer] idempotency keys as of the last cut */
 	_Atomic uint32_t sweeping;           /* inputs of the sweep that no shard has taken yet */
 	_Atomic uint64_t wait_next;          /* serial of the next wait queue */

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "flow/dead_letter.h"
 #include "flow/keyed/keyed_rows.h"
 #include "state/key.h"
 #include "wire/cursor.h"
@@ -87,12 +88,27 @@ static bool keys_read(struct flow *flow, struct error *error) {
 	return good;
 }
 
-bool recover_numbers(struct flow *flow, uint16_t *ret_types, struct error *error) {
-	uint64_t dead, types;
-	if (!number_last(flow, KEY_DEAD, UINT64_MAX - 1, 8, &dead, error) ||
-		!number_last(flow, KEY_TYPE, UINT16_MAX - 1, 2, &types, error))
+/* A number that was given is not given again, though its letter has gone: whoever repeats a request about it after a
+ * restart must not meet another letter. */
+static bool dead_read(struct flow *flow, struct error *error) {
+	struct key key = key_of(KEY_DEAD);
+	struct buf row = {0};
+	uint64_t last;
+	int found = store_get(flow->store, REDO_RUNTIME, key_bytes(&key), &row, error);
+	bool good = found >= 0;
+	if (found == 1 && !dead_removed_read(bytes_buf(&row), &flow->dead_removed))
+		good = malformed(error, "the number of the last dead letter that went");
+	buf_finish(&row);
+	if (!good || !number_last(flow, KEY_DEAD, UINT64_MAX - 1, 8, &last, error))
 		return false;
-	atomic_store(&flow->dead_next, dead + 1);
+	atomic_store(&flow->dead_next, (last > flow->dead_removed ? last : flow->dead_removed) + 1);
+	return true;
+}
+
+bool recover_numbers(struct flow *flow, uint16_t *ret_types, struct error *error) {
+	uint64_t types;
+	if (!dead_read(flow, error) || !number_last(flow, KEY_TYPE, UINT16_MAX - 1, 2, &types, error))
+		return false;
 	*ret_types = (uint16_t)types;
 	return keys_read(flow, error);
 }

@@ -17,7 +17,7 @@
  *   'K' egress                       how far the sink of an egress has written
  *   'H' queue:u64be                  head of a queue of waiting messages
  *   'Q' queue:u64be first:u64be      a run of waiting messages, the first with that arrival number
- *   'D' number:u64be                 dead letter
+ *   'D' [number:u64be]               dead letter; without a number: the last that went
  *   'Z' due:u64be serial:u64be       timer: a message that is sent when it is due
  *   'Y' type:u16be id:sized8 token   which timer of that address has the token
  *   'J' hash[16]                     idempotency key: what it belongs to

@@ -270,6 +270,15 @@ def test_dead_letters(test):
 	command.run("wait", "--timeout", "30")
 	expect_equal([(one["id"], one["number"] > letter["number"]) for one in command.json("dead")["dead"]],
 		[("d", True), ("a", True)], "what failed again is a new letter")
+	expect("2 dead letters would be dropped" in command.text("dead", "drop", "--all", "--dry-run"), "a dry run")
+	dry = command.json("dead", "drop", "--since", "1h", "--id", "d", "--dry-run")
+	expect_equal((dry["matched"], dry["count"], dry["dry_run"]), (1, 0, True), "a dry run by age and id")
+	expect_equal(command.json("dead", "retry", "--before", "1d")["count"], 0, "none is a day old")
+	expect_equal(len(command.json("dead", "list", "--before", "99999999999999", "--limit", "1")["dead"]), 1, "a page of one")
+	for arguments in (["drop", "--since", "soon", "--all"], ["drop", "--limit", "0", "--all"], ["drop", "3", "--dry-run"], ["list", "--dry-run"], ["drop"], ["retry", "3", "--id", "d"]):
+		command.error(USAGE, "dead", *arguments)
+	command.error(FAILED, "dead", "drop", "--type", b"\xff")
+	expect_equal(len(command.json("dead")["dead"]), 2, "nothing was dropped by these")
 	expect("2 dead letters" in command.text("dead", "drop", "--all"), "a sentence")
 	expect_equal(command.json("dead")["dead"], [], "none is left")
 

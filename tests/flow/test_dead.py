@@ -136,5 +136,148 @@ def test_letters_act_once_under_kills(test):
 	wait_until(lambda: host.status()["in_flight"] == 0, 10, "nothing is in flight")
 
 
+def bulk(host, action, **body):
+	return host.http.post(f"/v1/dead/{action}", body)
+
+
+def all_bulk(host, action, **body):
+	"""Until nothing is left, as a client does it: the letters that were met."""
+	count = 0
+	while True:
+		answer = bulk(host, action, **body)
+		count += answer["count"]
+		if answer["next"] is None:
+			return count
+		body.update(after=answer["next"], through=answer["through"])
+
+
+def test_a_filter_means_what_has_all_of_it(test):
+	host = Host(test, plugins=("play", "counter"), shards=2, settings={"retry.attempts": 1}, flags=["--test-clock", "1700000000000"]).start()
+	with host.rpc() as rpc:
+		for id in ("a", "b", b"\xff"):
+			rpc.send("test/play", id, {"fail": "never"})
+		failure(lambda: rpc.send("no/such", "a", 1))
+		rpc.ingest("counter", "p", 1, [""])
+		host.barrier()
+		host.http.post("/v1/clock", {"advance_ms": 5000})
+		rpc.send("test/play", "a", {"fail": "later"})
+	host.barrier()
+	letters = {letter["number"]: letter for letter in host.dead()}
+	expect_equal(len(letters), 6, "letters")
+	last = max(letters)
+	later = letters[last]["time_ms"]
+	raw = {"base64": "/w=="}
+	for query, body, wanted in (("type=test/play", {"type": "test/play"}, 4), ("type=ingress/counter", {"type": "ingress/counter"}, 1),
+			("code=unknown_type", {"code": "unknown_type"}, 1), ("plugin=counter", {"plugin": "counter"}, 1), ("plugin=play&id=a", {"plugin": "play", "id": "a"}, 2),
+			("id=%FF", {"id": raw}, 1), ("version=1.0.0&plugin=play", {"version": "1.0.0", "plugin": "play"}, 4), ("code=none", {"code": "none"}, 0),
+			(f"since_ms={later}", {"since_ms": later}, 1), (f"before_ms={later}", {"before_ms": later}, 5), (f"type=test/play&before_ms={later}", {"type": "test/play", "before_ms": later}, 3)):
+		page = host.http.get(f"/v1/dead?{query}")
+		answer = bulk(host, "drop", dry_run=True, **body)
+		expect_equal((len(page["dead"]), page["next"]), (wanted, None), f"list by {query}")
+		expect_equal([answer[key] for key in ("matched", "count", "next", "dry_run", "epoch")], [wanted, 0, None, True, None], f"dry run with {body}")
+	expect_equal({letter["number"] for letter in host.dead()}, set(letters), "a dry run changes nothing")
+	one = bulk(host, "drop", type="test/play", limit=1)
+	expect_equal((one["count"], one["next"], one["through"]), (1, min(letters), last), "the oldest")
+	expect(one["epoch"] > 0, "its epoch")
+	expect_equal(bulk(host, "retry", type="test/play", after=one["next"], through=last)["count"], 3, "the others, again")
+	host.barrier()
+	expect_equal(sorted(letter["number"] > last for letter in host.dead() if letter["to"] == "test/play"), [True] * 3, "they fail again: new letters")
+	rest = bulk(host, "retry", all=True, through=last)
+	expect_equal((rest["count"], rest["stayed"], rest["reason"]["code"]), (1, 1, "unknown_type"), "nobody takes no/such")
+	expect(rest["reason"]["hint"], "what to do for it")
+	expect_equal(bulk(host, "drop", all=True)["count"], 5, "all")
+	expect_equal(host.dead(), [], "letters")
+
+
+def test_a_mass_request_must_say_what_it_means(test):
+	host = Host(test, settings={"retry.attempts": 1}).start()
+	with host.rpc() as rpc:
+		rpc.send("test/play", "a", {"fail": "never"})
+	host.barrier()
+	for body in ({}, {"dry_run": True}, {"all": False}, {"all": True, "type": "test/play"}, {"type": ""}, {"type": 3}, {"code": None}, {"plugin": {"base64": "/w=="}},
+			{"all": 1}, {"all": True, "limit": 0}, {"all": True, "limit": 10001}, {"all": True, "after": -1}, {"all": True, "through": "x"},
+			{"since_ms": -1}, {"before_ms": 1.5}, {"to": "test/play"}, {"all": True, "dry_run": "yes"}):
+		error = refusal(lambda: bulk(host, "drop", **body))
+		expect_equal((error.status, error.code), (400, "bad_request"), f"{body}")
+		expect(error.error.get("expected"), f"what is expected: {error.error}")
+	expect_equal(refusal(lambda: bulk(host, "drop", id=3)).code, "bad_id", "an id of 3")
+	for query in ("type=", "since_ms=x", "before_ms=-1", "to=test/play"):
+		expect_equal(refusal(lambda: host.http.get(f"/v1/dead?{query}")).code, "bad_request", query)
+	expect_equal(len(host.dead()), 1, "the letter is still there")
+
+
+def test_a_number_is_never_given_twice(test):
+	"""Whoever repeats a request after a restart must not meet another letter."""
+	host = Host(test, shards=2)
+	numbers = died(host, 3)
+	bulk(host, "drop", all=True)
+	host.kill()
+	host.settings["retry.attempts"] = 1
+	host.restart(shards=1)
+	with host.rpc() as rpc:
+		rpc.send("test/play", "new", {"fail": "never"})
+	host.barrier()
+	expect_equal([letter["number"] for letter in host.dead()], [max(numbers) + 1], "the number of the next letter")
+
+
+def test_many_letters_in_bounded_steps(test):
+	count = test.by_scale(3000, 60000)
+	host = Host(test, shards=4)
+	died(host, count)
+	asked = list(range(4))
+	taken = []
+
+	def act(web):
+		body, done = {"type": "test/play", "limit": 500}, 0
+		while True:
+			answer = web.post("/v1/dead/retry", body)
+			expect(answer["count"] + answer["gone"] == answer["matched"] <= 500, f"bounds: {answer}")
+			done += answer["count"]
+			if answer["next"] is None:
+				break
+			body.update(after=answer["next"], through=answer["through"])
+		taken.append(done)
+	threads = [threading.Thread(target=act, args=(Http(host.control),)) for _ in asked]
+	for thread in threads:
+		thread.start()
+	for thread in threads:
+		thread.join()
+	expect_equal((len(taken), sum(taken)), (len(asked), count), f"each letter goes to one of them: {taken}")
+	expect_equal(set(counts(host).values()), {1}, "counts")
+	expect_equal((len(counts(host)), host.dead()), (count, []), "all acted, no letter is left")
+
+
+def test_masses_act_once_under_kills(test):
+	host = Host(test, shards=2)
+	count = 2500
+	left = set(died(host, count))
+	host.settings["retry.attempts"] = 5
+	told = 0
+	kills = 0
+	while kills < test.by_scale(6, 30) and left:
+		host.http.post("/v1/config", {"retry.backoff_ms": 1})
+		killer = threading.Timer(test.random.random() * 0.08, host.process.kill)
+		killer.start()
+		try:
+			while left:
+				answer = bulk(host, "retry", all=True, limit=test.random.choice((1, 20, 100)))
+				told += answer["count"]
+				if answer["next"] is None:
+					break
+		except Exception:  # whatever a client sees of a host that dies
+			pass
+		killer.join()
+		host.wait_exit()
+		kills += 1
+		host.restart(shards=test.random.choice((1, 2, 4)))
+		found = {letter["number"] for letter in host.dead()}
+		expect(found <= left, f"{len(found - left)} letters came back that were sent again")
+		left = found
+		expect(count - len(left) >= told, f"{told} letters were told to be sent again, {count - len(left)} are")
+	all_bulk(host, "retry", all=True)
+	expect_equal(sorted(counts(host).values()), [1] * count, "counts")
+	test.note(f"{kills} kills, {told} letters told before them")
+
+
 if __name__ == "__main__":
 	harness.main(globals())

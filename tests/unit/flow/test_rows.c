@@ -141,6 +141,22 @@ START_TEST(timer_keys_golden) {
 }
 END_TEST
 
+START_TEST(dead_removed_golden) {
+	static const uint8_t golden[] = {0x91, 0xcd, 0x01, 0x00};
+	struct buf row = {0};
+	uint64_t number = 0;
+	dead_removed_write(&row, 256);
+	ck_assert_mem_eq(row.data, golden, sizeof golden);
+	ck_assert_uint_eq(row.size, sizeof golden);
+	ck_assert(dead_removed_read(bytes_buf(&row), &number));
+	ck_assert_uint_eq(number, 256);
+	ck_assert(!dead_removed_read(bytes_of(golden, 3), &number));
+	buf_append_u8(&row, 0);
+	ck_assert(!dead_removed_read(bytes_buf(&row), &number));
+	buf_finish(&row);
+}
+END_TEST
+
 START_TEST(dead_letter_golden) {
 	struct dead_letter letter = {
 		.to = bytes_text("a/b"),
@@ -190,6 +206,7 @@ int main(void) {
 	tcase_add_test(tests, timer_keys_golden);
 	tcase_add_test(tests, instance_malformed);
 	tcase_add_test(tests, dead_letter_golden);
+	tcase_add_test(tests, dead_removed_golden);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -50,6 +50,9 @@ bool kind_fits(uint32_t kind, uint8_t lead) {
 		return (lead >= 0xa0 && lead <= 0xbf) || (lead >= 0xd9 && lead <= 0xdb);
 	case SOFUN_BOOL:
 		return lead == 0xc2 || lead == 0xc3;
+	case SOFUN_KIND_TABLE:
+	case SOFUN_KIND_LIST:
+		return false; /* their entries have functions of their own */
 	default:
 		return true;
 	}

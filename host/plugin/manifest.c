@@ -103,7 +103,8 @@ static bool line_value(struct reading *reading, struct bytes line, struct bytes 
 	struct bytes type = word_take(&rest);
 	if (word_type(type, value.type) && value_read(reading, &value, rest))
 		return true;
-	return reading_refuse(reading, line, "value NAMESPACE/NAME INDEX NAME raw|int|float|str|bool, INDEX below 64");
+	return reading_refuse(
+		reading, line, "value NAMESPACE/NAME INDEX NAME raw|int|float|str|bool|table|list, INDEX below 64");
 }
 
 static bool schema_number(struct bytes text, uint32_t *ret_schema) {

@@ -101,7 +101,14 @@ int manifest_version_compare(const char *a, const char *b) {
 /* ---- words for numbers ---- */
 
 static const char *const kind_names[] = {
-	[SOFUN_RAW] = "raw", [SOFUN_INT] = "int", [SOFUN_FLOAT] = "float", [SOFUN_STR] = "str", [SOFUN_BOOL] = "bool"};
+	[SOFUN_RAW] = "raw",
+	[SOFUN_INT] = "int",
+	[SOFUN_FLOAT] = "float",
+	[SOFUN_STR] = "str",
+	[SOFUN_BOOL] = "bool",
+	[SOFUN_KIND_TABLE] = "table",
+	[SOFUN_KIND_LIST] = "list",
+};
 enum { KINDS = sizeof(kind_names) / sizeof(kind_names[0]) };
 
 const char *manifest_kind_name(uint32_t kind) {

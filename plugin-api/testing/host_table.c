@@ -36,6 +36,8 @@ static bool kind_fits(sofun_bytes msgpack, uint32_t kind) {
 		[SOFUN_FLOAT] = SOFUN_IS_FLOAT,
 		[SOFUN_STR] = SOFUN_IS_STR,
 		[SOFUN_BOOL] = SOFUN_IS_BOOL};
+	if (kind >= sizeof wanted / sizeof *wanted)
+		return false; /* a table or a list */
 	return kind == SOFUN_RAW || sofun_read_kind(&reader) == wanted[kind];
 }
 

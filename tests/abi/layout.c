@@ -2,6 +2,9 @@
  * against the frozen ones, as C and as C++; a line that does not hold is a plugin that no longer runs. New members go
  * behind these. */
 #include <sofun/plugin.h>
+#if SOFUN_ABI_MINOR >= 1
+#include <sofun/list.h>
+#endif
 
 #ifndef __cplusplus
 #define static_assert _Static_assert
@@ -102,6 +105,28 @@ AT(sofun_migration, self, 16);
 IS(SOFUN_SCHEMA_UP, 1);
 IS(SOFUN_SCHEMA_DOWN, 2);
 IS(SOFUN_SCHEMA_BOTH, 3);
+
+IS(SOFUN_KIND_TABLE, 5);
+IS(SOFUN_KIND_LIST, 6);
+
+SIZE(sofun_tables, 56);
+AT(sofun_tables, size, 0);
+AT(sofun_tables, get, 8);
+AT(sofun_tables, set, 16);
+AT(sofun_tables, remove, 24);
+AT(sofun_tables, clear, 32);
+AT(sofun_tables, open, 40);
+AT(sofun_tables, next, 48);
+
+SIZE(sofun_lists, 64);
+AT(sofun_lists, size, 0);
+AT(sofun_lists, length, 8);
+AT(sofun_lists, get, 16);
+AT(sofun_lists, append, 24);
+AT(sofun_lists, drop, 32);
+AT(sofun_lists, clear, 40);
+AT(sofun_lists, open, 48);
+AT(sofun_lists, next, 56);
 #endif
 
 SIZE(sofun_record, 64);

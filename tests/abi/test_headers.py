@@ -18,6 +18,8 @@ WORDS = sorted(
      "function words/moved schema=5", "value words/moved 0 text str", "value words/moved 1 flag bool",
      "schema words/moved 1 up", "schema-value words/moved 1 0 number int", "schema words/moved 4 both",
      "schema-value words/moved 4 0 number int", "schema-value words/moved 4 1 text str",
+     "function words/many schema=1", "value words/many 0 entries table", "value words/many 1 plain int",
+     "value words/many 2 items list",
      "router words line", "router words msgpack", "egress first", "egress second.egress"]
     + [f"value words/most.of-all_1 {i} {'abcdefgh'[i // 8]}{i % 8} {KINDS[i % 8]}" for i in range(64)])
 

@@ -17,6 +17,7 @@ SOFUN_SCHEMA(moved_1, "words/moved", 1, UP, SOFUN_VALUE(number, INT));
 SOFUN_SCHEMA(moved_4, "words/moved", 4, BOTH, SOFUN_VALUE(number, INT), SOFUN_VALUE(text, STR));
 SOFUN_MIGRATING_FUNCTION(
 	moved, "words/moved", 5, SOFUN_SCHEMAS(moved_1, moved_4), SOFUN_VALUE(text, STR), SOFUN_VALUE(flag, BOOL));
+SOFUN_FUNCTION(many, "words/many", 1, SOFUN_TABLE(entries), SOFUN_VALUE(plain, INT), SOFUN_LIST(items));
 SOFUN_STATELESS_FUNCTION(none, "words/none");
 SOFUN_ROUTER(text, "words", "line");
 SOFUN_ROUTER(packed, "words", "msgpack");
@@ -34,11 +35,35 @@ static void words_fini(void *plugin_data) {
 /* `other` stands in a second file. */
 SOFUN_PLUGIN_WITH("words", VERSION, words_init, words_fini, SOFUN_WITH_ROUTER(text), SOFUN_WITH_FUNCTION(most),
 	SOFUN_WITH_EGRESS("first"), SOFUN_WITH_FUNCTION(one), SOFUN_WITH_FUNCTION(none), SOFUN_WITH_FUNCTION(moved),
-	SOFUN_WITH_ROUTER(packed), SOFUN_WITH_FUNCTION(other), SOFUN_WITH_EGRESS("second.egress"));
+	SOFUN_WITH_FUNCTION(many), SOFUN_WITH_ROUTER(packed), SOFUN_WITH_FUNCTION(other),
+	SOFUN_WITH_EGRESS("second.egress"));
 
 static int most_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
 	(void)plugin_data;
 	return most_a0 == 0 && most_h7 == 63 && most_value_count == 64 ? sofun_reply(context, message->payload) : 1;
+}
+
+static int many_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
+	(void)plugin_data;
+	(void)message;
+	uint8_t room[SOFUN_TABLE_KEY_INT_BYTES];
+	const sofun_bytes none = sofun_bytes_of(NULL, 0);
+	sofun_bytes key = sofun_table_key_int(room, -7);
+	sofun_bytes entry;
+	sofun_cursor *cursor;
+	int64_t number = 0;
+	uint64_t length = 0;
+	/* Each convenience once, so that each is compiled. */
+	const int status = sofun_table_set_int(context, many_entries, key, 1) |
+		sofun_table_get_int(context, many_entries, key, &number) | sofun_table_get(context, many_entries, key, &entry) |
+		sofun_table_set(context, many_entries, key, entry) |
+		sofun_table_open(context, many_entries, none, none, &cursor) | sofun_table_next(context, cursor, &key, &entry) |
+		sofun_table_remove(context, many_entries, key) | sofun_table_clear(context, many_entries) |
+		sofun_list_append_int(context, many_items, number) | sofun_list_get(context, many_items, 0, &entry) |
+		sofun_list_append(context, many_items, entry) | sofun_list_length(context, many_items, &length) |
+		sofun_list_open(context, many_items, 0, &cursor) | sofun_list_next(context, cursor, &entry) |
+		sofun_list_drop(context, many_items, 1) | sofun_list_clear(context, many_items);
+	return status == SOFUN_OK && sofun_table_key_number(key, &number) && many_items == 2 ? 0 : SOFUN_FAILED;
 }
 
 static int one_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {

@@ -26,7 +26,9 @@
 
 /* A function type. Makes the constants NAME_VALUE (the numbers for state_get), and expects `static int
  * NAME_invoke(...)` in the same file. schema counts from 1. Up to 64 values:
- *   SOFUN_VALUE(name, KIND)   KIND is RAW, INT, FLOAT, STR or BOOL */
+ *   SOFUN_VALUE(name, KIND)   KIND is RAW, INT, FLOAT, STR or BOOL
+ *   SOFUN_TABLE(name)         many entries under keys
+ *   SOFUN_LIST(name)          many items in a row */
 #define SOFUN_FUNCTION(name, type, schema, ...) \
 	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
 	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
@@ -78,6 +80,11 @@
  * for that reason. Since 1.1. */
 #define SOFUN_EXPIRING_VALUE(name, KIND, after_write_ms, after_invoke_ms) \
 	(name, #name, SOFUN_##KIND, SOFUN_KIND_WORD_##KIND, after_write_ms, after_invoke_ms)
+
+/* Values of many entries: a table (table.h), a list (list.h). They stand among the others, and count as one value each. Since
+ * 1.1. */
+#define SOFUN_TABLE(name) (name, #name, SOFUN_KIND_TABLE, "table", 0, 0)
+#define SOFUN_LIST(name) (name, #name, SOFUN_KIND_LIST, "list", 0, 0)
 
 /* A router. Expects `static int NAME_route(...)` in the same file. format is "line", "json" or "msgpack". */
 #define SOFUN_ROUTER(name, ingress, format) \

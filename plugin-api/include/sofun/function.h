@@ -8,8 +8,10 @@
 extern "C" {
 #endif
 
-/* The kind of a state value. RAW is any one MessagePack object. */
+/* The kind of a state value. RAW is any one MessagePack object. A table (table.h) and a list (list.h) hold any number of
+ * entries, each read and written by itself; state_get, state_set and state_clear do not know them. Since 1.1. */
 enum { SOFUN_RAW = 0, SOFUN_INT = 1, SOFUN_FLOAT = 2, SOFUN_STR = 3, SOFUN_BOOL = 4 };
+enum { SOFUN_KIND_TABLE = 5, SOFUN_KIND_LIST = 6 };
 
 typedef struct sofun_value {
 	const char *name; /* [a-z][a-z0-9_]*, at most 63 bytes; unique in its function */

@@ -4,7 +4,9 @@
 
 #include "declare.h"
 #include "effects.h"
+#include "list.h"
 #include "state.h"
+#include "table.h"
 #include "timer.h"
 
 #endif

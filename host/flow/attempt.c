@@ -86,12 +86,16 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 	}
 	failure_text(invocation, result);
 	shard->epoch_messages++;
-	struct function_tally *tally = &shard->functions[target->binding->number];
+	struct function_tally *tally = shard_tally_of(shard, target->binding, target->version);
 	tally_add(&tally->failed, 1);
+	tally_add(&tally->failed_first, attempts == 0);
 	if (!last && attempts + 1 < shard->flow->config->retry_attempts) {
 		tally_add(&tally->retried, 1);
 		return OUTCOME_AGAIN;
 	}
+	tally_add(&tally->exhausted, 1);
+	if (!last && !invocation->expiring && target->version->probation_until_ms > shard->epoch_time_ms)
+		return OUTCOME_UNDECIDED;
 	letter_write(shard, target, message, attempts + 1, invocation->expiring ? "expire_failed" : "function_failed");
 	return OUTCOME_DONE;
 }
@@ -161,6 +165,14 @@ enum outcome attempt_message(struct shard *shard, const struct target *target, s
 	if (outcome == OUTCOME_DONE)
 		message_handled(shard, message);
 	return outcome;
+}
+
+void attempt_exhausted(struct shard *shard, const struct target *target, const struct message *message,
+	uint32_t attempts, struct bytes failure) {
+	buf_reset(&shard->invocation->failure);
+	buf_append(&shard->invocation->failure, failure.data, failure.size);
+	letter_write(shard, target, message, attempts, "function_failed");
+	message_handled(shard, message);
 }
 
 void attempt_crashed(

@@ -8,8 +8,9 @@
 
 enum outcome {
 	OUTCOME_DONE,
-	OUTCOME_AGAIN,   /* it failed, and is tried again */
-	OUTCOME_BLOCKED, /* its state cannot be migrated: the address waits, and that is no attempt */
+	OUTCOME_AGAIN,     /* it failed, and is tried again */
+	OUTCOME_BLOCKED,   /* its state cannot be migrated: the address waits, and that is no attempt */
+	OUTCOME_UNDECIDED, /* its attempts are exhausted, by a version on probation: the address waits for the verdict */
 	OUTCOME_STORE,
 };
 
@@ -24,6 +25,10 @@ bool attempt_finds_idle(const struct shard *shard, const struct target *target, 
 /* Then this ends it. attempts: failed ones before. DONE: it has ended, and the message may be handled. */
 enum outcome attempt_expire(
 	struct shard *shard, const struct target *target, struct instance *instance, uint32_t attempts);
+
+/* The verdict on the version that exhausted the message's attempts is spoken: it is a dead letter. */
+void attempt_exhausted(struct shard *shard, const struct target *target, const struct message *message,
+	uint32_t attempts, struct bytes failure);
 
 /* The message is convicted: it is not run any more, but a dead letter. */
 void attempt_crashed(

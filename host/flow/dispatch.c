@@ -2,6 +2,7 @@
 #include "base/check.h"
 #include "flow/attempt.h"
 #include "flow/expiry.h"
+#include "flow/undecided.h"
 
 struct instance *dispatch_fit(struct shard *shard, struct instance *instance, uint32_t value_count) {
 	if (instance->value_count >= value_count)
@@ -84,6 +85,10 @@ static bool message_live(
 	case OUTCOME_BLOCKED:
 		retry_block(shard, shard->invocation->instance, message);
 		break;
+	case OUTCOME_UNDECIDED:
+		retry_hold(shard, shard->invocation->instance, message);
+		retry_undecided(shard, shard->invocation->instance->wait, target->version, 1);
+		break;
 	case OUTCOME_DONE:
 		break;
 	}
@@ -157,6 +162,8 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 		retry_stall(shard, wait, bytes_of(NULL, 0));
 		return true;
 	}
+	if (wait->undecided != 0 && undecided_look(shard, wait, &target, &message))
+		return true;
 	const struct config *config = shard->flow->config;
 	bool last = wait->attempts > 0 && shard->epoch_time_ms - wait->first_failed_ms >= config->retry_block_ms_max;
 	switch (trial_of(shard, &target, &message)) {
@@ -192,6 +199,9 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 		break;
 	case OUTCOME_BLOCKED:
 		retry_stall(shard, wait, bytes_buf(&shard->invocation->failure));
+		break;
+	case OUTCOME_UNDECIDED:
+		retry_undecided(shard, wait, target.version, wait->attempts + 1);
 		break;
 	case OUTCOME_DONE:
 		retry_done(shard, wait);

@@ -85,7 +85,7 @@ static void send_with_route(
 static void sent_count(struct shard *shard) {
 	const struct invocation *invocation = shard->invocation;
 	if (invocation->binding != NULL)
-		tally_add(&shard->functions[invocation->binding->number].out, invocation->send_count);
+		tally_add(&shard_tally_of(shard, invocation->binding, invocation->version)->out, invocation->send_count);
 }
 
 static void sends_apply(struct shard *shard, const struct cause *cause, const struct message_route *route) {
@@ -156,7 +156,7 @@ static void emits_apply(struct shard *shard) {
 		buf_append(&shard->places, &place, sizeof place);
 		shard->epoch_bytes += head[1];
 		at += head[1];
-		tally_add(&shard->functions[shard->invocation->binding->number].egress, 1);
+		tally_add(&shard_tally_of(shard, shard->invocation->binding, shard->invocation->version)->egress, 1);
 	}
 }
 

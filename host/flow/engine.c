@@ -38,6 +38,7 @@ static void flow_init(
 	pthread_mutex_init(&flow->egress_mutex, NULL);
 	schema_counts_init(&flow->schemas);
 	blocked_init(&flow->blocked);
+	blocked_init(&flow->undecided);
 	pthread_mutex_init(&flow->failure_mutex, NULL);
 }
 
@@ -157,6 +158,7 @@ void engine_destroy(struct engine *engine) {
 	committer_finish(&engine->committer);
 	schema_counts_finish(&flow->schemas);
 	blocked_finish(&flow->blocked);
+	blocked_finish(&flow->undecided);
 	views_destroy(engine);
 	pendings_destroy(engine->barriers);
 	pendings_destroy(engine->clocks);
@@ -351,6 +353,12 @@ uint64_t engine_blocked_each(
 	struct engine *engine, void (*each)(void *arg, const struct engine_blocked *blocked), void *arg) {
 	struct blocked_call call = {engine->view, each, arg};
 	return blocked_each(&engine->flow.blocked, blocked_tell, &call);
+}
+
+uint64_t engine_undecided_each(
+	struct engine *engine, void (*each)(void *arg, const struct engine_blocked *blocked), void *arg) {
+	struct blocked_call call = {engine->view, each, arg};
+	return blocked_each(&engine->flow.undecided, blocked_tell, &call);
 }
 
 uint64_t engine_time_ms(struct engine *engine) {

@@ -161,6 +161,10 @@ struct engine_blocked {
 uint64_t engine_blocked_each(
 	struct engine *engine, void (*each)(void *arg, const struct engine_blocked *blocked), void *arg);
 
+/* Addresses whose messages wait for the verdict on a version on probation: the first of them exhausted its attempts there. */
+uint64_t engine_undecided_each(
+	struct engine *engine, void (*each)(void *arg, const struct engine_blocked *blocked), void *arg);
+
 /* ---- reading what is durable; run() is called on the reader thread, then done() on the loop thread ---- */
 
 void engine_read(

@@ -1,7 +1,27 @@
 /* The metrics' view of the engine: what shards and committer have counted. */
 #include "flow/engine_figures.h"
 
+#include "base/check.h"
 #include "flow/engine_inside.h"
+
+static void tally_read(const struct function_tally *tally, struct engine_function_figures *figures) {
+	figures->in += tally_get(&tally->in);
+	figures->again += tally_get(&tally->again);
+	figures->out += tally_get(&tally->out);
+	figures->egress += tally_get(&tally->egress);
+	figures->failed += tally_get(&tally->failed);
+	figures->failed_first += tally_get(&tally->failed_first);
+	figures->retried += tally_get(&tally->retried);
+	figures->exhausted += tally_get(&tally->exhausted);
+	histogram_read(&tally->seconds, &figures->seconds);
+}
+
+void engine_version_figures(
+	struct engine *engine, uint16_t type, uint8_t tally, struct engine_function_figures *figures) {
+	check(type < TYPES_MAX && tally < TALLY_VERSIONS);
+	for (uint32_t i = 0; i < engine->flow.shards_count; i++)
+		tally_read(&engine->flow.shards[i]->functions[(size_t)type * TALLY_VERSIONS + tally], figures);
+}
 
 void engine_functions_each(struct engine *engine,
 	void (*each)(void *arg, const char *type, const struct engine_function_figures *figures), void *arg) {
@@ -11,15 +31,8 @@ void engine_functions_each(struct engine *engine,
 		struct engine_function_figures figures = {.waiting = atomic_load(&flow->parked[type])};
 		if (name == NULL)
 			continue;
-		for (uint32_t i = 0; i < flow->shards_count; i++) {
-			const struct function_tally *tally = &flow->shards[i]->functions[type];
-			figures.in += tally_get(&tally->in);
-			figures.out += tally_get(&tally->out);
-			figures.egress += tally_get(&tally->egress);
-			figures.failed += tally_get(&tally->failed);
-			figures.retried += tally_get(&tally->retried);
-			histogram_read(&tally->seconds, &figures.seconds);
-		}
+		for (uint8_t tally = 0; tally < TALLY_VERSIONS; tally++)
+			engine_version_figures(engine, (uint16_t)type, tally, &figures);
 		each(arg, name, &figures);
 	}
 }

@@ -11,17 +11,24 @@ struct engine;
 
 struct engine_function_figures {
 	uint64_t in;                      /* attempts to handle a message */
+	uint64_t again;                   /* of these, at messages that were tried before */
 	uint64_t out;                     /* messages sent */
 	uint64_t egress;                  /* records emitted */
 	uint64_t failed;                  /* attempts that failed */
-	uint64_t retried;                 /* of these, to be tried again */
-	uint64_t waiting;                 /* messages that wait for a live version */
+	uint64_t failed_first;            /* of these, the first ones of their messages */
+	uint64_t retried;                 /* of those that failed, to be tried again */
+	uint64_t exhausted;               /* of those that failed, the last ones of their messages */
+	uint64_t waiting;                 /* messages that wait for a live version; not by version */
 	struct histogram_figures seconds; /* of one attempt in 64 (flow/tally.h) */
 };
 
 /* Every function type that has a name, in order of its number. */
 void engine_functions_each(struct engine *engine,
 	void (*each)(void *arg, const char *type, const struct engine_function_figures *figures), void *arg);
+
+/* Adds what a version of a type has counted, of whatever image had that place before, too: see version->tally. */
+void engine_version_figures(
+	struct engine *engine, uint16_t type, uint8_t tally, struct engine_function_figures *figures);
 
 struct engine_shard_figures {
 	uint64_t backlog_bytes; /* memory of messages that wait */

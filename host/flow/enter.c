@@ -82,9 +82,11 @@ int enter_function(struct shard *shard, const struct target *target, struct inst
 		call->caller.id = (sofun_bytes){message->caller_id.data, message->caller_id.size};
 	}
 	invocation_begin(invocation, view, binding, version, instance, shard->epoch_time_ms);
-	struct function_tally *tally = &shard->functions[binding->number];
+	struct function_tally *tally = shard_tally_of(shard, binding, version);
 	bool sampled = tally_get(&tally->in) % TALLY_SAMPLE == 0;
 	tally_add(&tally->in, 1);
+	if (__builtin_expect(attempts > 0, 0))
+		tally_add(&tally->again, 1);
 	uint64_t start_us = sampled || shard->measured_turns > 0 ? monotonic_us() : 0;
 	hold_give(shard);
 	note_enter(shard->note, NOTE_FUNCTION, version->image->note, call);

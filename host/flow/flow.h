@@ -141,7 +141,8 @@ struct flow {
 	_Atomic int64_t
 		*owed; /* [committer] as of the last durable cut: [(shard * TYPES_MAX + type) * MESSAGE_SIDES + side] */
 	struct schema_counts schemas;
-	struct blocked blocked; /* addresses whose state cannot be migrated */
+	struct blocked blocked;   /* addresses whose state cannot be migrated */
+	struct blocked undecided; /* addresses that wait for the verdict on a version on probation */
 	struct park committer_park;
 	void (*interleave)(void *arg); /* the simulation lets others run between the steps of a turn; NULL in the host */
 	void *interleave_arg;

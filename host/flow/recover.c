@@ -119,12 +119,24 @@ struct head_row {
 	uint64_t queue;
 	uint64_t head;
 	uint64_t type; /* waits only, as what follows */
-	uint64_t attempts;
-	uint64_t first_failed_ms;
-	uint64_t due_ms;
+	struct wait_row wait;
+	struct buf failure; /* wait.failure stands here */
 	uint8_t id[ID_BYTES_MAX];
 	size_t id_size;
 };
+
+static bool head_row_read_undecided(struct cursor *cursor, uint32_t fields, struct head_row *row) {
+	enum { FIELDS = 7 };
+	row->wait.undecided = 0;
+	buf_reset(&row->failure);
+	if (fields == FIELDS)
+		return true;
+	if (!cursor_read_uint(cursor, &row->wait.undecided) || !cursor_read_bin(cursor, &row->wait.failure))
+		return false;
+	buf_append(&row->failure, row->wait.failure.data, row->wait.failure.size);
+	row->wait.failure = bytes_buf(&row->failure);
+	return row->wait.undecided != 0;
+}
 
 static bool head_row_read(struct bytes key, struct bytes value, struct head_row *ret_row) {
 	struct cursor cursor = cursor_of(value);
@@ -138,8 +150,9 @@ static bool head_row_read(struct bytes key, struct bytes value, struct head_row 
 	if (kind != QUEUE_WAIT)
 		return true;
 	if (!cursor_read_uint(&cursor, &ret_row->type) || !cursor_read_text_or_bin(&cursor, &id) ||
-		id.size > ID_BYTES_MAX || !cursor_read_uint(&cursor, &ret_row->attempts) ||
-		!cursor_read_uint(&cursor, &ret_row->first_failed_ms) || !cursor_read_uint(&cursor, &ret_row->due_ms))
+		id.size > ID_BYTES_MAX || !cursor_read_uint(&cursor, &ret_row->wait.attempts) ||
+		!cursor_read_uint(&cursor, &ret_row->wait.first_failed_ms) ||
+		!cursor_read_uint(&cursor, &ret_row->wait.due_ms) || !head_row_read_undecided(&cursor, count, ret_row))
 		return false;
 	memcpy(ret_row->id, id.data, id.size);
 	ret_row->id_size = id.size;
@@ -206,9 +219,7 @@ static struct queue *wait_open(struct recovery *recovery) {
 	if (instance == NULL)
 		return NULL;
 	recovery->shard = shard;
-	struct wait *wait = retry_restore(
-		shard, instance, (uint32_t)head->attempts, head->first_failed_ms, head->due_ms, recovery->queue_id);
-	return &wait->queue;
+	return &retry_restore(shard, instance, &head->wait, recovery->queue_id)->queue;
 }
 
 static bool queue_begin(struct recovery *recovery, uint64_t id) {
@@ -529,6 +540,7 @@ bool recover_queues(struct flow *flow, struct committer *committer, bool layout_
 		layout_redo(flow, &recovery.redo);
 	bool good = layouts_move_by_fence(&recovery);
 	buf_finish(&recovery.redo);
+	buf_finish(&recovery.head.failure);
 	if (!good)
 		return false;
 	if (recovery.messages > restored)

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "flow/shard.h"
+#include "flow/undecided.h"
 #include "state/key.h"
 #include "wire/pack.h"
 
@@ -97,6 +98,23 @@ void retry_again(struct shard *shard, struct wait *wait) {
 	shard->counts.retried++;
 }
 
+void retry_due(struct shard *shard, struct wait *wait, uint64_t due_ms) {
+	wait->due_ms = due_ms;
+	heap_update(&shard->waits, &wait->node);
+}
+
+void retry_undecided(struct shard *shard, struct wait *wait, const struct version *version, uint32_t attempts) {
+	if (wait->first_failed_ms == 0)
+		wait->first_failed_ms = shard->epoch_time_ms;
+	wait->attempts = attempts;
+	wait->undecided = version_mark(version);
+	buf_reset(&wait->failure);
+	buf_append(&wait->failure, shard->invocation->failure.data, shard->invocation->failure.size);
+	retry_due(shard, wait, undecided_until(shard, wait, version));
+	undecided_show(shard, wait);
+	wait_touch(shard, wait);
+}
+
 void retry_expire(struct shard *shard, struct wait *wait) {
 	wait->due_ms = due_after(shard, ++wait->expire_attempts);
 	heap_update(&shard->waits, &wait->node);
@@ -160,7 +178,7 @@ void retry_stall(struct shard *shard, struct wait *wait, struct bytes reason) {
 void retry_view_changed(struct shard *shard) {
 	for (size_t i = 0; i < shard->waits.count; i++) {
 		struct wait *wait = wait_of(shard->waits.nodes[i]);
-		if (wait->due_ms == UINT64_MAX)
+		if (wait->due_ms == UINT64_MAX || wait->undecided != 0)
 			wait->due_ms = 0;
 	}
 	heap_rebuild(&shard->waits);
@@ -185,10 +203,10 @@ uint64_t retry_due_ms(const struct shard *shard) {
 
 /* ---- making it durable ---- */
 
-/* The value of a wait's head row: [kind, head, type, id, attempts, first_failed_ms, due_ms]. */
+/* The value of a wait's head row: [kind, head, type, id, attempts, first_failed_ms, due_ms], and undecided, failure if it is. */
 static void wait_head_row(void *arg, uint64_t head, struct buf *ret_value) {
 	const struct wait *wait = arg;
-	pack_array(ret_value, 7);
+	pack_array(ret_value, wait->undecided != 0 ? 9 : 7);
 	pack_uint(ret_value, QUEUE_WAIT);
 	pack_uint(ret_value, head);
 	pack_uint(ret_value, wait->instance->type);
@@ -196,10 +214,15 @@ static void wait_head_row(void *arg, uint64_t head, struct buf *ret_value) {
 	pack_uint(ret_value, wait->attempts);
 	pack_uint(ret_value, wait->first_failed_ms);
 	pack_uint(ret_value, wait->due_ms == UINT64_MAX ? 0 : wait->due_ms);
+	if (wait->undecided == 0)
+		return;
+	pack_uint(ret_value, wait->undecided);
+	pack_bin(ret_value, bytes_buf(&wait->failure));
 }
 
 static void wait_destroy(struct wait *wait) {
 	queue_finish(&wait->queue);
+	buf_finish(&wait->failure);
 	free(wait);
 }
 
@@ -231,12 +254,17 @@ void retry_finish(struct shard *shard) {
 	free(shard->waits_dirty);
 }
 
-struct wait *retry_restore(struct shard *shard, struct instance *instance, uint32_t attempts, uint64_t first_failed_ms,
-	uint64_t due_ms, uint64_t queue_id) {
+struct wait *retry_restore(
+	struct shard *shard, struct instance *instance, const struct wait_row *row, uint64_t queue_id) {
 	struct wait *wait = wait_create(shard, instance, queue_id);
-	wait->attempts = attempts;
-	wait->first_failed_ms = first_failed_ms;
-	wait->due_ms = due_ms;
+	wait->attempts = (uint32_t)row->attempts;
+	wait->first_failed_ms = row->first_failed_ms;
+	wait->due_ms = row->due_ms;
+	wait->undecided = row->undecided;
+	if (wait->undecided != 0) {
+		buf_append(&wait->failure, row->failure.data, row->failure.size);
+		undecided_show(shard, wait);
+	}
 	heap_add(&shard->waits, &wait->node);
 	shard->counts.retrying = shard->waits.count;
 	return wait;

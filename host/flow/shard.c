@@ -35,7 +35,7 @@ struct shard *shard_create(struct flow *flow, uint32_t index, uint64_t epoch) {
 	shard->invocation = invocation_create(flow);
 	shard->invocation->shard = shard;
 	shard->note = note_of(index);
-	shard->functions = check_alloc(TYPES_MAX, sizeof *shard->functions);
+	shard->functions = check_alloc((size_t)TYPES_MAX * TALLY_VERSIONS, sizeof *shard->functions);
 	return shard;
 }
 

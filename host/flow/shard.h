@@ -56,6 +56,8 @@ struct wait {
 	struct queue queue;
 	struct instance *instance;
 	uint32_t attempts;        /* of the message at the head */
+	uint64_t undecided;       /* the version that exhausted them and is on probation (version_mark); 0: it is not so */
+	struct buf failure;       /* undecided: what it said last */
 	uint32_t expire_attempts; /* of on_expire, since the instance expired while that message waits; not durable */
 	uint64_t first_failed_ms;
 	uint64_t due_ms;
@@ -138,7 +140,7 @@ struct shard {
 	uint32_t measured_turns; /* still to come */
 	uint64_t warned_us;      /* when it was last said */
 
-	struct function_tally *functions; /* TYPES_MAX of them, by number: untouched pages cost nothing */
+	struct function_tally *functions; /* [type * TALLY_VERSIONS + version->tally]: untouched pages cost nothing */
 	struct shard_tally tally;
 
 	/* the open epoch */
@@ -166,6 +168,11 @@ struct shard {
 	uint64_t recording;      /* channels whose mark of seal.epoch has not come yet, by source */
 	_Atomic uint64_t sealed; /* last complete epoch: the committer may take the seal */
 };
+
+static inline struct function_tally *shard_tally_of(
+	const struct shard *shard, const struct binding *binding, const struct version *version) {
+	return &shard->functions[(size_t)binding->number * TALLY_VERSIONS + version->tally];
+}
 
 /* ---- shard.c ---- */
 
@@ -274,6 +281,11 @@ void retry_block(struct shard *shard, struct instance *instance, const struct me
 void retry_hold(struct shard *shard, struct instance *instance, const struct message *message);
 /* The message at the head of a wait failed again. */
 void retry_again(struct shard *shard, struct wait *wait);
+/* The message at the head of a wait has exhausted its attempts, that many, on a version on probation: it keeps its place until
+ * the verdict, and all for its address behind it (undecided.c). The reason is in the invocation. */
+void retry_undecided(struct shard *shard, struct wait *wait, const struct version *version, uint32_t attempts);
+/* It is looked at again then. */
+void retry_due(struct shard *shard, struct wait *wait, uint64_t due_ms);
 /* on_expire failed, ahead of the message at the head: tried again after a while. */
 void retry_expire(struct shard *shard, struct wait *wait);
 /* The message at the head of a wait is done: the next one is tried at once; the wait ends with the last. */
@@ -290,8 +302,15 @@ uint64_t retry_due_ms(const struct shard *shard); /* of the next; UINT64_MAX: no
 void retry_redo(struct shard *shard, struct buf *redo, uint64_t epoch);
 void retry_finish(struct shard *shard);
 /* Recovery: takes over a restored queue. */
-struct wait *retry_restore(struct shard *shard, struct instance *instance, uint32_t attempts, uint64_t first_failed_ms,
-	uint64_t due_ms, uint64_t queue_id);
+struct wait_row {
+	uint64_t attempts;
+	uint64_t first_failed_ms;
+	uint64_t due_ms;
+	uint64_t undecided;
+	struct bytes failure;
+};
+struct wait *retry_restore(
+	struct shard *shard, struct instance *instance, const struct wait_row *row, uint64_t queue_id);
 
 /* ---- parking.c ---- */
 

@@ -7,13 +7,16 @@
 /* One invocation in so many is timed: two looks at the clock cost a fifth of a small invocation. */
 enum { TALLY_SAMPLE = 64 };
 
-/* Of a function type on one shard. [its shard] writes. */
+/* Of a version of a function type on one shard. [its shard] writes. */
 struct function_tally {
-	struct tally in;      /* attempts */
-	struct tally out;     /* messages sent */
-	struct tally egress;  /* records emitted */
-	struct tally failed;  /* attempts that failed */
-	struct tally retried; /* of these, to be tried again */
+	struct tally in;           /* attempts */
+	struct tally again;        /* of these, at messages that were tried before */
+	struct tally out;          /* messages sent */
+	struct tally egress;       /* records emitted */
+	struct tally failed;       /* attempts that failed */
+	struct tally failed_first; /* of these, the first ones of their messages */
+	struct tally retried;      /* of those that failed, to be tried again */
+	struct tally exhausted;    /* of those that failed, the last ones of their messages */
 	struct histogram seconds;
 };
 

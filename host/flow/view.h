@@ -13,6 +13,9 @@
 struct image; /* plugin/image.h */
 
 enum { TYPES_MAX = 4096, VALUES_MAX = 64 };
+/* Versions of a plugin that are told apart in the figures: what a change goes from and to, one that stays for its way down,
+ * and one that a shard may still be in. */
+enum { TALLY_VERSIONS = 4 };
 
 /* A function type as one image has it. */
 struct version {
@@ -25,7 +28,12 @@ struct version {
 	uint64_t idle_ttl_ms; /* of whole instances, as plugin and settings have it; 0: never */
 	bool values_expire;   /* some value does */
 	bool expires;         /* either */
+	uint8_t tally;        /* below TALLY_VERSIONS: where its attempts are counted */
+	/* On probation until then, by the flow's clock: what exhausts its attempts waits for the verdict (rule 35). 0: it is not.
+	 * PROBATION_LEAVING: it goes, and what waits is for the version that comes. */
+	uint64_t probation_until_ms;
 };
+#define PROBATION_LEAVING UINT64_MAX
 
 /* What a change goes from and to; and versions that only take state down to a schema before theirs. */
 enum { VERSIONS_MAX = 3, VERSION_NONE = -1 };

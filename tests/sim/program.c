@@ -370,9 +370,15 @@ static void version_check(sofun_context *context, const struct program_version *
 	buf_finish(&packed);
 }
 
+/* However often it is tried: on the next version it must come out as if nothing had been. */
+static bool version_fails(const struct program_version *version, uint64_t number) {
+	return version->broken && hash_mix(number, 79) % 6 == 0;
+}
+
 static int program_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
-	version_check(context, plugin_data, message);
-	const uint32_t schema = ((const struct program_version *)plugin_data)->generation % 2 == 1 ? 2 : 1;
+	const struct program_version *version = plugin_data;
+	version_check(context, version, message);
+	const uint32_t schema = version->generation % 2 == 1 ? 2 : 1;
 	uint64_t number, depth, party, order;
 	uint32_t fields;
 	struct cursor cursor = cursor_of(bytes_of(message->payload.data, message->payload.size));
@@ -382,8 +388,10 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 	if (depth >= DEPTH_CANCEL)
 		deed.poison = false;
 	if (program_hooks.entered != NULL)
-		program_hooks.entered(program_hooks.arg, message, deed.poison);
+		program_hooks.entered(program_hooks.arg, message, version->generation, deed.poison);
 	uint64_t count = count_get(context, schema);
+	if (message->attempt > PROGRAM_ATTEMPTS)
+		violation("an attempt too many", PROGRAM_ATTEMPTS, message->attempt);
 	if (!blob_check(context, count))
 		return 1;
 	if (party != PARTY_KEYED)
@@ -418,6 +426,8 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 	blob_set(context, count + 1);
 	if (program_hooks.inside != NULL)
 		program_hooks.inside(program_hooks.arg);
+	if (version_fails(version, number))
+		return 1;
 	return message->attempt <= deed.fail_times ? 1 : 0; /* after all of the above: none of it may happen then */
 }
 

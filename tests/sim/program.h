@@ -35,19 +35,22 @@ extern const sofun_router program_router;
 
 /* The function type "sim/idle": it counts, and every instance ends when it is idle for too long. */
 extern const sofun_function idle_function;
+enum { PROGRAM_ATTEMPTS = 5 }; /* retry.attempts */
 enum { IDLE_TTL_MS = 120, IDLE_BLIP_MS = 30 };
 /* plugin_data of a version. */
 struct program_version {
 	uint64_t generation;
+	bool broken; /* some messages always fail on it */
 };
 
 /* Set by the world: what the router mixes into the numbers; called in the middle of every invocation. */
 struct program_hooks {
 	uint64_t seed;
 	void (*inside)(void *arg);
-	bool poison;                                                           /* some messages kill the host, always */
-	void (*entered)(void *arg, const sofun_message *message, bool poison); /* does not return if it dies */
-	bool (*judge)(void *arg, uint64_t generation, uint64_t birth_epoch);   /* may that version handle it? */
+	bool poison; /* some messages kill the host, always */
+	void (*entered)(
+		void *arg, const sofun_message *message, uint64_t generation, bool poison); /* does not return if it dies */
+	bool (*judge)(void *arg, uint64_t generation, uint64_t birth_epoch);            /* may that version handle it? */
 	void *arg;
 	uint64_t violations; /* of order, or of a state that is not what the count says */
 	char what[160];      /* the first one */

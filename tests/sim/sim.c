@@ -65,6 +65,7 @@ struct totals {
 	uint64_t messages;
 	uint64_t cuts_inside;
 	uint64_t swaps;
+	uint64_t undecided;
 	uint64_t bad;
 };
 
@@ -84,6 +85,7 @@ static void seed_run(const struct options *options, uint64_t seed, struct totals
 	totals->messages += result.messages;
 	totals->cuts_inside += result.cuts_inside;
 	totals->swaps += result.swaps;
+	totals->undecided += result.undecided;
 	if (result.good)
 		return;
 	totals->bad++;
@@ -107,11 +109,11 @@ int main(int argc, char **argv) {
 		seed_run(&options, seed, &totals);
 	}
 	points_print();
-	printf(
-		"simulation: %llu seeds, %llu crashes, %llu messages, %llu cuts inside a function, %llu swaps, %llu wrong, %llds\n",
+	printf("simulation: %llu seeds, %llu crashes, %llu messages, %llu cuts inside a function, %llu swaps, "
+		   "%llu looks at undecided messages, %llu wrong, %llds\n",
 		(unsigned long long)totals.seeds, (unsigned long long)totals.crashes, (unsigned long long)totals.messages,
-		(unsigned long long)totals.cuts_inside, (unsigned long long)totals.swaps, (unsigned long long)totals.bad,
-		(long long)(time(NULL) - start));
+		(unsigned long long)totals.cuts_inside, (unsigned long long)totals.swaps, (unsigned long long)totals.undecided,
+		(unsigned long long)totals.bad, (long long)(time(NULL) - start));
 	printf("crash points passed but never crashed at: %u\n", points_missed());
 	return totals.bad > 0 ? 1 : 0;
 }

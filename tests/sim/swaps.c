@@ -3,20 +3,31 @@
 #include <stdio.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "flow/invocation.h"
 #include "state/key.h"
 
-void swaps_init(struct swaps *swaps) {
-	*swaps = (struct swaps){.live = true};
-	for (uint64_t i = 0; i < SWAPS_MAX; i++)
+/* The first has nothing to go back to, and the last nobody to take over from it. */
+static enum promise promise_of(const struct swaps *swaps, uint64_t generation) {
+	if (generation == 0 || generation + 2 >= SWAPS_MAX)
+		return PROMISE_NONE;
+	return (enum promise)(hash_mix(swaps->seed, generation) % 4);
+}
+
+void swaps_init(struct swaps *swaps, uint64_t seed) {
+	*swaps = (struct swaps){.live = true, .seed = seed};
+	for (uint64_t i = 0; i < SWAPS_MAX; i++) {
 		swaps->versions[i].generation = i;
-	for (int i = 0; i < 2; i++) {
+		swaps->versions[i].broken = promise_of(swaps, i) == PROMISE_BROKEN;
+	}
+	for (int i = 0; i < SWAPS_MAX; i++) {
 		snprintf(swaps->images[i].name, sizeof swaps->images[i].name, "sim");
 		snprintf(swaps->images[i].version, sizeof swaps->images[i].version, "%d.0.0", i + 1);
+		swaps->images[i].hash[1] = (uint8_t)(i + 1);
 	}
 }
 
-/* ---- the row: fence, generation and side, each 8 bytes big-endian ---- */
+/* ---- the row: fence, generation, and side and leaves_undecided, each 8 bytes big-endian ---- */
 
 static struct key row_key(void) {
 	struct key key = key_of(KEY_SHARE);
@@ -28,7 +39,7 @@ static struct bytes row_bytes(const struct swaps *swaps, struct key *room) {
 	room->size = 0;
 	key_u64(room, 0);
 	key_u64(room, swaps->generation);
-	key_u64(room, swaps->side);
+	key_u64(room, (uint64_t)swaps->side << 1 | swaps->leaves_undecided);
 	return key_bytes(room);
 }
 
@@ -42,12 +53,14 @@ bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *sto
 	swaps->fence = 0;
 	swaps->generation = 0;
 	swaps->side = 0;
+	swaps->leaves_undecided = false;
 	int found = store_get(store, REDO_RUNTIME, key_bytes(&key), &row, error);
 	if (found == 1) {
 		check(row.size == 24);
 		swaps->fence = key_u64_at(row.data);
 		swaps->generation = key_u64_at(row.data + 8);
-		swaps->side = (uint8_t)key_u64_at(row.data + 16);
+		swaps->side = (uint8_t)(key_u64_at(row.data + 16) >> 1);
+		swaps->leaves_undecided = key_u64_at(row.data + 16) & 1;
 		if (swaps->fence != 0)
 			swaps->fences[swaps->generation] = swaps->fence; /* the answer may not have come */
 	}
@@ -69,13 +82,33 @@ static struct version version_of(struct swaps *swaps, const sofun_function *func
 		.function = function,
 		.plugin_data = &swaps->versions[generation],
 		.host = host_api_table(),
-		.image = &swaps->images[generation % 2],
+		.image = &swaps->images[generation],
 		.schema = function->schema,
 		.value_count = function->value_count,
 		.idle_ttl_ms = function->idle_ttl_ms,
 		.values_expire = function->idle_ttl_ms > 0,
 		.expires = function->idle_ttl_ms > 0,
+		.tally = (uint8_t)(generation % 2),
 	};
+}
+
+enum { TIMED_MS = 400 };
+#define FOR_GOOD (UINT64_C(1) << 50)
+
+static uint64_t probation_begin(struct swaps *swaps, uint64_t generation) {
+	switch (promise_of(swaps, generation)) {
+	case PROMISE_NONE:
+		return 0;
+	case PROMISE_TIMED:
+		return engine_time_ms(swaps->engine) + TIMED_MS;
+	default:
+		return FOR_GOOD;
+	}
+}
+
+/* True while it is to be decided what exhausted its attempts there. */
+static bool on_probation(const struct swaps *swaps, uint64_t generation) {
+	return swaps->probation_ms[generation] > engine_time_ms(swaps->engine);
 }
 
 /* Every second version has another schema. */
@@ -99,12 +132,15 @@ static struct binding binding_of(struct swaps *swaps, uint16_t number) {
 	if (!swaps->live)
 		return binding;
 	binding.versions[now % 2] = version_of(swaps, function, now);
+	binding.versions[now % 2].probation_until_ms = swaps->probation_ms[now];
 	binding.now.base = (int8_t)(now % 2);
 	if (number == 1) /* stays for its way down */
 		binding.versions[2] = version_of(swaps, &program_function_2, 1);
 	if (swaps->fence != 0 && !swaps->lax[now]) {
 		binding.versions[1 - now % 2] = version_of(swaps, function_of(number, now - 1), now - 1);
 		binding.before.base = (int8_t)(1 - now % 2);
+		if (swaps->leaves_undecided)
+			binding.versions[1 - now % 2].probation_until_ms = PROBATION_LEAVING;
 	}
 	return binding;
 }
@@ -122,7 +158,7 @@ struct view *swaps_view(struct swaps *swaps) {
 		.wanted = FORMAT_MSGPACK,
 		.router = &program_router,
 		.host = host_api_table(),
-		.image = &swaps->images[swaps->generation % 2],
+		.image = &swaps->images[swaps->generation],
 	};
 	return view_create(++swaps->view, bindings, TYPES + 1, &route, 1);
 }
@@ -142,10 +178,12 @@ static void fence_ask(struct swaps *swaps, size_t place) {
 static void swap_begin(struct swaps *swaps, bool running) {
 	static const uint16_t types[TYPES] = {1, 2};
 	uint8_t side = engine_side_next(swaps->engine, swaps->side, types, TYPES);
-	if (side == swaps->side) /* messages of every side are on their way still */
-		return;
+	running = running ||
+		side == swaps->side; /* messages of every side are on their way still: nobody could tell them apart */
 	swaps->side = side;
+	swaps->leaves_undecided = on_probation(swaps, swaps->generation);
 	swaps->generation++;
+	swaps->probation_ms[swaps->generation] = probation_begin(swaps, swaps->generation);
 	swaps->lax[swaps->generation] = running;
 	swaps->fence = FENCE_NEXT;
 	fence_ask(swaps, 0);
@@ -174,9 +212,27 @@ static bool drained(struct swaps *swaps) {
 	return empty || swaps->lax[swaps->generation];
 }
 
+static void undecided_count(void *arg, const struct engine_blocked *undecided) {
+	(void)arg;
+	check(undecided->reason[0] != '\0');
+}
+
+/* The version is trusted from now on. */
+static void promote(struct swaps *swaps) {
+	swaps->probation_ms[swaps->generation] = 0;
+	engine_publish(swaps->engine, swaps_view(swaps));
+}
+
 void swaps_step(struct swaps *swaps, uint64_t chance) {
 	if (!swaps->live || swaps->asked)
 		return;
+	bool undecided = engine_undecided_each(swaps->engine, undecided_count, NULL) > 0;
+	swaps->undecided += undecided ? 1 : 0;
+	if (promise_of(swaps, swaps->generation) == PROMISE_TRUSTED && on_probation(swaps, swaps->generation) &&
+		chance % 16 == 1) {
+		promote(swaps);
+		return;
+	}
 	if (swaps->fence == 0) {
 		if (chance % 8 == 0 && swaps->generation + 1 < SWAPS_MAX)
 			swap_begin(swaps, chance % 32 == 0);

@@ -9,28 +9,40 @@
 
 enum { SWAPS_MAX = 64 };
 
+/* What a generation is, and what comes of its probation. */
+enum promise {
+	PROMISE_NONE,    /* it has no probation */
+	PROMISE_BROKEN,  /* some messages always fail on it: its probation ends with the next swap, which runs them anew */
+	PROMISE_TRUSTED, /* its probation ends when somebody says so, or with the next swap */
+	PROMISE_TIMED,   /* after a while, or with the next swap */
+};
+
 struct swaps {
 	struct engine *engine;
-	struct image images[2];
-	uint64_t generation; /* of now */
-	uint64_t fence;      /* what was born before it goes to the generation before; 0: settled */
-	uint8_t side;        /* of what is born behind it */
+	struct image images[SWAPS_MAX]; /* one a generation */
+	uint64_t generation;            /* of now */
+	uint64_t fence;                 /* what was born before it goes to the generation before; 0: settled */
+	uint8_t side;                   /* of what is born behind it */
 	bool live;
-	bool asked;   /* a fence is on its way: of a swap, or of the end of its drain; or the row of that end */
-	bool settles; /* the end of a drain is on its way */
+	bool asked;            /* a fence is on its way: of a swap, or of the end of its drain; or the row of that end */
+	bool settles;          /* the end of a drain is on its way */
+	bool leaves_undecided; /* the generation before was on probation when it was left */
 	uint64_t view;
 	uint64_t fenced_view;
 	uint64_t done;
+	uint64_t seed;
+	uint64_t undecided; /* looks that found somebody waiting for a verdict */
 
 	/* by generation, over all lives */
 	struct program_version versions[SWAPS_MAX];
 	uint64_t fences[SWAPS_MAX];
-	bool lax[SWAPS_MAX]; /* drain=running, or past its deadline: what was born before may go to it */
+	bool lax[SWAPS_MAX];              /* drain=running, or past its deadline: what was born before may go to it */
+	uint64_t probation_ms[SWAPS_MAX]; /* until when; 0: over */
 };
 
 enum { TOKEN_SWAP = 500, TOKEN_SETTLED };
 
-void swaps_init(struct swaps *swaps);
+void swaps_init(struct swaps *swaps, uint64_t seed);
 
 /* What the store says, after engine_create; then the first view. False: the store could not be read. */
 bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *store, struct error *error);

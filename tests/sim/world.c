@@ -63,7 +63,7 @@ struct world {
 };
 
 static void inside_hook(void *arg);
-static void entered_hook(void *arg, const sofun_message *message, bool poison);
+static void entered_hook(void *arg, const sofun_message *message, uint64_t generation, bool poison);
 
 /* ---- chance ---- */
 
@@ -366,14 +366,14 @@ static void inside_hook(void *arg) {
 }
 
 /* The process dies here if the message is poison; now and then one that is not has to answer for what others broke. */
-static void entered_hook(void *arg, const sofun_message *message, bool poison) {
+static void entered_hook(void *arg, const sofun_message *message, uint64_t generation, bool poison) {
 	struct world *world = arg;
 	if (!program_hooks.poison || !alive(world))
 		return;
 	bool blamed = !deaths_alone(message) && world->result->crashes < 40 && world_below(world, 1500) == 0;
 	if (!poison && !blamed)
 		return;
-	deaths_of(message, world->swaps.images[0].hash);
+	deaths_of(message, world->swaps.images[generation].hash);
 	longjmp(world->death, 1);
 }
 
@@ -669,7 +669,9 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	config_init(&world.config);
 	world.config.test_clock = true;
 	world.config.test_clock_ms = 1000000;
-	swaps_init(&world.swaps);
+	swaps_init(&world.swaps, options->seed);
+	world.config.retry_block_ms_max = UINT64_C(1) << 50; /* only a verdict may end what waits for one */
+	check(world.config.retry_attempts == PROGRAM_ATTEMPTS);
 	world.swapping = options->seed % 4 != 0;
 	world.now_us = 1000000;
 	monotonic_simulate(world.now_us);
@@ -691,6 +693,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	program_hooks.inside = NULL;
 	program_hooks.entered = NULL;
 	ret_result->swaps = world.swaps.done;
+	ret_result->undecided = world.swaps.undecided;
 	points_calm();
 	if (ret_result->good && alive(&world)) {
 		world_settle(&world);

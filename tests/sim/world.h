@@ -23,6 +23,7 @@ struct world_result {
 	uint64_t crashes;
 	uint64_t steps;
 	uint64_t swaps;       /* whole ones: fence, drain, end */
+	uint64_t undecided;   /* looks that found addresses waiting for the verdict on a version */
 	uint64_t cuts_inside; /* epochs cut on behalf of a shard inside its function */
 };
 

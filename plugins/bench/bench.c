@@ -3,20 +3,24 @@
  *   bench/driver  sends `left` messages in portions of `batch`, then itself a message with what is left
  *   bench/chain   counts, and passes the message on until its hops are used up; the last one replies
  *   router bench  lets each record count once for the id that its first 16 bytes are
- */
-#include <sofun/sofun.h>
+ *
+ * state.c has the functions whose state ends by itself, alarm.c those that set timers. */
+#include "load.h"
 
 SOFUN_STATELESS_FUNCTION(driver, "bench/driver");
 SOFUN_FUNCTION(chain, "bench/chain", 1,
 	SOFUN_VALUE(count, INT));
 SOFUN_ROUTER(records, "bench", "line");
-SOFUN_PLUGIN("bench", "1.0.0",
+SOFUN_PLUGIN("bench", SOFUN_PLUGIN_VERSION,
 	SOFUN_WITH_FUNCTION(driver),
 	SOFUN_WITH_FUNCTION(chain),
+	SOFUN_WITH_FUNCTION(lasting),
+	SOFUN_WITH_FUNCTION(idle),
+	SOFUN_WITH_FUNCTION(note),
+	SOFUN_WITH_FUNCTION(alarm),
 	SOFUN_WITH_ROUTER(records));
 
 enum {
-	ID_BYTES = 16,
 	HOPS = 3,         /* of a chain that the driver starts */
 	HOPS_MAX = 1000,  /* a chain is a benchmark, not a way to fill the host */
 	BATCH_MAX = 1024, /* keeps an invocation short: others run in between */
@@ -27,42 +31,15 @@ struct order {
 	uint64_t ids;
 	uint64_t seed;
 	uint64_t batch;
+	uint64_t delay_ms; /* for alarms */
 	sofun_bytes target;
 };
-
-/* splitmix64: the n-th number of a stream is a function of seed + n, so that a driver has nothing to remember. */
-static uint64_t mix(uint64_t x) {
-	x += 0x9e3779b97f4a7c15u;
-	x = (x ^ x >> 30) * 0xbf58476d1ce4e5b9u;
-	x = (x ^ x >> 27) * 0x94d049bb133111ebu;
-	return x ^ x >> 31;
-}
-
-/* The index as 16 hexadecimal digits, so that a person can name an instance. */
-static void id_write(uint64_t index, uint8_t *id) {
-	for (int i = ID_BYTES - 1; i >= 0; i--) {
-		id[i] = (uint8_t) "0123456789abcdef"[index & 15];
-		index >>= 4;
-	}
-}
-
-/* Something to go on from: a number that depends on the id's first bytes. */
-static uint64_t id_number(sofun_bytes id) {
-	uint64_t words[ID_BYTES / sizeof(uint64_t)] = {id.size};
-	memcpy(words, id.data, id.size < ID_BYTES ? id.size : ID_BYTES);
-	return words[0] + words[1] * 31;
-}
-
-/* One of ids (at most 2^32), evenly. */
-static uint64_t index_of(uint64_t random, uint64_t ids) {
-	return ((random >> 32) * ids) >> 32;
-}
 
 static bool order_read(sofun_bytes payload, struct order *ret_order) {
 	sofun_reader reader = sofun_reader_of(payload);
 	uint32_t pairs;
 	sofun_bytes key;
-	bool good = sofun_read_map(&reader, &pairs) && pairs == 5;
+	bool good = sofun_read_map(&reader, &pairs) && (pairs == 5 || pairs == 6);
 	for (uint32_t i = 0; good && i < pairs; i++) {
 		good = sofun_read_str(&reader, &key);
 		if (good && sofun_bytes_are(key, "left"))
@@ -73,6 +50,8 @@ static bool order_read(sofun_bytes payload, struct order *ret_order) {
 			good = sofun_read_uint(&reader, &ret_order->seed);
 		else if (good && sofun_bytes_are(key, "batch"))
 			good = sofun_read_uint(&reader, &ret_order->batch);
+		else if (good && sofun_bytes_are(key, "delay_ms"))
+			good = sofun_read_uint(&reader, &ret_order->delay_ms);
 		else
 			good = good && sofun_bytes_are(key, "target") && sofun_read_str(&reader, &ret_order->target);
 	}
@@ -82,9 +61,9 @@ static bool order_read(sofun_bytes payload, struct order *ret_order) {
 
 /* The rest of the order, to the driver itself. */
 static int order_send(sofun_context *context, const struct order *order, sofun_bytes self) {
-	uint8_t room[96];
+	uint8_t room[128];
 	sofun_writer writer = sofun_writer_into(room, sizeof room);
-	sofun_write_map(&writer, 5);
+	sofun_write_map(&writer, 6);
 	sofun_write_text(&writer, "left");
 	sofun_write_uint(&writer, order->left);
 	sofun_write_text(&writer, "ids");
@@ -93,17 +72,13 @@ static int order_send(sofun_context *context, const struct order *order, sofun_b
 	sofun_write_uint(&writer, order->seed);
 	sofun_write_text(&writer, "batch");
 	sofun_write_uint(&writer, order->batch);
+	sofun_write_text(&writer, "delay_ms");
+	sofun_write_uint(&writer, order->delay_ms);
 	sofun_write_text(&writer, "target");
 	sofun_write_str(&writer, order->target);
 	sofun_bytes payload;
 	const int status = sofun_written(&writer, &payload);
 	return status == SOFUN_OK ? sofun_send(context, "bench/driver", self, payload) : status;
-}
-
-static int counter_send(sofun_context *context, uint64_t ids, uint64_t random) {
-	uint8_t id[ID_BYTES];
-	id_write(index_of(random, ids), id);
-	return sofun_send_nil(context, "demo/counter", sofun_bytes_of(id, ID_BYTES));
 }
 
 /* One link of a chain: [hops, ids]. */
@@ -128,21 +103,92 @@ static bool hop_read(sofun_bytes payload, uint64_t *ret_hops, uint64_t *ret_ids)
 		*ret_ids <= UINT32_MAX;
 }
 
+/* ---- what a driver sends ---- */
+
+static int chain_start(sofun_context *context, const struct order *order, uint64_t random) {
+	return hop_send(context, HOPS, order->ids, random);
+}
+
+/* To one of `ids`. */
+static int nil_send(sofun_context *context, const char *type, const struct order *order, uint64_t random) {
+	uint8_t id[ID_BYTES];
+	id_write(index_of(random, order->ids), id);
+	return sofun_send_nil(context, type, sofun_bytes_of(id, ID_BYTES));
+}
+
+static int counter_send(sofun_context *context, const struct order *order, uint64_t random) {
+	return nil_send(context, "demo/counter", order, random);
+}
+
+static int lasting_send(sofun_context *context, const struct order *order, uint64_t random) {
+	return nil_send(context, "bench/lasting", order, random);
+}
+
+static int idle_send(sofun_context *context, const struct order *order, uint64_t random) {
+	return nil_send(context, "bench/idle", order, random);
+}
+
+/* To an id of its own each: the random number itself. */
+static int note_send(sofun_context *context, const struct order *order, uint64_t random) {
+	(void)order;
+	uint8_t id[ID_BYTES];
+	id_write(random, id);
+	return sofun_send_nil(context, "bench/note", sofun_bytes_of(id, ID_BYTES));
+}
+
+static int alarm_send(sofun_context *context, const struct order *order, uint64_t random) {
+	uint8_t id[ID_BYTES], room[SOFUN_INT_BYTES_MAX];
+	sofun_writer writer = sofun_writer_into(room, sizeof room);
+	sofun_write_uint(&writer, order->delay_ms);
+	sofun_bytes payload;
+	const int status = sofun_written(&writer, &payload);
+	id_write(random, id);
+	return status == SOFUN_OK ? sofun_send(context, "bench/alarm", sofun_bytes_of(id, ID_BYTES), payload) : status;
+}
+
+static int silence_send(sofun_context *context, const struct order *order, uint64_t random) {
+	(void)order;
+	uint8_t id[ID_BYTES];
+	id_write(random, id);
+	return sofun_send_nil(context, "bench/alarm", sofun_bytes_of(id, ID_BYTES));
+}
+
+static const struct target {
+	const char *name;
+	int (*send)(sofun_context *context, const struct order *order, uint64_t random);
+} targets[] = {
+	{"counter", counter_send},
+	{"chain", chain_start},
+	{"lasting", lasting_send},
+	{"idle", idle_send},
+	{"note", note_send},
+	{"alarm", alarm_send},
+	{"silence", silence_send},
+};
+
+static const struct target *target_find(sofun_bytes name) {
+	for (size_t i = 0; i < sizeof targets / sizeof *targets; i++)
+		if (sofun_bytes_are(name, targets[i].name))
+			return &targets[i];
+	return NULL;
+}
+
+/* ---- the functions ---- */
+
 static int driver_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
 	(void)plugin_data;
 	struct order order;
 	memset(&order, 0, sizeof order);
-	const bool good = order_read(message->payload, &order);
-	const bool is_chain = good && sofun_bytes_are(order.target, "chain");
-	if (!good || (!is_chain && !sofun_bytes_are(order.target, "counter")))
+	const struct target *target = order_read(message->payload, &order) ? target_find(order.target) : NULL;
+	if (target == NULL)
 		return sofun_fail(context,
-			"the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to %d, target: counter or chain}", BATCH_MAX);
+			"the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to %d, target: counter, chain, lasting, idle, "
+			"note, alarm or silence} and may have delay_ms",
+			BATCH_MAX);
 	int status = SOFUN_OK;
 	const uint64_t portion = order.left < order.batch ? order.left : order.batch;
-	for (uint64_t i = 0; status == SOFUN_OK && i < portion; i++) {
-		const uint64_t random = mix(order.seed++);
-		status = is_chain ? hop_send(context, HOPS, order.ids, random) : counter_send(context, order.ids, random);
-	}
+	for (uint64_t i = 0; status == SOFUN_OK && i < portion; i++)
+		status = target->send(context, &order, mix(order.seed++));
 	order.left -= portion;
 	if (status == SOFUN_OK && order.left > 0)
 		status = order_send(context, &order, message->self.id);

@@ -88,6 +88,56 @@ START_TEST(a_record_counts_for_its_first_bytes) {
 }
 END_TEST
 
+START_TEST(counters_differ_in_their_end_alone) {
+	ck_assert_int_eq(order(100, 2, 7, 64, "lasting"), 0);
+	ck_assert_int_eq(order(100, 2, 7, 64, "idle"), 0);
+	ck_assert_int_eq(sofun_test_deliver(test), 0);
+	for (int i = 0; i < 2; i++) {
+		char id[17];
+		(void)snprintf(id, sizeof id, "%016x", (unsigned)i);
+		const int64_t count = sofun_test_state_int(test, "bench/lasting", id, "count");
+		ck_assert_int_gt(count, 0);
+		ck_assert_int_eq(sofun_test_state_int(test, "bench/idle", id, "count"), count);
+	}
+	ck_assert_int_ne(order(1, 1, 7, 64, "lasting "), 0);
+}
+END_TEST
+
+START_TEST(each_note_is_another) {
+	ck_assert_int_eq(order(200, 1, 7, 64, "note"), 0);
+	ck_assert_int_eq(sofun_test_deliver(test), 0);
+	ck_assert_uint_eq(sofun_test_instance_count(test), 201); /* and the driver */
+}
+END_TEST
+
+static int alarm_order(int left, int delay_ms, const char *target) {
+	return call("bench/driver", "d",
+		sofun_test_json(test, "{\"left\":%d,\"ids\":1,\"seed\":7,\"batch\":64,\"delay_ms\":%d,\"target\":\"%s\"}", left,
+			delay_ms, target));
+}
+
+static size_t effects_of(int kind) {
+	size_t count = 0;
+	for (size_t i = 0; i < sofun_test_effect_count(test); i++)
+		count += sofun_test_effect_at(test, i)->kind == kind;
+	return count;
+}
+
+START_TEST(alarms_ring_unless_they_are_silenced) {
+	ck_assert_int_eq(alarm_order(200, 500, "alarm"), 0);
+	ck_assert_int_eq(alarm_order(150, 0, "silence"), 0);
+	ck_assert_int_eq(sofun_test_deliver(test), 0);
+	ck_assert_uint_eq(effects_of(SOFUN_TEST_TIMER), 50);
+	ck_assert_int_eq(sofun_test_advance(test, 499), 0);
+	ck_assert_uint_eq(effects_of(SOFUN_TEST_SEND), 0);
+	ck_assert_int_eq(sofun_test_advance(test, 1), 0);
+	ck_assert_uint_eq(effects_of(SOFUN_TEST_SEND), 50); /* to demo/counter, which is no function of this plugin */
+	ck_assert_int_ne(sofun_test_call(test, "bench/alarm", "nobody", "null"), 0);
+	ck_assert_str_eq(sofun_test_failure(test), "there is no alarm to cancel");
+	ck_assert_int_ne(sofun_test_call(test, "bench/alarm", "nobody", "\"soon\""), 0);
+}
+END_TEST
+
 START_TEST(nothing_left_sends_nothing) {
 	ck_assert_int_eq(order(0, 10, 7, 64, "counter"), 0);
 	ck_assert_uint_eq(sofun_test_effect_count(test), 0);
@@ -102,7 +152,8 @@ START_TEST(bad_orders_fail_with_a_text) {
 	ck_assert_int_ne(order(1, 1, 7, 1, "other"), 0);
 	ck_assert_int_ne(order(-1, 1, 7, 1, "chain"), 0);
 	ck_assert_str_eq(sofun_test_failure(test),
-		"the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to 1024, target: counter or chain}");
+		"the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to 1024, target: counter, chain, lasting, idle, note, "
+		"alarm or silence} and may have delay_ms");
 	ck_assert_int_ne(sofun_test_call(test, "bench/chain", "c", "[0,1]"), 0);
 	ck_assert_str_eq(sofun_test_failure(test), "the payload must be [hops: 1 to 1000, ids: 1 to 2^32-1]");
 	ck_assert_uint_eq(sofun_test_effect_count(test), 0);
@@ -117,6 +168,9 @@ int main(void) {
 	tcase_add_test(tests, the_same_seed_sends_the_same);
 	tcase_add_test(tests, a_chain_is_three_calls);
 	tcase_add_test(tests, a_record_counts_for_its_first_bytes);
+	tcase_add_test(tests, counters_differ_in_their_end_alone);
+	tcase_add_test(tests, each_note_is_another);
+	tcase_add_test(tests, alarms_ring_unless_they_are_silenced);
 	tcase_add_test(tests, nothing_left_sends_nothing);
 	tcase_add_test(tests, bad_orders_fail_with_a_text);
 	suite_add_tcase(suite, tests);

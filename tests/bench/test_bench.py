@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import xml.etree.ElementTree as ElementTree
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -23,6 +24,8 @@ WORKLOADS = {
 	"steady": ("call at 100000/s",),
 	"chain-calls": ("chain of three, 64 connections",),
 	"restart": ("restart, 1000000 instances",),
+	"swap": ("call at half load, 3 swaps, drain accepted", "call at half load, 3 swaps, drain running", "call at full load, 3 swaps"),
+	"expiry": ("counter without idle_ttl", "counter with idle_ttl", "sweep of 100000 ended instances", "LevelDB rows taken away"),
 }
 VERDICTS = {"met", "not met", "void", "-"}
 
@@ -47,6 +50,26 @@ def figures_check(report, names):
 			expect(row["unit"] == "restarts" or row["rate"]["median"] > 0, f"{name} was measured: {row}")
 
 
+def swaps_check(test, report):
+	"""What the client saw is told, and can be drawn: every swap is marked in the picture."""
+	runs = report["details"]["swap"]
+	expect_equal([run["name"] for run in runs], ["accepted", "running", "full"], "the runs with swaps")
+	for run in runs:
+		expect(1 <= len(run["swaps"]) <= 3, f"swaps of {run['name']}: {run['swaps']}")
+		expect(all(0 < swap["asked_ms"] < swap["live_ms"] for swap in run["swaps"]), f"their times: {run['swaps']}")
+		length_ms = len(run["bins"]) * run["bin_ms"]
+		expect(length_ms > run["swaps"][-1]["live_ms"], f"answers come behind the last swap, until {length_ms} ms")
+		expect(sum(bin[0] for bin in run["bins"]) > 0, f"{run['name']} was answered")
+	source, picture = Path(test.dir) / "report.json", Path(test.dir) / "swap.svg"
+	source.write_text(json.dumps(report), encoding="utf-8")
+	plot = Path(__file__).resolve().parent / "plot.py"
+	subprocess.run([sys.executable, str(plot), str(source), str(picture)], check=True, timeout=60)
+	marks = ElementTree.parse(picture).findall(".//{http://www.w3.org/2000/svg}path[@class='swap']")
+	expect_equal(len(marks), sum(len(run["swaps"]) + 1 for run in runs), "a mark a swap, and one where they lie over one another")
+	source.unlink()
+	picture.unlink()
+
+
 def test_every_workload_is_measured(test):
 	test.need_plain_build("it measures")
 	left = set(os.listdir(test.dir))
@@ -59,6 +82,8 @@ def test_every_workload_is_measured(test):
 			expect(target["verdict"] in VERDICTS and target["measured"], f"a judged row: {target}")
 			expect(target["measured"] != "no baseline", f"a baseline: {target}")
 		figures_check(report, names)
+		if workload == "swap":
+			swaps_check(test, report)
 	expect_equal(set(os.listdir(test.dir)), left, "what is left behind")
 
 

@@ -35,6 +35,8 @@ static const struct workload {
 	{"steady", bench_steady},
 	{"chain-calls", bench_chain_calls},
 	{"restart", bench_restart},
+	{"swap", bench_swap},
+	{"expiry", bench_expiry},
 };
 
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
@@ -179,6 +181,8 @@ static int bench_run(const struct invocation *run) {
 	struct bench *bench = check_alloc(1, sizeof *bench);
 	const char *directory = option_value(run, "--directory");
 	bench->run = run;
+	bench->details = json_object();
+	check_memory(bench->details);
 	bench->quick = option_value(run, "--quick") != NULL;
 	bench->only = option_value(run, "--only");
 	int result = EXIT_USAGE;
@@ -195,12 +199,13 @@ static int bench_run(const struct invocation *run) {
 	if (nftw(bench->directory, entry_remove, DESCRIPTORS, FTW_DEPTH | FTW_PHYS) != 0)
 		result = fail_here(run, "%s could not be removed: %s", bench->directory, strerror(errno));
 done:
+	json_decref(bench->details);
 	free(bench);
 	return result;
 }
 
 static const struct option bench_options[] = {
-	{"--only", "NAME", "one workload: counter, chain, ingest, call, steady, chain-calls, restart"},
+	{"--only", "NAME", "one workload: counter, chain, ingest, call, steady, chain-calls, restart, swap, expiry"},
 	{"--quick", NULL,
 		"one short round of each: does it work; the figures mean little, and no target decides the exit code"},
 	{"--attempts", "N",
@@ -223,7 +228,10 @@ const struct command bench_command = {
 		"  call         1 and 64 connections, 1 and 16 calls in flight on each\n"
 		"  steady       100,000 calls a second\n"
 		"  chain-calls  a call through three functions; the third replies\n"
-		"  restart      a crash and a SIGKILL with 1,000,000 instances: first reply, all written back\n\n"
+		"  restart      a crash and a SIGKILL with 1,000,000 instances: first reply, all written back\n"
+		"  swap         the pause that a swap makes at half load, and what it takes from full load; with --json also what\n"
+		"               the client saw as time went by (tests/bench/plot.py draws it)\n"
+		"  expiry       a counter with and without idle_ttl; the sweep of ended instances, and what calls beside it feel\n\n"
 		"It exits with 1 if a target is missed or void (not with --quick).",
 	.options = bench_options,
 	.run = bench_run,

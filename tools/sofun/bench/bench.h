@@ -1,8 +1,9 @@
 /* What the files of `sofun bench` share: one run of it, and what it found. One thread, but for the ends of rounds
- * (inside.c). */
+ * (inside.c) and what is done to a host under load (swap.c). */
 #ifndef SOFUN_BENCH_H
 #define SOFUN_BENCH_H
 
+#include <jansson.h>
 #include <stdbool.h>
 #include <stdint.h>
 
@@ -67,6 +68,7 @@ struct bench {
 	size_t figure_count;
 	struct target targets[TARGETS_MAX];
 	size_t target_count;
+	json_t *details; /* an object: what a workload saw as time went by, by its name; for --json */
 };
 
 /* A new row, empty. */
@@ -84,5 +86,7 @@ bool bench_call(struct bench *bench);
 bool bench_steady(struct bench *bench);
 bool bench_chain_calls(struct bench *bench);
 bool bench_restart(struct bench *bench);
+bool bench_swap(struct bench *bench);
+bool bench_expiry(struct bench *bench);
 
 #endif

@@ -129,6 +129,8 @@ static void answer_count(struct client *client, const struct slot *slot, uint64_
 		result->answered++;
 	else
 		result->late++;
+	if (client->plan->seen != NULL)
+		client->plan->seen(client->plan->seen_arg, slot->due_ns, now_ns);
 	if (now_ns <= client->end_ns || client->plan->rate > 0)
 		histogram_add(&result->latency, now_ns > slot->due_ns ? now_ns - slot->due_ns : 0, 1);
 }

@@ -11,6 +11,9 @@
  * connection. */
 typedef void request_write(void *arg, uint32_t connection, uint64_t number, uint32_t msgid, struct buf *out);
 
+/* Told of every answer as it is read: when its request was sent, or due, and when it came. Those of one read come together. */
+typedef void answer_seen(void *arg, uint64_t due_ns, uint64_t now_ns);
+
 struct client_plan {
 	const char *socket;
 	uint32_t connections;
@@ -19,6 +22,8 @@ struct client_plan {
 	uint32_t duration_ms; /* of sending; what is in flight then is waited for, and not counted */
 	request_write *write;
 	void *arg;
+	answer_seen *seen; /* NULL: nobody looks */
+	void *seen_arg;
 };
 
 struct client_result {

@@ -10,6 +10,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include "base/check.h"
 #include "bench/machine.h"
 #include "client/http.h"
 #include "client/rpc.h"
@@ -18,9 +19,9 @@
 
 enum {
 	SHARDS_TEXT_BYTES = 32,
-	BARRIER_MS = 120000,
-	DRIVER_BATCH = 1024, /* the most that the driver takes: the fewest messages besides those counted */
-	DRIVERS_A_SHARD = 8, /* so that their hashes find every shard; a single shard needs one */
+	ANSWER_MS_MAX = 300000, /* of ten million messages */
+	DRIVER_BATCH = 1024,    /* the most that the driver takes: the fewest messages besides those counted */
+	DRIVERS_A_SHARD = 8,    /* so that their hashes find every shard; a single shard needs one */
 	PROBLEM_BYTES = 256,
 };
 
@@ -52,7 +53,9 @@ static bool directories_make(const struct bench_host *host) {
 	return plugin_copy(host->bench, "counter", plugins) && plugin_copy(host->bench, "bench", plugins);
 }
 
-bool host_start(struct bench_host *host, struct bench *bench, const char *name, uint32_t shards) {
+/* clock NULL: the machine's. */
+static bool host_begin(
+	struct bench_host *host, struct bench *bench, const char *name, uint32_t shards, const char *clock) {
 	char path[PATH_BYTES + NAME_BYTES], log[PATH_BYTES + NAME_BYTES], setting[SHARDS_TEXT_BYTES];
 	*host = (struct bench_host){.bench = bench, .run = *bench->run, .shards = shards};
 	snprintf(host->data, sizeof host->data, "%s/%s", bench->directory, name);
@@ -63,9 +66,43 @@ bool host_start(struct bench_host *host, struct bench *bench, const char *name, 
 	snprintf(path, sizeof path, "%s/sofund", bench->programs);
 	snprintf(log, sizeof log, "%s/%s.log", bench->directory, name);
 	snprintf(setting, sizeof setting, "shards=%u", shards);
-	char flag_data[] = "--data", flag_set[] = "--set";
-	char *arguments[] = {path, flag_data, host->data, flag_set, setting, NULL};
+	const char *const arguments[] = {
+		path, "--data", host->data, "--set", setting, clock == NULL ? NULL : "--test-clock", clock, NULL};
 	return directories_make(host) && program_start(bench, &host->program, arguments, "sofund ready", log);
+}
+
+bool host_start(struct bench_host *host, struct bench *bench, const char *name, uint32_t shards) {
+	return host_begin(host, bench, name, shards, NULL);
+}
+
+bool host_start_timeless(struct bench_host *host, struct bench *bench, const char *name, uint32_t shards) {
+	return host_begin(host, bench, name, shards, "1000000000000"); /* any */
+}
+
+/* A request with one number, of which only the success counts. */
+static bool number_post(struct bench_host *host, const char *target, const char *name, uint64_t number) {
+	char body[64];
+	json_t *answer = NULL;
+	snprintf(body, sizeof body, "{\"%s\":%llu}", name, (unsigned long long)number);
+	const bool good = http_call(&host->run, "POST", target, bytes_text(body), ANSWER_MS_MAX, &answer) == EXIT_OK;
+	json_decref(answer);
+	return good;
+}
+
+bool host_clock_advance(struct bench_host *host, uint64_t ms) {
+	return number_post(host, "/v1/clock", "advance_ms", ms);
+}
+
+bool host_plugin_load(struct bench_host *host, const char *name) {
+	char path[PATH_BYTES + NAME_BYTES];
+	json_t *answer = NULL;
+	snprintf(path, sizeof path, "%s/../lib/sofun/plugins/%s.so", host->bench->programs, name);
+	json_t *body = json_pack("{s:s}", "path", path);
+	check_memory(body);
+	const bool good = http_json(&host->run, "POST", "/v1/plugins", body, &answer) == EXIT_OK;
+	json_decref(body);
+	json_decref(answer);
+	return good;
 }
 
 void host_stop(struct bench_host *host, int signal) {
@@ -73,17 +110,26 @@ void host_stop(struct bench_host *host, int signal) {
 }
 
 bool host_barrier(struct bench_host *host) {
-	char body[64];
-	json_t *answer;
-	snprintf(body, sizeof body, "{\"timeout_ms\":%d}", BARRIER_MS);
-	if (http_call(&host->run, "POST", "/v1/barrier", bytes_text(body), BARRIER_MS, &answer) != EXIT_OK)
-		return false;
-	json_decref(answer);
-	return true;
+	return number_post(host, "/v1/barrier", "timeout_ms", ANSWER_MS_MAX);
 }
 
-static bool driver_start(
-	struct bench_host *host, const char *id, const char *target, uint64_t left, uint64_t ids, uint64_t seed) {
+static void load_pack(struct buf *params, const struct load *load) {
+	pack_map(params, 6);
+	pack_text(params, "left");
+	pack_uint(params, load->left);
+	pack_text(params, "ids");
+	pack_uint(params, load->ids);
+	pack_text(params, "seed");
+	pack_uint(params, load->seed);
+	pack_text(params, "batch");
+	pack_uint(params, DRIVER_BATCH);
+	pack_text(params, "delay_ms");
+	pack_uint(params, load->delay_ms);
+	pack_text(params, "target");
+	pack_text(params, load->target);
+}
+
+static bool driver_start(struct bench_host *host, const char *id, const struct load *load) {
 	struct buf params = {0};
 	json_t *answer = NULL;
 	pack_map(&params, 3);
@@ -92,31 +138,23 @@ static bool driver_start(
 	pack_text(&params, "id");
 	pack_text(&params, id);
 	pack_text(&params, "payload");
-	pack_map(&params, 5);
-	pack_text(&params, "left");
-	pack_uint(&params, left);
-	pack_text(&params, "ids");
-	pack_uint(&params, ids);
-	pack_text(&params, "seed");
-	pack_uint(&params, seed);
-	pack_text(&params, "batch");
-	pack_uint(&params, DRIVER_BATCH);
-	pack_text(&params, "target");
-	pack_text(&params, target);
-	const int result = rpc_call(&host->run, "send", bytes_buf(&params), BARRIER_MS, &answer);
+	load_pack(&params, load);
+	const int result = rpc_call(&host->run, "send", bytes_buf(&params), ANSWER_MS_MAX, &answer);
 	buf_finish(&params);
 	json_decref(answer);
 	return result == EXIT_OK;
 }
 
-bool host_drive(struct bench_host *host, const char *target, uint64_t left, uint64_t ids, uint64_t seed) {
+bool host_drive(struct bench_host *host, const struct load *load) {
 	const uint32_t drivers = host->shards == 1 ? 1 : host->shards * DRIVERS_A_SHARD;
+	struct load part = *load;
 	bool good = true;
 	for (uint32_t i = 0; good && i < drivers; i++) {
 		char id[32];
-		const uint64_t share = left / drivers + (i < left % drivers);
+		part.left = load->left / drivers + (i < load->left % drivers);
 		snprintf(id, sizeof id, "driver-%u", i);
-		good = driver_start(host, id, target, share, ids, seed + (uint64_t)i * left);
+		good = driver_start(host, id, &part);
+		part.seed += part.left;
 	}
 	return good;
 }
@@ -148,8 +186,8 @@ static bool metric_find(const char *text, const char *name, uint64_t *ret_number
 bool host_metric(struct bench_host *host, const char *name, uint64_t *ret_number) {
 	struct http_answer answer = {.status = 0};
 	char problem[PROBLEM_BYTES] = "no such number";
-	bool good = http_request(host->run.control, "GET", "/metrics", bytes_of(NULL, 0), BARRIER_MS, &answer, problem) ==
-			HTTP_OK &&
+	bool good = http_request(host->run.control, "GET", "/metrics", bytes_of(NULL, 0), ANSWER_MS_MAX, &answer,
+					problem) == HTTP_OK &&
 		answer.status == 200;
 	if (good) {
 		buf_append_u8(&answer.body, '\0');

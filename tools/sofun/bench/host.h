@@ -18,14 +18,32 @@ struct bench_host {
 /* In <directory>/<name>, which may hold the data of an earlier life. False: told. */
 bool host_start(struct bench_host *host, struct bench *bench, const char *name, uint32_t shards);
 
+/* The same; its time stands, and moves by host_clock_advance alone. */
+bool host_start_timeless(struct bench_host *host, struct bench *bench, const char *name, uint32_t shards);
+
+/* Moves its time; all that fell due then has happened and is durable when this returns. False: told. */
+bool host_clock_advance(struct bench_host *host, uint64_t ms);
+
+/* Another plugin from where the bundled ones lie: "next/bench". Live when this returns. False: told. */
+bool host_plugin_load(struct bench_host *host, const char *name);
+
 /* SIGTERM, SIGKILL; removes nothing. */
 void host_stop(struct bench_host *host, int signal);
 
 /* All that was accepted is handled and durable. False: told. */
 bool host_barrier(struct bench_host *host);
 
-/* `left` messages of the plugin bench's drivers are accepted (README of plugins/bench). False: told. */
-bool host_drive(struct bench_host *host, const char *target, uint64_t left, uint64_t ids, uint64_t seed);
+/* What the plugin bench's drivers send (README of plugins/bench). */
+struct load {
+	const char *target;
+	uint64_t left; /* messages */
+	uint64_t ids;
+	uint64_t seed; /* and the `left` numbers from there on: different ones, different messages */
+	uint64_t delay_ms;
+};
+
+/* All of it is accepted. False: told. */
+bool host_drive(struct bench_host *host, const struct load *load);
 
 /* A number of /v1/status. False: told. */
 bool host_status(struct bench_host *host, const char *name, uint64_t *ret_number);

@@ -126,7 +126,7 @@ static bool ingest_measure(struct bench *bench, uint64_t ids, const struct bound
 	bench_say(bench, "%s", figures->name);
 	batches_init(&batches, ids);
 	bool good = host_start(&host, bench, name, bench->cpus) &&
-		host_drive(&host, "counter", bench->quick ? ids : 5 * ids, ids, 1) && host_barrier(&host) &&
+		host_drive(&host, &(struct load){"counter", bench->quick ? ids : 5 * ids, ids, 1, 0}) && host_barrier(&host) &&
 		round_run(&host, &batches, ms, NULL);
 	for (uint32_t round = 0; good && round < bench->rounds; round++)
 		good = round_run(&host, &batches, ms, figures);

@@ -1,31 +1,15 @@
-/* Work inside the host: the counter and the chain of three, driven by the plugin bench. No client is in the way; one call
- * now and then beside the load tells the latency. */
-#include <pthread.h>
+/* Work inside the host: the counter and the chain of three, driven by the plugin bench. */
 #include <signal.h>
-#include <stdatomic.h>
-#include <stdlib.h>
 
-#include "base/check.h"
-#include "bench/host.h"
 #include "bench/report.h"
-#include "client/rpc.h"
-#include "client/socket.h"
-#include "fail.h"
-#include "wire/pack.h"
+#include "bench/round.h"
 
 enum {
-	MESSAGES = 3000000, /* of a round: about a second */
-	MESSAGES_QUICK = 200000,
-	WARM_TIMES = 5, /* so many messages an id before the first round: all but 0.7 % of the ids exist then */
-	WARM_MESSAGES_LEAST = 200000,
 	TREE_MESSAGES = 4000000,
 	UNSYNCED_MESSAGES = 300000,
 	SYNCED_MESSAGES = 1500,
-	QUICK_DIVISOR = 20,
-	PROBE_PAUSE_MS = 5, /* 200 calls a second beside millions of messages */
-	PROBE_MS_MAX = 60000,
-	CHAIN_HOPS = 3, /* plugins/bench */
-	PROBLEM_BYTES = 256,
+	QUICK_DIVISOR = 20, /* of the baselines */
+	CHAIN_HOPS = 3,     /* plugins/bench */
 };
 
 /* Rates of DESIGN section 4; a baseline below two thirds of them proves nothing. */
@@ -47,120 +31,6 @@ static const struct baseline_plan baseline_plans[] = {
 };
 
 enum { TREE, CURSOR, UNSYNCED, SYNCED, BASELINES };
-
-/* ---- one round ---- */
-
-struct barrier {
-	struct bench_host *host;
-	atomic_bool done;
-	bool good;
-};
-
-static void *barrier_wait(void *arg) {
-	struct barrier *barrier = arg;
-	barrier->good = host_barrier(barrier->host);
-	atomic_store(&barrier->done, true);
-	return NULL;
-}
-
-/* One call of the counter and its answer; false: told. */
-static bool probe_call(struct bench_host *host, struct rpc *rpc, struct histogram *latency) {
-	struct rpc_answer answer;
-	char problem[PROBLEM_BYTES] = "the answer is no MessagePack-RPC";
-	bool broken = false;
-	const uint64_t start_ns = clock_ns(), deadline_ms = clock_ms() + PROBE_MS_MAX;
-	rpc_begin(rpc, 0, "call");
-	pack_map(&rpc->queued, 3);
-	pack_text(&rpc->queued, "to");
-	pack_text(&rpc->queued, "demo/counter");
-	pack_text(&rpc->queued, "id");
-	pack_text(&rpc->queued, "probe");
-	pack_text(&rpc->queued, "payload");
-	pack_nil(&rpc->queued);
-	while (!rpc_answer_take(rpc, &answer, &broken))
-		if (broken || rpc_exchange(rpc, deadline_ms, problem) != RPC_OK)
-			return fail_here(&host->run, "the call beside the load: %s", problem), false;
-	if (answer.error.data != NULL)
-		return rpc_fail(&host->run, answer.error), false;
-	histogram_add(latency, clock_ns() - start_ns, 1);
-	return true;
-}
-
-static bool probe_until(struct bench_host *host, const atomic_bool *done, struct histogram *latency) {
-	struct rpc rpc;
-	const int opened = rpc_open(&rpc, host->data_path);
-	if (opened < 0)
-		return fail_unreachable(&host->run, "%s", host->data_path), false;
-	bool good = true;
-	while (good && !atomic_load(done)) {
-		good = probe_call(host, &rpc, latency);
-		pause_ms(PROBE_PAUSE_MS);
-	}
-	rpc_close(&rpc);
-	return good;
-}
-
-/* Drives and waits; *ret_seconds is until all is handled and durable. latency NULL: nobody looks. */
-static bool load_run(struct bench_host *host, const char *target, uint64_t left, uint64_t ids, uint64_t seed,
-	struct histogram *latency, double *ret_seconds) {
-	struct barrier barrier = {.host = host};
-	pthread_t thread;
-	const uint64_t start_ns = clock_ns();
-	if (!host_drive(host, target, left, ids, seed))
-		return false;
-	check(pthread_create(&thread, NULL, barrier_wait, &barrier) == 0);
-	const bool probed = latency == NULL || probe_until(host, &barrier.done, latency);
-	pthread_join(thread, NULL);
-	*ret_seconds = (double)(clock_ns() - start_ns) / 1e9;
-	return probed && barrier.good;
-}
-
-/* A figure counts only if the host did what it was asked to. */
-static bool work_check(struct bench_host *host, uint64_t handled_before, uint64_t messages) {
-	uint64_t handled, dead;
-	if (!host_status(host, "handled", &handled) || !host_status(host, "dead", &dead))
-		return false;
-	if (handled - handled_before >= messages && dead == 0)
-		return true;
-	fail_here(&host->run, "the host handled %llu of %llu messages, and %llu died",
-		(unsigned long long)(handled - handled_before), (unsigned long long)messages, (unsigned long long)dead);
-	return false;
-}
-
-/* calls: how many messages are counted for each that the driver sends. */
-static bool round_run(struct bench_host *host, const char *target, uint64_t left, uint64_t calls, uint64_t ids,
-	uint64_t seed, struct figures *figures) {
-	struct histogram *latency = check_alloc(1, sizeof *latency);
-	struct host_account account;
-	uint64_t handled;
-	double seconds = 0;
-	const double messages = (double)(left * calls);
-	program_settle(host->program.works);
-	host_account_begin(host, &account);
-	const bool good = host_status(host, "handled", &handled) &&
-		load_run(host, target, left, ids, seed, latency, &seconds) && work_check(host, handled, left * calls);
-	if (good) {
-		program_settle(host->program.works); /* what is written back behind the round is its cost too */
-		samples_add(&figures->rate, messages / seconds);
-		samples_add(&figures->p50_us, histogram_us(latency, 0.5));
-		samples_add(&figures->p99_us, histogram_us(latency, 0.99));
-		host_account_end(host, &account, messages, figures);
-	}
-	free(latency);
-	return good;
-}
-
-static uint64_t round_messages(const struct bench *bench) {
-	return bench->quick ? MESSAGES_QUICK : MESSAGES;
-}
-
-static bool warm(struct bench *bench, struct bench_host *host, const char *target, uint64_t ids) {
-	double seconds;
-	uint64_t messages = bench->quick ? ids : ids * WARM_TIMES;
-	if (messages < WARM_MESSAGES_LEAST)
-		messages = WARM_MESSAGES_LEAST;
-	return load_run(host, target, messages, ids, UINT64_C(1) << 40, NULL, &seconds);
-}
 
 /* ---- the counter ---- */
 
@@ -207,10 +77,10 @@ static bool counter_measure(struct bench *bench, struct counter *counter, bool w
 		(unsigned long long)counter->ids, counter->shards, counter->shards == 1 ? "" : "s");
 	bench_say(bench, "%s", counter->figures->name);
 	bool good = host_start(&counter->host, bench, name, counter->shards) &&
-		warm(bench, &counter->host, "counter", counter->ids) && (!with_baselines || baselines_start(bench, counter));
+		round_warm(&counter->host, "counter", counter->ids) && (!with_baselines || baselines_start(bench, counter));
 	for (uint32_t round = 0; good && round < bench->rounds; round++) {
-		good = round_run(&counter->host, "counter", round_messages(bench), 1, counter->ids,
-			(round + 1) * (uint64_t)MESSAGES, counter->figures);
+		const struct load load = {"counter", round_messages(bench), counter->ids, round_seed(round), 0};
+		good = round_run(&counter->host, &load, 1, counter->figures);
 		good = good && (!with_baselines || baselines_round(bench, counter));
 	}
 	host_stop(&counter->host, SIGTERM);
@@ -291,12 +161,12 @@ bool bench_chain(struct bench *bench) {
 	struct figures *chain = bench_figures(bench, "messages", "chain of three, 1000 ids, 1 shard");
 	bench_say(bench, "%s", chain->name);
 	bool good =
-		host_start(&host, bench, name, 1) && warm(bench, &host, "counter", IDS) && warm(bench, &host, "chain", IDS);
+		host_start(&host, bench, name, 1) && round_warm(&host, "counter", IDS) && round_warm(&host, "chain", IDS);
 	const uint64_t messages = round_messages(bench);
 	for (uint32_t round = 0; good && round < bench->rounds; round++) {
-		const uint64_t seed = (round + 1) * (uint64_t)MESSAGES;
-		good = round_run(&host, "counter", messages, 1, IDS, seed, counter) &&
-			round_run(&host, "chain", messages / CHAIN_HOPS, CHAIN_HOPS, IDS, seed, chain);
+		const struct load counted = {"counter", messages, IDS, round_seed(round), 0};
+		const struct load chained = {"chain", messages / CHAIN_HOPS, IDS, round_seed(round), 0};
+		good = round_run(&host, &counted, 1, counter) && round_run(&host, &chained, CHAIN_HOPS, chain);
 	}
 	host_stop(&host, SIGTERM);
 	if (good)

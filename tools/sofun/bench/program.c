@@ -17,7 +17,7 @@
 #include "fail.h"
 
 enum {
-	READY_MS_MAX = 60000,   /* a database that must be filled first */
+	READY_MS_MAX = 300000,  /* a database that must be filled first */
 	ANSWER_MS_MAX = 120000, /* a round of synced puts on a slow disk */
 	SETTLE_LOOK_MS = 100,
 	SETTLE_LOOKS_MAX = 300, /* half a minute */
@@ -36,13 +36,13 @@ void pause_ms(uint32_t ms) {
 }
 
 /* The child's side. It must not outlive bench, whatever becomes of that. */
-static void program_become(char *const *arguments, int input, int output, const char *log) {
+static void program_become(const char *const *arguments, int input, int output, const char *log) {
 	const int error = open(log, O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	prctl(PR_SET_PDEATHSIG, SIGKILL);
 	signal(SIGPIPE, SIG_DFL);
 	if (error < 0 || dup2(input, STDIN_FILENO) < 0 || dup2(output, STDOUT_FILENO) < 0 || dup2(error, STDERR_FILENO) < 0)
 		_exit(127);
-	execv(arguments[0], arguments);
+	execv(arguments[0], (char *const *)(uintptr_t)arguments); /* it promises to leave them alone */
 	fprintf(stderr, "cannot be run: %s\n", strerror(errno));
 	fflush(stderr);
 	_exit(127);
@@ -75,8 +75,8 @@ static bool line_read(struct program *program, char *line, size_t size, int ms) 
 	return poll(&wait, 1, ms) == 1 && fgets(line, (int)size, program->output) != NULL;
 }
 
-bool program_start(
-	const struct bench *bench, struct program *program, char *const *arguments, const char *ready, const char *log) {
+bool program_start(const struct bench *bench, struct program *program, const char *const *arguments, const char *ready,
+	const char *log) {
 	int input[2], output[2];
 	char line[LINE_BYTES], said[LOG_SHOWN_BYTES];
 	const char *slash = strrchr(arguments[0], '/');
@@ -118,23 +118,25 @@ void program_stop(struct program *program, int signal) {
 
 bool baseline_start(struct bench *bench, struct program *program, const char *name, const char *const *arguments) {
 	char path[PATH_BYTES + NAME_BYTES], log[PATH_BYTES + NAME_BYTES];
-	char *words[PROGRAM_ARGUMENTS_MAX] = {path};
+	const char *words[PROGRAM_ARGUMENTS_MAX] = {path};
 	snprintf(path, sizeof path, "%s/%s", bench->baselines, name);
 	snprintf(log, sizeof log, "%s/%s.log", bench->directory, name);
 	for (size_t i = 0; arguments[i] != NULL; i++) {
 		check(i + 2 < PROGRAM_ARGUMENTS_MAX);
-		words[i + 1] = (char *)(uintptr_t)arguments[i]; /* execv promises to leave them alone */
+		words[i + 1] = arguments[i];
 	}
 	return program_start(bench, program, words, "ready", log);
 }
 
-bool baseline_round(struct bench *bench, struct program *program, uint64_t messages, struct figures *figures) {
+/* begin: the line that begins it. */
+static bool round_do(
+	struct bench *bench, struct program *program, const char *begin, uint64_t messages, struct figures *figures) {
 	char line[LINE_BYTES];
 	double seconds, p50_us, p99_us;
 	struct usage before, after;
 	const double disk_bytes = machine_disk_bytes(bench);
 	const bool counted = usage_read(program->works, &before);
-	fprintf(program->input, "%llu\n", (unsigned long long)messages);
+	fprintf(program->input, "%s\n", begin);
 	if (fflush(program->input) != 0 || !line_read(program, line, sizeof line, ANSWER_MS_MAX) ||
 		sscanf(line, "%lf %lf %lf", &seconds, &p50_us, &p99_us) != 3 || seconds <= 0)
 		return fail_here(bench->run, "the baseline %s gave no figures", program->name), false;
@@ -151,6 +153,19 @@ bool baseline_round(struct bench *bench, struct program *program, uint64_t messa
 	if (disk_bytes >= 0)
 		samples_add(&figures->disk_bytes, (machine_disk_bytes(bench) - disk_bytes) / (double)messages);
 	return true;
+}
+
+bool baseline_round(struct bench *bench, struct program *program, uint64_t messages, struct figures *figures) {
+	char begin[LINE_BYTES];
+	snprintf(begin, sizeof begin, "%llu", (unsigned long long)messages);
+	return round_do(bench, program, begin, messages, figures);
+}
+
+bool baseline_do(
+	struct bench *bench, struct program *program, const char *what, uint64_t messages, struct figures *figures) {
+	char begin[LINE_BYTES];
+	snprintf(begin, sizeof begin, "%s %llu", what, (unsigned long long)messages);
+	return round_do(bench, program, begin, messages, figures);
 }
 
 /* ---- the kernel's figures ---- */
@@ -188,13 +203,16 @@ static bool cpu_read(pid_t pid, double *ret_us) {
 
 bool usage_read(pid_t pid, struct usage *ret_usage) {
 	char text[4096];
-	unsigned long long written, peak_kib;
+	unsigned long long written, peak_kib, memory_kib, own_kib;
 	if (!cpu_read(pid, &ret_usage->cpu_us) || !process_file(pid, "io", text, sizeof text) ||
 		!number_after(text, "\nwrite_bytes:", &written) || !process_file(pid, "status", text, sizeof text) ||
-		!number_after(text, "\nVmHWM:", &peak_kib))
+		!number_after(text, "\nVmHWM:", &peak_kib) || !number_after(text, "\nVmRSS:", &memory_kib) ||
+		!number_after(text, "\nRssAnon:", &own_kib))
 		return false;
 	ret_usage->counted_bytes = (double)written;
 	ret_usage->peak_bytes = (uint64_t)peak_kib << 10;
+	ret_usage->memory_bytes = (uint64_t)memory_kib << 10;
+	ret_usage->own_bytes = (uint64_t)own_kib << 10;
 	return true;
 }
 

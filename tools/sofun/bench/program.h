@@ -20,8 +20,8 @@ struct program {
 
 /* arguments: NULL-terminated, [0] the path. Waits for a line on its stdout, which must begin with `ready`; `log` takes its
  * stderr. False: told, with what the log says. */
-bool program_start(
-	const struct bench *bench, struct program *program, char *const *arguments, const char *ready, const char *log);
+bool program_start(const struct bench *bench, struct program *program, const char *const *arguments, const char *ready,
+	const char *log);
 
 /* Ends it by a signal (0: by the end of its stdin) and waits. An empty one (pid 0) is fine. */
 void program_stop(struct program *program, int signal);
@@ -34,12 +34,18 @@ bool baseline_start(struct bench *bench, struct program *program, const char *na
 /* A round of N messages. False: told. */
 bool baseline_round(struct bench *bench, struct program *program, uint64_t messages, struct figures *figures);
 
+/* The same, of a baseline that does several things: the round is begun by the line "<what> <N>". */
+bool baseline_do(
+	struct bench *bench, struct program *program, const char *what, uint64_t messages, struct figures *figures);
+
 /* ---- the kernel's figures ---- */
 
 struct usage {
-	double cpu_us;        /* user and system, all threads; the kernel counts in steps of 10 ms */
-	double counted_bytes; /* that the kernel says it caused to be written */
-	uint64_t peak_bytes;  /* VmHWM */
+	double cpu_us;         /* user and system, all threads; the kernel counts in steps of 10 ms */
+	double counted_bytes;  /* that the kernel says it caused to be written */
+	uint64_t peak_bytes;   /* VmHWM */
+	uint64_t memory_bytes; /* VmRSS */
+	uint64_t own_bytes;    /* RssAnon: without the files that it has mapped, which LevelDB does */
 };
 
 /* False: /proc does not say. */

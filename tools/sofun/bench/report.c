@@ -219,9 +219,10 @@ static void json_print(const struct bench *bench) {
 		json_array_append_new(figures, figures_json(&bench->figures[i]));
 	for (size_t i = 0; i < bench->target_count; i++)
 		json_array_append_new(targets, target_json(&bench->targets[i]));
-	json_t *all = json_pack("{s:s, s:s, s:f, s:I, s:b, s:b, s:o, s:o}", "durability", "sync", "file_system",
+	json_t *all = json_pack("{s:s, s:s, s:f, s:I, s:b, s:b, s:o, s:o, s:O}", "durability", "sync", "file_system",
 		bench->file_system, "fdatasync_p50_us", bench->sync_p50_us, "cpus", (json_int_t)bench->cpus, "quick",
-		bench->quick, "baselines", bench->baselines[0] != '\0', "figures", figures, "targets", targets);
+		bench->quick, "baselines", bench->baselines[0] != '\0', "figures", figures, "targets", targets, "details",
+		bench->details);
 	check_memory(all);
 	output_json(all);
 	json_decref(all);

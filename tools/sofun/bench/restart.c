@@ -27,16 +27,21 @@ enum {
 /* A checkpoint starts at 64 MiB of journal: the run stops short of it by more than a step. */
 #define JOURNAL_BYTES (UINT64_C(60) << 20)
 
+static bool load_drive(struct bench_host *host, uint64_t messages, uint64_t seed) {
+	const struct load load = {"counter", messages, INSTANCES, seed, 0};
+	return host_drive(host, &load);
+}
+
 /* Makes instances, then journal without a checkpoint. */
 static bool fill(struct bench *bench, struct bench_host *host, uint64_t *ret_journal) {
 	const uint64_t messages = (uint64_t)INSTANCES * (bench->quick ? WARM_TIMES_QUICK : WARM_TIMES);
-	if (!host_drive(host, "counter", messages, INSTANCES, 1) || !host_barrier(host))
+	if (!load_drive(host, messages, 1) || !host_barrier(host))
 		return false;
 	program_settle(host->program.works);
 	uint64_t seed = UINT64_C(1) << 40;
 	bool good = host_metric(host, "sofun_journal_untrimmed_bytes", ret_journal);
 	for (uint32_t i = 0; good && i < STEPS_MAX && *ret_journal < JOURNAL_BYTES; i++, seed += STEP)
-		good = host_drive(host, "counter", STEP, INSTANCES, seed) && host_barrier(host) &&
+		good = load_drive(host, STEP, seed) && host_barrier(host) &&
 			host_metric(host, "sofun_journal_untrimmed_bytes", ret_journal);
 	if (good && *ret_journal < JOURNAL_BYTES)
 		return fail_here(bench->run, "the journal does not grow: %llu bytes", (unsigned long long)*ret_journal), false;
@@ -73,7 +78,7 @@ static bool written_back_wait(struct bench_host *host, double start_ns, double *
 		good = host_metric(host, "sofun_checkpoints_total", &checkpoints) &&
 			host_metric(host, "sofun_journal_untrimmed_bytes", &untrimmed);
 		if (good && checkpoints == 0 && untrimmed < CHECKPOINT_BYTES && pushes++ < PUSHES_MAX)
-			good = host_drive(host, "counter", STEP, INSTANCES, seed += STEP) && host_barrier(host);
+			good = load_drive(host, STEP, seed += STEP) && host_barrier(host);
 		else
 			pause_ms(LOOK_MS);
 		*ret_ms = ((double)clock_ns() - start_ns) / 1e6;

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "control/handlers.h"
 #include "control/plugin_json.h"
+#include "control/surveyed.h"
 #include "wire/json.h"
 
 enum {
@@ -35,16 +36,34 @@ static json_t *waiting_json(const struct registry_plugin *plugin) {
 		json_array_append_new(waiting,
 			json_pack("{s:s, s:o, s:I}", "reason", one->reason, "address", json_from_words(bytes_text(one->address)),
 				"since_ms", (json_int_t)one->since_ms));
+		json_t *row = json_array_get(waiting, i);
+		if (one->messages > 0)
+			json_object_set_new(row, "messages", json_integer((json_int_t)one->messages));
+		if (one->shard >= 0)
+			json_object_set_new(row, "shard", json_integer(one->shard));
 	}
 	return waiting;
 }
 
+static json_t *drain_json(const struct registry_drain *drain) {
+	if (drain == NULL)
+		return json_null();
+	json_t *shards = json_array();
+	for (uint32_t i = 0; i < drain->shards; i++)
+		json_array_append_new(shards, json_integer((json_int_t)drain->left_on[i]));
+	return json_pack("{s:s, s:I, s:o, s:I, s:I, s:I, s:I}", "drain", drain->running ? "running" : "accepted", "left",
+		(json_int_t)drain->left, "shards", shards, "fence", (json_int_t)drain->fence, "since_ms",
+		(json_int_t)drain->since_ms, "oldest_ms", (json_int_t)drain->oldest_ms, "deadline_ms",
+		(json_int_t)drain->deadline_ms);
+}
+
 json_t *plugin_json(const struct registry_plugin *plugin) {
-	return json_pack("{s:s, s:s, s:s, s:I, s:b, s:o, s:s, s:o, s:o, s:o, s:o}", "name", plugin->name, "version",
-		plugin->version, "state", plugin->state, "share_percent", (json_int_t)plugin->share_percent, "rollback_target",
-		plugin->rollback_target, "file", json_from_words(bytes_text(plugin->file)), "content_hash", plugin->hash,
-		"functions", names_json(plugin->functions, plugin->function_count), "routers", routers_json(plugin), "egresses",
-		names_json(plugin->egresses, plugin->egress_count), "waiting_for", waiting_json(plugin));
+	return json_pack("{s:s, s:s, s:s, s:I, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:o}", "name", plugin->name,
+		"version", plugin->version, "state", plugin->state, "share_percent", (json_int_t)plugin->share_percent,
+		"rollback_target", plugin->rollback_target, "file", json_from_words(bytes_text(plugin->file)), "content_hash",
+		plugin->hash, "functions", names_json(plugin->functions, plugin->function_count), "routers",
+		routers_json(plugin), "egresses", names_json(plugin->egresses, plugin->egress_count), "waiting_for",
+		waiting_json(plugin), "waiting_total", (json_int_t)plugin->waiting_total, "drain", drain_json(plugin->drain));
 }
 
 static void plugin_append(void *list, const struct registry_plugin *plugin) {
@@ -71,10 +90,14 @@ json_t *refused_json(struct registry *registry) {
 
 /* ---- handlers ---- */
 
-void handle_plugins_list(struct exchange *exchange) {
+static void plugins_list(struct exchange *exchange) {
 	struct registry *registry = exchange->control->registry;
 	exchange_json(
 		exchange, 200, json_pack("{s:o, s:o}", "plugins", plugins_json(registry), "refused", refused_json(registry)));
+}
+
+void handle_plugins_list(struct exchange *exchange) {
+	exchange_surveyed(exchange, plugins_list);
 }
 
 /* registry_done */
@@ -126,15 +149,19 @@ static bool name_take(struct exchange *exchange, char text[PLUGIN_NAME_ROOM]) {
 	return true;
 }
 
-void handle_plugins_unload(struct exchange *exchange) {
+static void plugins_unload(struct exchange *exchange) {
 	char name[PLUGIN_NAME_ROOM];
 	if (name_take(exchange, name))
 		registry_unload(exchange->control->registry, name, plugin_done, exchange);
 }
 
+void handle_plugins_unload(struct exchange *exchange) {
+	exchange_surveyed(exchange, plugins_unload); /* a refusal names what is awaited */
+}
+
 /* ---- versions ---- */
 
-void handle_versions(struct exchange *exchange) {
+static void versions_show(struct exchange *exchange) {
 	struct error error;
 	char name[PLUGIN_NAME_ROOM];
 	if (!name_take(exchange, name))
@@ -148,6 +175,10 @@ void handle_versions(struct exchange *exchange) {
 	error_set(&error, ERROR_NOT_FOUND, "there is no plugin of that name");
 	error_hint(&error, "`sofun status` lists them");
 	exchange_error(exchange, &error);
+}
+
+void handle_versions(struct exchange *exchange) {
+	exchange_surveyed(exchange, versions_show);
 }
 
 static bool drain_take(json_t *body, bool *running, struct error *error) {
@@ -223,17 +254,30 @@ static void handle_order(struct exchange *exchange, bool running, order_run *run
 	json_decref(body);
 }
 
-void handle_swap(struct exchange *exchange) {
+static void order_swap(struct exchange *exchange) {
 	handle_order(exchange, false, registry_swap);
 }
 
-void handle_promote(struct exchange *exchange) {
+static void order_promote(struct exchange *exchange) {
 	handle_order(exchange, false, registry_promote);
 }
 
 /* What made somebody go back must not go on working: only what runs is finished by it, unless asked otherwise. */
-void handle_rollback(struct exchange *exchange) {
+static void order_rollback(struct exchange *exchange) {
 	handle_order(exchange, true, registry_rollback);
+}
+
+/* Surveyed, since a refusal names what is awaited. */
+void handle_swap(struct exchange *exchange) {
+	exchange_surveyed(exchange, order_swap);
+}
+
+void handle_promote(struct exchange *exchange) {
+	exchange_surveyed(exchange, order_promote);
+}
+
+void handle_rollback(struct exchange *exchange) {
+	exchange_surveyed(exchange, order_rollback);
 }
 
 /* ---- state migration in the background ---- */

@@ -17,6 +17,7 @@
 #include "config.h"
 #include "flow/engine.h"
 #include "flow/request.h"
+#include "limits.h"
 #include "state/disk.h"
 #include "state/store.h"
 
@@ -54,11 +55,25 @@ void registry_on_settled(struct registry *registry, void (*settled)(void *arg), 
 
 /* ---- what the outside asks for ---- */
 
-/* A message that keeps a plugin waiting to go. */
+/* What keeps a plugin waiting to go, or a message to it waiting. */
 struct registry_waiting {
-	const char *reason;  /* "messages", "retrying", "running", "mapped": see FORMAT.md of plugin/ */
-	const char *address; /* "ns/name", or "" */
-	uint64_t since_ms;   /* wall clock, milliseconds since 1970 */
+	const char *reason; /* those of engine_wait; "messages", "migration" and why it is stuck without a single address */
+	const char *address; /* "ns/name/id", percent-encoded; "ns/name", or "" */
+	uint64_t since_ms;   /* milliseconds since 1970 */
+	uint64_t messages;   /* of that address; 0: not counted apart */
+	int shard;           /* -1: none in particular */
+};
+
+/* How far a version is that leaves. */
+struct registry_drain {
+	uint64_t left; /* messages; calls, if only what runs is waited for */
+	uint32_t shards;
+	uint64_t left_on[SHARDS_MAX];
+	bool running;      /* only what runs is finished by it */
+	uint64_t fence;    /* epoch; 0: past the deadline */
+	uint64_t since_ms; /* the fence */
+	uint64_t oldest_ms;
+	uint64_t deadline_ms;
 };
 
 struct registry_router {
@@ -83,7 +98,9 @@ struct registry_plugin {
 	size_t egress_count;
 	const char *const *egresses; /* that it declares */
 	size_t waiting_count;
-	const struct registry_waiting *waiting;
+	const struct registry_waiting *waiting; /* oldest first */
+	uint64_t waiting_total;                 /* addresses: more than these are counted only */
+	const struct registry_drain *drain;     /* NULL: it does not leave */
 };
 
 /* A file that was refused, as it stands now: its error's message, found, expected and hint. */

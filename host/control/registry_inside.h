@@ -11,6 +11,7 @@
  *   registry_stage.c    a candidate on its way from a file to a judgement
  *   registry_open.c     from there to live
  *   registry_lineage.c  what is live of a plugin, at which share: changes by fence, and drains
+ *   registry_drain.c    what a version that leaves still waits for
  *   registry_swap.c     swap, promote, rollback
  *   registry_share.c    row 'W' as bytes
  *   registry_keep.c     versions that stay for their way down
@@ -126,7 +127,8 @@ struct plugin {
 	bool restage;        /* parked because its copy is missing or damaged: the file in the directory may stand in */
 	struct error parked; /* why */
 	const char *stuck_reason;
-	uint64_t view; /* generation of the view that it waits for */
+	uint64_t view;      /* generation of the view that it waits for */
+	uint64_t told_left; /* by its last event; UINT64_MAX: there was none */
 	enum keep_state keep;
 	uint64_t keep_view; /* the view in which it has no share any more */
 	uint64_t since_ms;  /* monotonic: of this state */
@@ -281,6 +283,8 @@ struct registry {
 	struct stage *stage;
 	struct event *staged;
 	struct event *drain_timer;
+	uint64_t survey_token; /* of the one that is under way; 0: none */
+	uint64_t surveyed_ms;
 	struct event *migrate_timer;
 	struct pass *pass;   /* the walk that is under way; NULL: none */
 	size_t migrate_next; /* type number: each has its turn */
@@ -363,6 +367,23 @@ void lineage_commit(struct lineage *lineage);
 void lineage_commit_then(struct lineage *lineage, commit_then *then, void *arg);
 void lineages_look(struct registry *registry, bool *ret_waiting);
 void lineages_resume(struct registry *registry);
+
+/* ---- registry_drain.c ---- */
+enum { WAITS_SHOWN_MAX = 100 };
+struct waits {
+	size_t count;
+	struct registry_waiting rows[WAITS_SHOWN_MAX + 1]; /* oldest first; their addresses are its own */
+	uint64_t total;
+};
+/* Who waits for that version, by the last survey. */
+void plugin_waits(const struct plugin *plugin, struct waits *ret_waits);
+void waits_finish(struct waits *waits);
+/* False: it does not leave. */
+bool plugin_drain(const struct plugin *plugin, struct registry_drain *ret_drain);
+/* Makes *error's found say what is left and which addresses are awaited, if that is known. */
+void lineage_awaited(const struct lineage *lineage, struct error *error);
+void drains_tell(struct registry *registry); /* while some drain goes on */
+void drains_stop(struct registry *registry);
 
 /* ---- registry_schemas.c ---- */
 struct type_schema *type_schema_find(const struct function_type *type, uint32_t schema); /* NULL: never declared */

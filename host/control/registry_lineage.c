@@ -93,6 +93,7 @@ bool lineage_busy(const struct lineage *lineage, struct error *ret_error) {
 	error_found(ret_error, "%s %s is on its way out", lineage->name, old != NULL ? old->version : "");
 	error_expected(ret_error, "that it has gone");
 	error_hint(ret_error, "`sofun status` shows what it waits for; then do it again");
+	lineage_awaited(lineage, ret_error);
 	return true;
 }
 

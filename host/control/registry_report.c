@@ -5,7 +5,7 @@
 #include "base/check.h"
 #include "control/registry_inside.h"
 
-enum { WAITING_MAX = 2 * MANIFEST_FUNCTIONS_MAX + 2 };
+enum { WAITING_MAX = MANIFEST_FUNCTIONS_MAX + WAITS_SHOWN_MAX + 3 };
 
 /* Those without an image never ran in this process. */
 /* While its fence is on its way a change has not happened: what is asked for is not live yet, what serves still is. */
@@ -43,30 +43,37 @@ static const char *format_name(const struct registry *registry, const struct man
 	return router->format;
 }
 
-/* Why it has not gone yet. */
-static size_t plugin_waiting(const struct plugin *plugin, struct registry_waiting *waiting) {
+/* Messages of before that no survey has named yet. */
+static size_t types_waiting(const struct plugin *plugin, struct registry_waiting *waiting) {
 	const struct registry *registry = plugin->registry;
 	const struct manifest *manifest = &plugin->image->manifest;
 	const struct lineage *lineage = lineage_find(registry, plugin->verdict->name);
 	size_t count = 0;
-	if (plugin->state == PLUGIN_STUCK)
-		waiting[count++] = (struct registry_waiting){plugin->stuck_reason, "", plugin->since_wall_ms};
-	if (plugin->state == PLUGIN_LEAVING)
-		waiting[count++] = (struct registry_waiting){"running", "", plugin->since_wall_ms};
-	if (plugin_is_kept(plugin) && plugin_keeps_for(plugin, true) != NULL)
-		waiting[count++] =
-			(struct registry_waiting){"migration", plugin_keeps_for(plugin, true), plugin->since_wall_ms};
 	bool drains = lineage != NULL && lineage->state == LINEAGE_DRAINING && lineage_was(lineage, plugin->verdict);
 	for (size_t i = 0; drains && i < manifest->function_count; i++) {
 		const struct function_type *type = type_find(registry, bytes_text(manifest->functions[i].type));
 		struct engine_waiting messages;
 		engine_waiting(registry->options.engine, type->number, lineage->side, lineage->fence, &messages);
 		if (messages.messages > 0)
-			waiting[count++] = (struct registry_waiting){"messages", type->name, lineage->since_wall_ms};
-		if (messages.retrying > 0)
-			waiting[count++] = (struct registry_waiting){"retrying", type->name, lineage->since_wall_ms};
+			waiting[count++] = (struct registry_waiting){"messages", type->name, lineage->since_wall_ms, 0, -1};
 	}
 	return count;
+}
+
+/* Why it has not gone yet, and whose messages wait for it. */
+static size_t plugin_waiting(const struct plugin *plugin, const struct waits *waits, struct registry_waiting *waiting) {
+	size_t count = 0;
+	if (plugin->state == PLUGIN_STUCK)
+		waiting[count++] = (struct registry_waiting){plugin->stuck_reason, "", plugin->since_wall_ms, 0, -1};
+	if (plugin_is_kept(plugin) && plugin_keeps_for(plugin, true) != NULL)
+		waiting[count++] =
+			(struct registry_waiting){"migration", plugin_keeps_for(plugin, true), plugin->since_wall_ms, 0, -1};
+	if (plugin->state == PLUGIN_LEAVING && waits->count == 0)
+		waiting[count++] = (struct registry_waiting){"running", "", plugin->since_wall_ms, 0, -1};
+	if (waits->count == 0)
+		return count + types_waiting(plugin, waiting + count);
+	memcpy(waiting + count, waits->rows, waits->count * sizeof *waiting);
+	return count + waits->count;
 }
 
 static uint32_t share_percent(const struct lineage *lineage, const struct verdict *verdict) {
@@ -106,6 +113,12 @@ static void plugin_report(
 	for (size_t i = 0; i < manifest->egress_count; i++)
 		egresses[i] = manifest->egresses[i].name;
 	bool live = plugin->state == PLUGIN_LIVE;
+	struct registry_drain drain;
+	struct waits waits;
+	plugin_waits(plugin, &waits);
+	bool drains = plugin_drain(plugin, &drain);
+	if (drains && waits.count > 0 && waits.rows[0].since_ms < drain.oldest_ms)
+		drain.oldest_ms = waits.rows[0].since_ms;
 	struct registry_plugin report = {
 		.state = plugin_state_name(plugin),
 		.share_percent =
@@ -116,10 +129,13 @@ static void plugin_report(
 		.routers = routers,
 		.egress_count = manifest->egress_count,
 		.egresses = egresses,
-		.waiting_count = plugin->image == NULL ? 0 : plugin_waiting(plugin, waiting),
+		.waiting_count = plugin->image == NULL ? 0 : plugin_waiting(plugin, &waits, waiting),
 		.waiting = waiting,
+		.waiting_total = waits.total,
+		.drain = drains ? &drain : NULL,
 	};
 	verdict_report(plugin->registry, plugin->verdict, &report, each, arg);
+	waits_finish(&waits);
 	free(waiting);
 	free(egresses);
 	free(routers);

@@ -20,6 +20,7 @@ struct plugin *plugin_add(
 	plugin->verdict = verdict;
 	plugin->image = image;
 	plugin->state = state;
+	plugin->told_left = UINT64_MAX;
 	plugin->since_ms = registry_now_ms();
 	plugin->since_wall_ms = registry_wall_ms();
 	*place = plugin;
@@ -51,6 +52,7 @@ void plugin_remove(struct registry *registry, struct plugin *plugin) {
 
 void plugin_turn(struct plugin *plugin, enum plugin_state state) {
 	plugin->state = state;
+	plugin->told_left = UINT64_MAX;
 	plugin->since_ms = registry_now_ms();
 	plugin->since_wall_ms = registry_wall_ms();
 }
@@ -218,8 +220,10 @@ void registry_drain_look(evutil_socket_t fd, short what, void *arg) {
 			plugin_look(plugin);
 		waiting = waiting || plugin->state == PLUGIN_LEAVING;
 	}
-	if (waiting)
+	if (waiting) {
+		drains_tell(registry);
 		drain_later(registry);
+	}
 }
 
 /* ---- what begins it ---- */
@@ -343,6 +347,7 @@ void registry_unload(struct registry *registry, const char *name, registry_done 
 void plugins_stop(struct registry *registry) {
 	struct error error;
 	error_set(&error, ERROR_STOPPING, "the host is stopping; the plugin's drain goes on at the next start");
+	drains_stop(registry);
 	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
 		plugin_answer_error(plugin, &error);
 }

@@ -9,6 +9,7 @@
 #include "control/handlers.h"
 #include "control/metrics.h"
 #include "control/plugin_json.h"
+#include "control/surveyed.h"
 #include "wire/json.h"
 
 uint64_t monotonic_ms(void) {
@@ -148,7 +149,7 @@ static json_t *blocked_json(struct engine *engine) {
 	return json_pack("{s:I, s:o}", "count", (json_int_t)count, "addresses", addresses);
 }
 
-void handle_status(struct exchange *exchange) {
+static void status_show(struct exchange *exchange) {
 	struct control *control = exchange->control;
 	struct engine_status engine;
 	engine_status(control->engine, &engine);
@@ -170,4 +171,8 @@ void handle_status(struct exchange *exchange) {
 	json_object_set_new(status, "crashes", crashes_json(false));
 	json_object_set_new(status, "suspects", crashes_json(true));
 	exchange_json(exchange, 200, status);
+}
+
+void handle_status(struct exchange *exchange) {
+	exchange_surveyed(exchange, status_show);
 }

@@ -4,6 +4,7 @@
 #include "flow/dead_letter.h"
 #include "flow/expiry.h"
 #include "flow/migration/migrate.h"
+#include "flow/owed.h"
 #include "plugin/image.h"
 
 static const struct message_route *route_of(const struct message *message) {
@@ -15,7 +16,7 @@ void message_handled(struct shard *shard, const struct message *message) {
 	shard->counts.handled++;
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]--;
 	if ((head->flags & MESSAGE_COUNTED) != 0)
-		effects_owed(shard, head, -1);
+		owed_add(&shard->owed, shard->flow, head, -1);
 	shard->epoch_messages++;
 }
 

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/mutant.h"
 #include "flow/keyed/keyed_rows.h"
+#include "flow/owed.h"
 
 enum {
 	/* A shard that runs is given this long to close by itself before the committer does it on its behalf. */
@@ -40,14 +41,9 @@ void committer_finish(struct committer *committer) {
 
 /* ---- the cut ---- */
 
-static bool hold_borrow(struct shard *shard, int from) {
-	return atomic_compare_exchange_strong_explicit(
-		&shard->hold, &from, HOLD_CUT, memory_order_acquire, memory_order_relaxed);
-}
-
 /* Closes on behalf of a shard that sleeps or is inside a plugin; one that runs does it itself. */
 static void shard_cut(struct committer *committer, struct shard *shard, bool patient) {
-	int from = HOLD_IDLE;
+	enum hold from = HOLD_IDLE;
 	if (!hold_borrow(shard, HOLD_IDLE)) {
 		if (patient || !hold_borrow(shard, HOLD_PLUGIN))
 			return;
@@ -235,18 +231,6 @@ void committer_counts_update(struct committer *committer) {
 	pthread_mutex_unlock(&committer->release_mutex);
 }
 
-static void owed_publish(struct flow *flow) {
-	for (uint32_t i = 0; i < flow->shards_count; i++) {
-		const struct seal *seal = &flow->shards[i]->seal;
-		_Atomic int64_t *owed = flow->owed + (size_t)i * TYPES_MAX * MESSAGE_SIDES;
-		for (size_t type = 0; type < seal->owed_count && type < TYPES_MAX; type++) {
-			for (size_t side = 0; side < MESSAGE_SIDES; side++)
-				atomic_store_explicit(
-					&owed[type * MESSAGE_SIDES + side], seal->owed[type].side[side], memory_order_relaxed);
-		}
-	}
-}
-
 static void fence_answer(struct committer *committer) {
 	if (committer->fence == NULL)
 		return;
@@ -377,7 +361,7 @@ static bool step_writing(struct committer *committer) {
 }
 
 bool committer_step(struct committer *committer) {
-	if (interval_sync(committer))
+	if (interval_sync(committer) || surveys_step(committer))
 		return true;
 	switch (committer->state) {
 	case COMMITTER_IDLE:
@@ -390,6 +374,8 @@ bool committer_step(struct committer *committer) {
 }
 
 uint64_t committer_idle_us(const struct committer *committer) {
+	if (surveys_wanted(committer))
+		return CUT_PATIENCE_US;
 	switch (committer->state) {
 	case COMMITTER_CUTTING:
 		return CUT_PATIENCE_US;

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mutant.h"
 #include "flow/dead_letter.h"
+#include "flow/owed.h"
 #include "flow/shard.h"
 #include "flow/timer/effects.h"
 #include "state/key.h"
@@ -41,23 +42,11 @@ static uint8_t side_now(const struct shard *shard, uint16_t type) {
 	return type < shard->view->binding_count ? shard->view->bindings[type].side : 0;
 }
 
-void effects_owed(struct shard *shard, const struct message_head *head, int64_t change) {
-	check(head->side < MESSAGE_SIDES);
-	if (head->type >= shard->owed_count) {
-		size_t count = (size_t)head->type + 16;
-		shard->owed = realloc(shard->owed, count * sizeof *shard->owed);
-		check_memory(shard->owed);
-		memset(shard->owed + shard->owed_count, 0, (count - shard->owed_count) * sizeof *shard->owed);
-		shard->owed_count = count;
-	}
-	shard->owed[head->type].side[head->side] += change;
-}
-
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour) {
 	head->birth_epoch = shard->epoch;
 	head->flags = (uint8_t)((head->flags & (MESSAGE_ROUTE | MESSAGE_KEYED)) | colour | MESSAGE_COUNTED);
 	head->side = side_now(shard, head->type);
-	effects_owed(shard, head, 1);
+	owed_add(&shard->owed, shard->flow, head, 1);
 	shard->counts.born++;
 	shard->counts.colour[colour]++;
 }

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "flow/engine_inside.h"
+#include "flow/owed.h"
 #include "flow/recover.h"
 
 /* Of limits.memory_bytes less its base: what functions keep warm, and what may wait in memory before it is paged out. The
@@ -39,6 +40,7 @@ static void flow_init(
 	schema_counts_init(&flow->schemas);
 	blocked_init(&flow->blocked);
 	blocked_init(&flow->undecided);
+	surveys_init(&flow->surveys);
 	pthread_mutex_init(&flow->failure_mutex, NULL);
 }
 
@@ -77,17 +79,6 @@ struct engine *engine_create(
 	return engine;
 }
 
-/* What was found waiting, before an epoch says so. */
-static void owed_begin(struct flow *flow) {
-	for (uint32_t i = 0; i < flow->shards_count; i++) {
-		const struct shard *shard = flow->shards[i];
-		for (size_t type = 0; type < shard->owed_count && type < TYPES_MAX; type++)
-			for (size_t side = 0; side < MESSAGE_SIDES; side++)
-				atomic_store(
-					&flow->owed[((size_t)i * TYPES_MAX + type) * MESSAGE_SIDES + side], shard->owed[type].side[side]);
-	}
-}
-
 void engine_start(struct engine *engine, struct view *view) {
 	struct flow *flow = &engine->flow;
 	struct error error;
@@ -102,10 +93,12 @@ void engine_start(struct engine *engine, struct view *view) {
 	if (!schema_counts_scan(&flow->schemas, flow->store, engine->types, &error) ||
 		!recover_queues(flow, &engine->committer, engine->layout_changed, &error))
 		flow_fail(flow, &error);
-	for (uint32_t i = 0; i < flow->shards_count; i++)
+	for (uint32_t i = 0; i < flow->shards_count; i++) { /* what was found waiting, before an epoch says so */
 		flow->shards[i]->seal.counts = flow->shards[i]->counts;
+		owed_seal(&flow->shards[i]->owed, &flow->shards[i]->seal.owed, flow->shards_count);
+	}
 	committer_counts_update(&engine->committer);
-	owed_begin(flow);
+	owed_publish(flow);
 	engine->started = true;
 	if (!engine->threadless) {
 		flow->reader_park = &engine->reader_park;
@@ -159,6 +152,7 @@ void engine_destroy(struct engine *engine) {
 	schema_counts_finish(&flow->schemas);
 	blocked_finish(&flow->blocked);
 	blocked_finish(&flow->undecided);
+	surveys_finish(&flow->surveys);
 	views_destroy(engine);
 	pendings_destroy(engine->barriers);
 	pendings_destroy(engine->clocks);

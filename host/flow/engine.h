@@ -135,6 +135,35 @@ struct engine_waiting {
 void engine_waiting(
 	struct engine *engine, uint16_t type, uint8_t side, uint64_t fence, struct engine_waiting *ret_waiting);
 
+uint32_t engine_shards(const struct engine *engine);
+
+/* Adds 1 to behind[shard] of every shard that has not adopted the view of that generation: a call runs there, or it sleeps. */
+void engine_behind_add(struct engine *engine, uint64_t generation, uint64_t *behind);
+
+/* Adds to left[shard], of every shard, what it still owes of that type: messages of any other side. */
+void engine_left_add(struct engine *engine, uint16_t type, uint8_t side, uint64_t *left);
+
+/* ---- who waits ---- */
+
+/* Looks at every shard; answered, without an epoch, once engine_waits_each tells of now. */
+void engine_survey(struct engine *engine, uint64_t token);
+
+struct engine_wait {
+	/* "running": a call takes its time; "retry": a message failed and is in backoff; "migration": the state cannot be
+	 * brought to the version's schema; "suspect": a worker died in it, it is to run alone; "no version": nobody has its
+	 * type; "backlog": it was accepted before the fence, and its turn has not come */
+	const char *reason;
+	const char *type; /* "": a router's record */
+	struct bytes id;
+	uint64_t since_ms; /* 0: before the fence */
+	uint64_t messages; /* those behind it for that address, and itself; of a backlog those that were looked at */
+	uint32_t shard;
+};
+/* The last survey: the oldest addresses that wait for the image with that note (supervisor/note.h), of each shard in no
+ * order; how many there are. Timers bind when they are due: before that they wait for no version. */
+uint64_t engine_waits_each(
+	struct engine *engine, uint32_t image, void (*each)(void *arg, const struct engine_wait *wait), void *arg);
+
 /* A new type gets the next number; the row is the caller's to commit. */
 uint16_t engine_next_type(struct engine *engine);
 

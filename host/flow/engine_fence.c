@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "flow/engine_inside.h"
+#include "flow/owed.h"
 
 void engine_fence(struct engine *engine, uint64_t token, const struct engine_fence *order) {
 	struct flow *flow = &engine->flow;
@@ -59,14 +60,10 @@ static bool drain_settled(struct engine *engine, uint16_t type, uint64_t fence) 
 	return false;
 }
 
-/* A shard's own share may be negative: what was sent here may be handled there. */
-static int64_t owed_sum(const struct engine *engine, uint16_t type, uint8_t side) {
-	const struct flow *flow = &engine->flow;
-	int64_t owed = 0;
-	check(type < TYPES_MAX && side < MESSAGE_SIDES);
-	for (uint32_t i = 0; i < flow->shards_count; i++)
-		owed += atomic_load_explicit(
-			&flow->owed[((size_t)i * TYPES_MAX + type) * MESSAGE_SIDES + side], memory_order_relaxed);
+static uint64_t owed_sum(const struct engine *engine, uint16_t type, uint8_t side) {
+	uint64_t owed = 0;
+	for (uint32_t shard = 0; shard < engine->flow.shards_count; shard++)
+		owed += owed_of(&engine->flow, type, shard, side);
 	return owed;
 }
 
@@ -84,11 +81,11 @@ uint8_t engine_side_next(struct engine *engine, uint8_t side, const uint16_t *ty
 
 void engine_waiting(
 	struct engine *engine, uint16_t type, uint8_t side, uint64_t fence, struct engine_waiting *ret_waiting) {
-	int64_t owed = 0;
+	uint64_t owed = 0;
 	for (uint8_t other = 0; other < MESSAGE_SIDES; other++)
 		owed += other != side ? owed_sum(engine, type, other) : 0;
 	bool settled = drain_settled(engine, type, fence);
-	*ret_waiting = (struct engine_waiting){.messages = owed > 0 ? (uint64_t)owed : settled ? 0 : 1};
+	*ret_waiting = (struct engine_waiting){.messages = owed > 0 ? owed : settled ? 0 : 1};
 	pthread_mutex_lock(&engine->committer.release_mutex);
 	ret_waiting->retrying = owed > 0 ? engine->committer.counts.retrying : 0;
 	pthread_mutex_unlock(&engine->committer.release_mutex);

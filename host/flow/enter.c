@@ -24,6 +24,7 @@ static void hold_take(struct shard *shard) {
 
 int enter_router(struct shard *shard, const struct route *route, const sofun_record *record) {
 	struct invocation *invocation = shard->invocation;
+	invocation->image = route->image;
 	hold_give(shard);
 	note_enter(shard->note, NOTE_ROUTER, route->image->note, record);
 	int result = route->router->route(&invocation->context, route->plugin_data, record);

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "flow/owed.h"
 #include "flow/shard.h"
 
 static void instances_redo(struct shard *shard) {
@@ -63,13 +64,7 @@ static void seal_fill(struct shard *shard) {
 	seal->counts = shard->counts;
 	seal->keys = shard->keyed.change;
 	shard->keyed.change = 0;
-	if (seal->owed_count < shard->owed_count) {
-		free(seal->owed);
-		seal->owed = check_alloc(shard->owed_count, sizeof *seal->owed);
-		seal->owed_count = shard->owed_count;
-	}
-	if (shard->owed_count > 0)
-		memcpy(seal->owed, shard->owed, shard->owed_count * sizeof *shard->owed);
+	owed_seal(&shard->owed, &seal->owed, shard->flow->shards_count);
 }
 
 static void channels_mark(struct shard *shard) {

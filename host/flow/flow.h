@@ -21,6 +21,7 @@
 #include "flow/migration/blocked.h"
 #include "flow/migration/schema_counts.h"
 #include "flow/queue.h"
+#include "flow/survey.h"
 #include "limits.h"
 
 struct shard;
@@ -65,9 +66,14 @@ struct egress_place {
 	size_t place;
 };
 
-/* Counted messages of a type that are in flight, by side. */
+/* Counted messages that are in flight (owed.h). */
 struct owed {
 	int64_t side[MESSAGE_SIDES];
+};
+struct owed_table {
+	struct owed *rows;                /* [type * shards + shard of the address] */
+	size_t types;                     /* that it has rows for */
+	uint64_t touched[TYPES_MAX / 64]; /* types that changed since the last cut, a bit each */
 };
 
 /* A change of views at an epoch that the committer chooses, on its way there and back. [loop] makes and frees it. */
@@ -87,9 +93,8 @@ struct seal {
 	struct buf outputs; /* struct output, back to back */
 	struct buf places;  /* struct egress_place */
 	struct counts counts;
-	int64_t keys;      /* idempotency keys that came less those that went */
-	struct owed *owed; /* by type number */
-	size_t owed_count;
+	int64_t keys; /* idempotency keys that came less those that went */
+	struct owed_table owed;
 	struct schema_changes schemas;
 };
 
@@ -138,11 +143,12 @@ struct flow {
 	_Atomic uint64_t trial_serial;       /* of the last trial */
 	_Atomic uint32_t restoring;          /* shards that still have messages of an older layout: inputs wait for them */
 	_Atomic uint64_t parked[TYPES_MAX];
-	_Atomic int64_t
-		*owed; /* [committer] as of the last durable cut: [(shard * TYPES_MAX + type) * MESSAGE_SIDES + side] */
+	_Atomic int64_t *
+		owed; /* [committer] as of the last durable cut: [(shard of the address * TYPES_MAX + type) * MESSAGE_SIDES + side] */
 	struct schema_counts schemas;
 	struct blocked blocked;   /* addresses whose state cannot be migrated */
 	struct blocked undecided; /* addresses that wait for the verdict on a version on probation */
+	struct surveys surveys;
 	struct park committer_park;
 	void (*interleave)(void *arg); /* the simulation lets others run between the steps of a turn; NULL in the host */
 	void *interleave_arg;

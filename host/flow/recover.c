@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "flow/dead_letter.h"
 #include "flow/keyed/keyed_rows.h"
+#include "flow/owed.h"
 #include "state/key.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"
@@ -265,7 +266,7 @@ static void message_count(struct recovery *recovery, struct shard *shard, const 
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]++;
 	recovery->messages++;
 	if ((head->flags & MESSAGE_COUNTED) != 0)
-		effects_owed(shard, head, 1);
+		owed_add(&shard->owed, shard->flow, head, 1);
 }
 
 /* Calls each() for the messages of a run that are not consumed yet. */

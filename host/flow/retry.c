@@ -65,6 +65,7 @@ static struct wait *wait_create(struct shard *shard, struct instance *instance, 
 	struct wait *wait = check_alloc(1, sizeof *wait);
 	queue_init(&wait->queue, queue, 0, &shard->queue_memory);
 	wait->instance = instance;
+	wait->since_ms = flow_clock_now(&shard->flow->clock);
 	instance->wait = wait;
 	return wait;
 }

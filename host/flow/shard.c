@@ -7,6 +7,7 @@
 #include "flow/dead_letter.h"
 #include "flow/enter.h"
 #include "flow/migration/migrate.h"
+#include "flow/owed.h"
 #include "state/key.h"
 
 enum {
@@ -55,8 +56,9 @@ void shard_destroy(struct shard *shard) {
 	invocation_destroy(shard->invocation);
 	free(shard->dirty);
 	free(shard->restored);
-	free(shard->owed);
-	free(shard->seal.owed);
+	free(shard->survey);
+	owed_finish(&shard->owed);
+	owed_finish(&shard->seal.owed);
 	buf_finish(&shard->batch_reason);
 	schema_changes_finish(&shard->schemas);
 	schema_changes_finish(&shard->seal.schemas);
@@ -429,6 +431,7 @@ bool shard_step(struct shard *shard) {
 	uint64_t entries = atomic_load_explicit(&shard->note->entries, memory_order_relaxed);
 	bool still = trial_stands_still(shard);
 	shard->behind_mark = false;
+	shard->turn_us = start_us;
 	for (size_t i = 0; i < sizeof SHARD_STEPS / sizeof *SHARD_STEPS; i++) {
 		int budget = STEP_MESSAGES; /* each its own, so that none starves another */
 		if (shard->flow->interleave != NULL)
@@ -437,6 +440,7 @@ bool shard_step(struct shard *shard) {
 			continue;
 		worked |= SHARD_STEPS[i].step(shard, &budget);
 	}
+	survey_look(shard, false);
 	turn_measure(
 		shard, monotonic_us() - start_us, atomic_load_explicit(&shard->note->entries, memory_order_relaxed) - entries);
 	others_wake(shard);

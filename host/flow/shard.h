@@ -61,8 +61,9 @@ struct wait {
 	uint32_t expire_attempts; /* of on_expire, since the instance expired while that message waits; not durable */
 	uint64_t first_failed_ms;
 	uint64_t due_ms;
-	bool dirty;   /* in the shard's list */
-	bool blocked; /* shown among those whose state cannot be migrated */
+	uint64_t since_ms; /* in this process: when it began to wait */
+	bool dirty;        /* in the shard's list */
+	bool blocked;      /* shown among those whose state cannot be migrated */
 };
 
 /* A producer's position; rows 'P'. */
@@ -136,6 +137,10 @@ struct shard {
 	struct buf record; /* in the form that its router wants, while that runs: the epoch may be cut meanwhile */
 	struct buf sweep;  /* a sweep that is being put together */
 
+	uint64_t turn_us;          /* when its turn began: a call that runs did so no earlier */
+	struct survey *survey;     /* NULL: nobody has asked yet */
+	_Atomic uint64_t surveyed; /* serial of the last one */
+
 	/* limits.invocation_warn_ms: a turn that took that long makes the next ones measure each invocation */
 	uint32_t measured_turns; /* still to come */
 	uint64_t warned_us;      /* when it was last said */
@@ -153,8 +158,7 @@ struct shard {
 	struct buf outputs;
 	struct buf places;
 	struct counts counts;
-	struct owed *owed; /* by type number */
-	size_t owed_count;
+	struct owed_table owed;
 	struct schema_changes schemas; /* instances that came, went or changed their schema */
 	_Atomic uint64_t wants;        /* the epoch that should be cut now; [committer] reads */
 	bool starved;                  /* a read found no space; nothing was consumed */
@@ -172,6 +176,13 @@ struct shard {
 static inline struct function_tally *shard_tally_of(
 	const struct shard *shard, const struct binding *binding, const struct version *version) {
 	return &shard->functions[(size_t)binding->number * TALLY_VERSIONS + version->tally];
+}
+
+/* Borrows the hold of a shard that stands still in that way; given back by storing it again. [committer] */
+static inline bool hold_borrow(struct shard *shard, enum hold hold) {
+	int from = (int)hold;
+	return atomic_compare_exchange_strong_explicit(
+		&shard->hold, &from, HOLD_CUT, memory_order_acquire, memory_order_relaxed);
 }
 
 /* ---- shard.c ---- */
@@ -243,9 +254,6 @@ void effects_dead(
 
 /* A message comes to stand in the open epoch. */
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour);
-
-/* A counted message came (1) or went (-1) here; the sum over all shards is what is in flight. */
-void effects_owed(struct shard *shard, const struct message_head *head, int64_t change);
 
 /* Marks an instance for the next cut. */
 void effects_dirty(struct shard *shard, struct instance *instance);

@@ -49,7 +49,7 @@ static const struct endpoint endpoints[] = {
 		false},
 	{"DELETE", "/v1/plugins/{name}", "", handle_plugins_unload, "drains and unloads a plugin; answers when it is gone",
 		false},
-	{"GET", "/v1/plugins/{name}/versions", "", handle_versions, "the versions of a plugin: live, ready, or kept",
+	{"GET", "/v1/plugins/{name}/versions", "", handle_versions, "the versions of a plugin: live, ready, or kept; of one that drains what is left on each shard, and whom it waits for",
 		false},
 	{"POST", "/v1/plugins/{name}/swap", "", handle_swap,
 		"{version, drain, deadline_ms, canary, no_way_back}: makes a version live; answers when its fence is durable",

@@ -70,6 +70,7 @@ struct registry_drain {
 	uint32_t shards;
 	uint64_t left_on[SHARDS_MAX];
 	bool running;      /* only what runs is finished by it */
+	bool calls;        /* `left` counts calls that run */
 	uint64_t fence;    /* epoch; 0: past the deadline */
 	uint64_t since_ms; /* the fence */
 	uint64_t oldest_ms;

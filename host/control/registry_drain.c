@@ -37,6 +37,7 @@ static void drain_fill(const struct lineage *lineage, bool calls, uint64_t view,
 	*ret_drain = (struct registry_drain){
 		.shards = engine_shards(engine),
 		.running = lineage->running,
+		.calls = calls,
 		.fence = lineage->fence == FENCE_NEXT ? 0 : lineage->fence,
 		.since_ms = lineage->since_wall_ms,
 		.oldest_ms = lineage->since_wall_ms,
@@ -130,6 +131,11 @@ static const struct plugin *leaves_find(const struct lineage *lineage) {
 	return NULL;
 }
 
+bool lineage_leaves(const struct lineage *lineage, const char *version) {
+	const struct plugin *plugin = leaves_find(lineage);
+	return plugin != NULL && strcmp(plugin->verdict->version, version) == 0;
+}
+
 void lineage_awaited(const struct lineage *lineage, struct error *error) {
 	const struct plugin *plugin = leaves_find(lineage);
 	struct registry_drain drain;
@@ -139,7 +145,7 @@ void lineage_awaited(const struct lineage *lineage, struct error *error) {
 		return;
 	plugin_waits(plugin, &waits);
 	buf_printf(&text, "%s %s is on its way out: %llu %s left", lineage->name, plugin->verdict->version,
-		(unsigned long long)drain.left, lineage->running || plugin->state == PLUGIN_LEAVING ? "calls" : "messages");
+		(unsigned long long)drain.left, drain.calls ? "calls" : "messages");
 	for (size_t i = 0; i < waits.count && i < WAITS_SAID_MAX; i++)
 		buf_printf(&text, "%s %s (%s)", i == 0 ? ", of" : ",", waits.rows[i].address, waits.rows[i].reason);
 	if (waits.total > WAITS_SAID_MAX)

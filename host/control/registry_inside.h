@@ -380,6 +380,8 @@ void plugin_waits(const struct plugin *plugin, struct waits *ret_waits);
 void waits_finish(struct waits *waits);
 /* False: it does not leave. */
 bool plugin_drain(const struct plugin *plugin, struct registry_drain *ret_drain);
+/* That version is on its way out. */
+bool lineage_leaves(const struct lineage *lineage, const char *version);
 /* Makes *error's found say what is left and which addresses are awaited, if that is known. */
 void lineage_awaited(const struct lineage *lineage, struct error *error);
 void drains_tell(struct registry *registry); /* while some drain goes on */

@@ -60,7 +60,15 @@ static struct verdict *version_find(const struct registry *registry, const char 
 	return NULL;
 }
 
-static bool version_missing(const char *name, const char *version, struct error *error) {
+static bool version_missing(const struct lineage *lineage, const char *version, struct error *error) {
+	const char *name = lineage->name;
+	if (lineage_leaves(lineage, version)) {
+		error_set(error, ERROR_CONFLICT, "%s %s is on its way out", name, version);
+		error_expected(error, "that it has gone");
+		error_hint(error, "`sofun status` shows what it waits for; then do it again");
+		lineage_awaited(lineage, error);
+		return false;
+	}
 	error_set(error, ERROR_NOT_FOUND, "the host does not have that version of %s", name);
 	error_found(error, "%s %s", name, version);
 	error_expected(error, "a version that is ready, or was live");
@@ -176,7 +184,7 @@ void registry_swap(
 	struct verdict *verdict = version_find(registry, name, order->version);
 	if (lineage->now.percent > 0 && !canary_other(lineage, order->version, &error))
 		late_error(registry, done, arg, &error);
-	else if (verdict == NULL && !version_missing(name, order->version, &error))
+	else if (verdict == NULL && !version_missing(lineage, order->version, &error))
 		late_error(registry, done, arg, &error);
 	else
 		stage_version(registry, verdict, order, false, done, arg);

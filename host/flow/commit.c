@@ -21,6 +21,7 @@ enum {
 void committer_init(struct committer *committer, struct flow *flow, uint64_t epoch) {
 	*committer = (struct committer){.flow = flow, .epoch = epoch};
 	pthread_mutex_init(&committer->release_mutex, NULL);
+	committer_rows_init(&committer->rows);
 	committer->release_last = &committer->release_first;
 	committer->release_fd = eventfd(0, EFD_NONBLOCK | EFD_CLOEXEC);
 	check(committer->release_fd >= 0);
@@ -35,6 +36,7 @@ void committer_finish(struct committer *committer) {
 	}
 	store_epoch_destroy(committer->part);
 	buf_finish(&committer->answers);
+	committer_rows_finish(&committer->rows);
 	close(committer->release_fd);
 	pthread_mutex_destroy(&committer->release_mutex);
 }
@@ -69,7 +71,7 @@ static bool shards_sealed(const struct committer *committer) {
 }
 
 static bool cut_wanted(const struct committer *committer) {
-	if (atomic_load(&committer->flow->fence_asked) != NULL)
+	if (atomic_load(&committer->flow->fence_asked) != NULL || atomic_load(&committer->rows.asked))
 		return true;
 	for (uint32_t i = 0; i < committer->flow->shards_count; i++) {
 		if (atomic_load(&committer->flow->shards[i]->wants) >= committer->epoch)
@@ -152,12 +154,14 @@ static void keys_redo(struct flow *flow, int64_t change, struct buf *redo) {
 static void record_build(struct committer *committer) {
 	struct flow *flow = committer->flow;
 	int64_t keys = 0;
-	struct store_epoch *part = store_epoch_create(flow->shards_count + (committer->fence != NULL ? 1 : 0));
+	struct buf rows = {0};
+	committer_rows_take(committer, &rows);
+	if (committer->fence != NULL)
+		buf_append_bytes(&rows, bytes_buf(&committer->fence->redo));
+	struct store_epoch *part = store_epoch_create(flow->shards_count + (rows.size > 0 ? 1 : 0));
 	part->epoch = committer->epoch;
-	if (committer->fence != NULL) {
-		part->parts[flow->shards_count] = committer->fence->redo;
-		committer->fence->redo = (struct buf){0};
-	}
+	if (rows.size > 0)
+		part->parts[flow->shards_count] = rows;
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		struct seal *seal = &flow->shards[i]->seal;
 		check(seal->epoch == committer->epoch);
@@ -235,6 +239,7 @@ static void fence_answer(struct committer *committer) {
 	if (committer->fence == NULL)
 		return;
 	struct engine_answer answer = {.token = committer->fence->token, .number = committer->fence->epoch};
+	buf_finish(&committer->fence->redo);
 	output_put(&committer->answers, &answer);
 	committer->fence = NULL;
 }
@@ -263,6 +268,7 @@ static void epoch_release(struct committer *committer) {
 	struct counts sum = counts_sum(flow);
 	owed_publish(flow);
 	fence_answer(committer);
+	committer_rows_answer(committer);
 	milestones_check(committer, &sum);
 	bool any = committer->answers.size > 0;
 	for (uint32_t i = 0; i < flow->shards_count; i++)

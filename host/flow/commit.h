@@ -29,6 +29,15 @@ struct release {
 	struct buf outputs[];
 };
 
+/* Rows that came from outside of the shards (commit_rows.c). */
+struct committer_rows {
+	pthread_mutex_t mutex;
+	_Atomic bool asked;
+	struct buf redo;   /* under mutex */
+	struct buf tokens; /* the same: who waits */
+	struct buf taken;  /* [committer] who waits for the record that is under way */
+};
+
 struct committer {
 	struct flow *flow;
 	enum committer_state state;
@@ -42,7 +51,8 @@ struct committer {
 	uint64_t handed_at[EPOCHS_BEHIND_MAX]; /* the same as of each epoch */
 	struct milestone barrier;
 	struct milestone clock;
-	struct buf answers; /* of milestones, for the next release */
+	struct committer_rows rows;
+	struct buf answers; /* of milestones and rows, for the next release */
 	_Atomic bool waiting_for_space;
 	struct commit_tally tally;
 	uint64_t handled[SHARDS_MAX]; /* what the last seal of each shard said */
@@ -77,11 +87,22 @@ bool committer_must_wait(const struct committer *committer);
 /* Commits redo as an epoch of its own, and waits for it. Only while no thread runs yet. */
 bool committer_commit_now(struct committer *committer, struct buf *redo, struct error *error);
 
+void committer_rows_init(struct committer_rows *rows);
+void committer_rows_finish(struct committer_rows *rows);
+/* [loop] Answered when durable. */
+void committer_rows_add(struct committer *committer, uint64_t token, struct bytes redo);
+/* [committer] Appends those that wait to the record's redo; false: there are none. */
+bool committer_rows_take(struct committer *committer, struct buf *redo);
+/* [committer] The record is durable. */
+void committer_rows_answer(struct committer *committer);
+/* [loop] The threads have ended: calls refuse() for those that are not durable. */
+void committer_rows_refuse(struct committer *committer, void (*refuse)(void *arg, uint64_t token), void *arg);
+
 /* [loop] Takes all releases; the caller frees each, with release_destroy. */
 struct release *committer_take(struct committer *committer);
 void release_destroy(struct release *release);
 
-/* [loop] Outputs that did not need an epoch. */
+/* [loop, committer] Outputs that did not need an epoch. */
 void committer_release_now(struct committer *committer, struct buf *outputs);
 
 #endif

@@ -150,7 +150,7 @@ void engine_survey(struct engine *engine, uint64_t token);
 
 struct engine_wait {
 	/* "running": a call takes its time; "retry": a message failed and is in backoff; "migration": the state cannot be
-	 * brought to the version's schema; "suspect": a worker died in it, it is to run alone; "no version": nobody has its
+	 * brought to the version's schema; "probation": it failed for good, and its version may yet be rolled back; "suspect": a worker died in it, it is to run alone; "no version": nobody has its
 	 * type; "backlog": it was accepted before the fence, and its turn has not come */
 	const char *reason;
 	const char *type; /* "": a router's record */

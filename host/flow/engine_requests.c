@@ -241,12 +241,7 @@ void engine_commit_rows(struct engine *engine, uint64_t token, const struct engi
 		else
 			redo_put(&redo, REDO_RUNTIME, rows[i].key, rows[i].value);
 	}
-	struct input *input = input_reserve(engine, 0, INPUT_ROWS, redo.size);
-	input->token = token;
-	input->body_size = redo.size;
-	if (redo.size > 0)
-		memcpy(input + 1, redo.data, redo.size);
-	input_submit(engine, 0, input);
+	committer_rows_add(&engine->committer, token, bytes_buf(&redo));
 	buf_finish(&redo);
 }
 
@@ -265,8 +260,13 @@ void engine_migrate(struct engine *engine, uint64_t token, uint32_t shard, uint1
 	input_submit(engine, shard, input);
 }
 
+static void rows_refuse(void *engine, uint64_t token) {
+	refuse(engine, token, ERROR_STOPPING, "the host is stopping");
+}
+
 void engine_requests_refuse(struct engine *engine) {
 	struct flow *flow = &engine->flow;
+	committer_rows_refuse(&engine->committer, rows_refuse, engine);
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		struct queue *inputs = &flow->shards[i]->input;
 		struct error error;

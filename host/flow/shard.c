@@ -268,13 +268,6 @@ static void input_unknown(struct shard *shard, const struct input *input) {
 	effects_dead(shard, &letter, &route, ERROR_UNKNOWN_TYPE);
 }
 
-static void input_rows(struct shard *shard, const struct input *input) {
-	shard_touch(shard);
-	buf_append(&shard->redo, input + 1, (size_t)input->body_size);
-	struct engine_answer answer = {.token = input->token, .number = shard->epoch};
-	output_put(&shard->outputs, &answer);
-}
-
 /* A row that may have expired. */
 static bool input_sweep(struct shard *shard, const struct input *input) {
 	struct bytes row = bytes_of(input + 1, (size_t)input->body_size);
@@ -300,9 +293,6 @@ static bool input_take(struct shard *shard, const struct input *input, int *budg
 		return input_sweep(shard, input);
 	case INPUT_UNKNOWN:
 		input_unknown(shard, input);
-		return true;
-	case INPUT_ROWS:
-		input_rows(shard, input);
 		return true;
 	case INPUT_BARRIER:
 		shard_touch(shard);

@@ -26,7 +26,6 @@ enum input_kind {
 	INPUT_MESSAGE,
 	INPUT_KEYED,
 	INPUT_UNKNOWN,
-	INPUT_ROWS,
 	INPUT_DEAD,
 	INPUT_SWEEP,
 	INPUT_BARRIER,
@@ -45,7 +44,7 @@ struct input {
 	uint32_t count;
 	uint32_t producer_size;
 	uint64_t body_size;
-	/* ingest: ingress producer records; message: padding to 8, a message; keyed: struct keyed_input; rows: redo;
+	/* ingest: ingress producer records; message: padding to 8, a message; keyed: struct keyed_input;
 	 * dead: struct dead_input; sweep: the key of a row, whose due time is `first`; migrate: sized ids */
 };
 _Static_assert(sizeof(struct input) % 8 == 0, "a message behind an input stays aligned");

@@ -63,6 +63,9 @@ static struct survey_address *list_find(struct survey_list *list, uint16_t type,
 /* One look at a shard. */
 struct look {
 	struct shard *shard;
+	const struct view
+		*view; /* what is published: a shard inside a plugin has not adopted the last one yet. It lives until
+							  * this shard has, and while it is held it does not */
 	struct survey *survey;
 	const struct instance *running; /* NULL: no call of a function is under way */
 	size_t youngest[2];             /* of `leaving` and of `others`; SIZE_MAX: to be looked for */
@@ -88,6 +91,8 @@ static uint32_t version_note(const struct version *version) {
 static const char *wait_reason(const struct wait *wait, const struct version *version) {
 	if (wait->blocked)
 		return "migration";
+	if (wait->undecided != 0)
+		return "probation"; /* it failed for good under a version that may yet be rolled back (undecided.h) */
 	if (version == NULL)
 		return "no version";
 	if (wait->due_ms == UINT64_MAX)
@@ -96,7 +101,7 @@ static const char *wait_reason(const struct wait *wait, const struct version *ve
 }
 
 static void look_wait(struct look *look, const struct wait *wait) {
-	const struct binding *binding = &look->shard->view->bindings[wait->instance->type];
+	const struct binding *binding = &look->view->bindings[wait->instance->type];
 	const struct message_head *head = NULL;
 	struct bytes id = instance_id_bytes(wait->instance);
 	uint64_t birth = queue_ahead(&wait->queue, &head, 1) == 1 ? head->birth_epoch : UINT64_MAX;
@@ -119,9 +124,9 @@ static void look_queue(struct look *look, const struct queue *queue) {
 	for (size_t i = 0; i < count; i++) {
 		struct message message;
 		message_read((const uint8_t *)heads[i], &message);
-		if (heads[i]->type == 0 || heads[i]->type >= look->shard->view->binding_count)
+		if (heads[i]->type == 0 || heads[i]->type >= look->view->binding_count)
 			continue;
-		const struct binding *binding = &look->shard->view->bindings[heads[i]->type];
+		const struct binding *binding = &look->view->bindings[heads[i]->type];
 		if (heads[i]->birth_epoch >= binding->fence)
 			continue;
 		struct survey_address *known = list_find(&look->survey->leaving, heads[i]->type, message.id);
@@ -168,7 +173,10 @@ static void look_call(struct look *look) {
 }
 
 static void survey_take(struct shard *shard, bool calls) {
-	struct look look = {.shard = shard, .survey = shard->survey, .youngest = {SIZE_MAX, SIZE_MAX}};
+	struct look look = {.shard = shard,
+		.view = atomic_load(&shard->flow->view),
+		.survey = shard->survey,
+		.youngest = {SIZE_MAX, SIZE_MAX}};
 	look.survey->leaving.shown = 0;
 	look.survey->others.shown = 0;
 	look.survey->image_count = 0;

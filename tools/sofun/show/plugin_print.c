@@ -50,12 +50,35 @@ static void cell_built(struct table *table, struct buf *text) {
 	buf_reset(text);
 }
 
+void drain_line_print(const json_t *plugin) {
+	const json_t *drain = json_object_get(plugin, "drain");
+	struct buf text = {0};
+	size_t i;
+	json_t *left;
+	if (!json_is_object(drain))
+		return;
+	text_of_json(json_object_get(plugin, "name"), &text);
+	buf_printf(&text, " ");
+	text_of_json(json_object_get(plugin, "version"), &text);
+	buf_printf(&text, " drains: %lld left", (long long)json_integer_value(json_object_get(drain, "left")));
+	json_array_foreach(json_object_get(drain, "shards"), i, left)
+		buf_printf(&text, "%s%zu: %lld", i == 0 ? ", on shard " : ", ", i, (long long)json_integer_value(left));
+	printf("%.*s\n", (int)text.size, (const char *)text.data);
+	buf_finish(&text);
+}
+
+/* Of many the oldest few: --json has more. */
 static void waiting_print(const json_t *plugins) {
+	enum { WAITS_MAX = 10 };
 	size_t i, k;
 	json_t *plugin, *waiting;
 	json_array_foreach(plugins, i, plugin) {
+		long long total = json_integer_value(json_object_get(plugin, "waiting_total"));
+		drain_line_print(plugin);
 		json_array_foreach(json_object_get(plugin, "waiting_for"), k, waiting) {
 			char since[TIME_TEXT_BYTES];
+			if (k == WAITS_MAX)
+				break;
 			time_text(json_integer_value(json_object_get(waiting, "since_ms")), since);
 			struct buf text = {0};
 			text_of_json(json_object_get(plugin, "name"), &text);
@@ -66,6 +89,8 @@ static void waiting_print(const json_t *plugins) {
 			printf("%.*s since %s\n", (int)text.size, (const char *)text.data, since);
 			buf_finish(&text);
 		}
+		if (total > WAITS_MAX)
+			printf("%s waits for %lld addresses in all\n", json_string_value(json_object_get(plugin, "name")), total);
 	}
 }
 

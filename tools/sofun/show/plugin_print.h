@@ -8,6 +8,9 @@
 void plugin_line_print(const json_t *plugin);
 
 /* A table of plugins, what each waits for, and the refused files with their reasons. */
+/* "NAME VERSION drains: 12 left, on shard 0: 10, 1: 2"; nothing if it does not. */
+void drain_line_print(const json_t *plugin);
+
 void plugins_print(const json_t *plugins, const json_t *refused);
 
 #endif

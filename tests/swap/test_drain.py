@@ -100,6 +100,8 @@ def test_many_are_counted_and_the_oldest_named(test):
 	with host.rpc() as rpc:
 		rpc.send("test/play", "first", {"fail_times": 1, "add": 1})
 		wait_until(lambda: version(host, "1.0.0")["waiting_total"] == 1, 10, "the first waits")
+		since_ms = version(host, "1.0.0")["waiting_for"][0]["since_ms"]
+		wait_until(lambda: host.status()["time_ms"] > since_ms + 20, 5, "the others come later")
 		numbers = [rpc.request("send", {"to": "test/play", "id": f"i{n}", "payload": {"fail_times": 1, "add": 1}}) for n in range(1000)]
 		for number in numbers:
 			rpc.answer(number)

@@ -7,10 +7,10 @@
 #include <stdint.h>
 
 enum event_kind {
-	EVENT_STAGE,    /* a version was judged good, and is ready or on its way to live */
-	EVENT_REFUSED,  /* a file was refused */
-	EVENT_DRAIN,    /* a fence stands; what was before it is finished by the version before. With `left`: how far it is */
-	EVENT_LIVE,     /* a version is live, or its share changed */
+	EVENT_STAGE,   /* a version was judged good, and is ready or on its way to live */
+	EVENT_REFUSED, /* a file was refused */
+	EVENT_DRAIN, /* a fence stands; what was before it is finished by the version before. With `left`: how far it is */
+	EVENT_LIVE,  /* a version is live, or its share changed */
 	EVENT_RETIRED,  /* a version has gone */
 	EVENT_STUCK,    /* a version should be gone, and is not */
 	EVENT_ROLLBACK, /* back to the version before, with the reason */

@@ -174,7 +174,8 @@ def test_a_backlog_is_shown_as_accepted(test):
 		row = version(host, "1.0.0", ("play",))
 		left = row["drain"]["left"]
 		expect(0 < left <= 5000 and row["drain"]["shards"] == [left], f"left: {row['drain']}")
-		expect_equal(waits(row), {("backlog", f"test/play/i{number}") for number in range(5000 - left, min(5100 - left, 5000))}, "whose turn is next")
+		next_turns = {("backlog", f"test/play/i{number}") for number in range(5000 - left, min(5100 - left, 5000))}
+		expect(waits(row) and waits(row) <= next_turns, f"whose turn is next: {waits(row) - next_turns}")  # those in memory nearby
 		expect_equal({one["since_ms"] for one in row["waiting_for"]}, {row["drain"]["since_ms"]}, "since the fence")
 		rpc.answer(fan)
 		rpc.answer(nap)

@@ -123,6 +123,62 @@ def test_the_bar_survives_a_host_restart(test):
 	expect_equal((len(counts), set(counts)), (100, {total // 100}), "each counted once")
 
 
+DRAINING = {"retry.backoff_ms": 200, "retry.factor": 1, "retry.attempts": 40, "plugins.policy": "manual"}
+
+
+def draining(test, fail_times):
+	"""Two versions of play, and messages of the first that are done one after the other: each fails so many times."""
+	host, sofun = started(test, plugins=("play",), settings=DRAINING)
+	subprocess.run([*sofun, "load", str(test.plugin("next/play"))], check=True, capture_output=True)
+	with host.rpc() as rpc:
+		for number, times in enumerate(fail_times):
+			rpc.send("test/play", f"i{number}", {"fail_times": times, "add": 1})
+	return host, sofun
+
+
+def bar_until_gone(host, words, gone):
+	"""The command shows less and less of what is left, and returns when the version has gone."""
+	terminal = Terminal(words, columns=78)
+	terminal.wait_for(rf"\[#*\.+\] +{re.escape(gone)} drains  \d+ left  \d+/s")
+	expect_equal(terminal.end(60), 0, f"exit: {terminal.lines()[-3:]}")
+	drawn = re.findall(r"\r\x1b\[K([^\r\n]*)", terminal.shown)
+	left = [int(number) for number in re.findall(r"(\d+) left", " ".join(drawn))]
+	expect(left == sorted(left, reverse=True) and left[0] >= 4 and len(set(left)) > 2, f"less and less: {left}")
+	expect(all(len(line) < 78 for line in drawn), f"no line of the bar wraps: {max(drawn, key=len)}")
+	expect(not any(plugin["drain"] for plugin in host.status()["plugins"]), "it returned when the version had gone")
+
+
+def test_the_bar_of_a_drain(test):
+	host, sofun = draining(test, range(4, 12))
+	bar_until_gone(host, [*sofun, "swap", "play", "1.1.0"], "1.0.0")
+	terminal = Terminal([*sofun, "rollback", "play"])  # only what runs is waited for: there is nothing to see
+	expect_equal((terminal.end(60), terminal.lines()[0][:15]), (0, "live play 1.0.0"), "rollback")
+	with host.rpc() as rpc:
+		for number in range(4, 12):
+			rpc.send("test/play", f"u{number}", {"fail_times": number, "add": 1})
+	bar_until_gone(host, [*sofun, "unload", "play"], "1.0.0")
+	expect_equal(host.status()["plugins"], [], "unloaded")
+
+
+def test_a_drain_where_there_is_no_terminal(test):
+	host, sofun = draining(test, range(3, 14, 2))
+	run = lambda *words: subprocess.run([*sofun, *words], capture_output=True, text=True, check=True).stdout
+	lines = run("swap", "play", "1.1.0").splitlines()
+	expect(lines[0].startswith("live play 1.1.0") and re.match(r"play 1.0.0 drains: [1-6] left, on shard 0: \d+, 1: \d+$", lines[1]), f"{lines}")
+	expect_equal(len(lines), 2, f"it does not wait: {lines}")
+	wait_until(lambda: not any(plugin["drain"] for plugin in host.status()["plugins"]), 30, "the old version has gone")
+	with host.rpc() as rpc:
+		for number in range(3, 14, 2):
+			rpc.send("test/play", f"j{number}", {"fail_times": number, "add": 1})
+	waited = run("swap", "play", "1.0.0", "--wait").splitlines()
+	left = [int(re.search(r"drains: (\d+) left", line)[1]) for line in waited[1:]]
+	expect(len(left) > 1 and left == sorted(left, reverse=True), f"a line now and then: {waited}")
+	expect(not any(plugin["drain"] for plugin in host.status()["plugins"]), "it returned when the version had gone")
+	one = json.loads(run("--json", "swap", "play", "1.1.0", "--wait"))
+	expect_equal((one["version"], one["state"]), ("1.1.0", "live"), "one value")
+	expect_equal(json.loads(run("--json", "unload", "play"))["state"], "retired", "one value of unload")
+
+
 def test_ctrl_c_says_where_it_stood(test):
 	host, sofun = started(test)
 	file = test.dir / "lines"

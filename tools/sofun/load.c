@@ -6,9 +6,11 @@
 
 #include "client/http.h"
 #include "commands.h"
+#include "drain_follow.h"
 #include "fail.h"
 #include "show/output.h"
 #include "show/plugin_print.h"
+#include "show/progress.h"
 
 static int load_run(const struct invocation *run) {
 	char *path = realpath(argument(run, 0), NULL);
@@ -21,7 +23,11 @@ static int load_run(const struct invocation *run) {
 	free(path);
 	if (body == NULL)
 		return fail_usage(run, "the file's path is not UTF-8");
+	struct progress progress;
+	progress_init(&progress, !run->json);
+	progress_say(&progress, "staging: copied, examined, tried in a process of its own");
 	int result = http_json(run, "POST", "/v1/plugins", body, &plugin);
+	progress_finish(&progress);
 	json_decref(body);
 	if (result != EXIT_OK)
 		return result;
@@ -29,8 +35,9 @@ static int load_run(const struct invocation *run) {
 		output_json(plugin);
 	else
 		plugin_line_print(plugin);
+	result = drain_follow(run, json_string_value(json_object_get(plugin, "name")));
 	json_decref(plugin);
-	return EXIT_OK;
+	return result;
 }
 
 static int unload_run(const struct invocation *run) {
@@ -38,7 +45,7 @@ static int unload_run(const struct invocation *run) {
 	buf_printf(&target, "/v1/plugins/");
 	target_append(&target, bytes_text(argument(run, 0)));
 	json_t *answer;
-	int result = http_json(run, "DELETE", target_text(&target), NULL, &answer);
+	int result = drain_request(run, argument(run, 0), "DELETE", target_text(&target), &answer);
 	buf_finish(&target);
 	if (result != EXIT_OK)
 		return result;
@@ -50,15 +57,21 @@ static int unload_run(const struct invocation *run) {
 	return EXIT_OK;
 }
 
+static const struct option load_options[] = {
+	WAIT_OPTION,
+	{NULL, NULL, NULL},
+};
+
 const struct command load_command = {
 	.name = "load",
-	.usage = "FILE",
+	.usage = "FILE [--wait]",
 	.summary = "give the host a plugin",
 	.help =
 		"Copies FILE into the host's plugins directory and waits until it is live, or refused with a reason. Dropping a\n"
 		"file into that directory does the same without the waiting.\n\n"
 		"  sofun load build/counter.so",
 	.completes = "file",
+	.options = load_options,
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = load_run,

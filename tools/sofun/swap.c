@@ -4,6 +4,7 @@
 
 #include "client/http.h"
 #include "commands.h"
+#include "drain_follow.h"
 #include "fail.h"
 #include "show/output.h"
 #include "show/plugin_print.h"
@@ -25,7 +26,7 @@ static int plugin_post(const struct invocation *run, const char *action, const j
 	else
 		plugin_line_print(answer);
 	json_decref(answer);
-	return EXIT_OK;
+	return drain_follow(run, argument(run, 0));
 }
 
 static int swap_run(const struct invocation *run) {
@@ -86,16 +87,23 @@ static const struct option swap_options[] = {
 	{"--canary", "P", "give the new version this share of the ids only, in percent"},
 	{"--no-way-back", NULL,
 		"even if the version before could not read the state that this one writes: no rollback then"},
+	WAIT_OPTION,
+	{NULL, NULL, NULL},
+};
+
+static const struct option wait_options[] = {
+	WAIT_OPTION,
 	{NULL, NULL, NULL},
 };
 
 const struct command swap_command = {
 	.name = "swap",
-	.usage = "NAME VERSION [--drain accepted|running] [--deadline MS] [--canary P] [--no-way-back]",
+	.usage = "NAME VERSION [--drain accepted|running] [--deadline MS] [--canary P] [--no-way-back] [--wait]",
 	.summary = "make another version of a plugin live",
 	.help =
 		"Switches the plugin NAME to VERSION, which may be older, while traffic flows: nothing is lost, repeated or\n"
 		"reordered.\n\n"
+		"On a terminal it shows how much the version before has left to finish, until that has gone; elsewhere --wait does.\n\n"
 		"  sofun swap counter 1.1.0\n"
 		"  sofun swap counter 1.1.0 --canary 5",
 	.completes = "plugin version",
@@ -107,10 +115,11 @@ const struct command swap_command = {
 
 const struct command promote_command = {
 	.name = "promote",
-	.usage = "NAME",
+	.usage = "NAME [--wait]",
 	.summary = "give a canary all ids",
 	.help = "Ends the canary of the plugin NAME by making it the live version of all ids.\n\n"
 			"  sofun promote counter",
+	.options = wait_options,
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = promote_run,
@@ -118,11 +127,12 @@ const struct command promote_command = {
 
 const struct command rollback_command = {
 	.name = "rollback",
-	.usage = "NAME",
+	.usage = "NAME [--wait]",
 	.summary = "go back to the version before",
 	.help = "Switches the plugin NAME to the version that was live before, in one step.\n\n"
 			"  sofun rollback counter",
 	.completes = "plugin",
+	.options = wait_options,
 	.arguments_min = 1,
 	.arguments_max = 1,
 	.run = rollback_run,

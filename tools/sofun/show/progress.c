@@ -84,6 +84,21 @@ void progress_show(struct progress *progress, uint64_t part, uint64_t whole, uin
 	line_draw(line);
 }
 
+void progress_left(struct progress *progress, const char *name, uint64_t left, uint64_t whole) {
+	uint64_t now_ms = clock_ms(), done = whole - left;
+	char line[LINE_BYTES], rest[128], time[32] = "", bar[BAR_CELLS + 3];
+	if (!progress->shown || now_ms - progress->drawn_ms < REDRAW_MS)
+		return;
+	rates_update(progress, now_ms, done, done);
+	if (progress->part_rate > 0)
+		left_text((double)left / progress->part_rate, time, sizeof time);
+	snprintf(rest, sizeof rest, " %.40s drains  %llu left  %.0f/s  %s", name, (unsigned long long)left, progress->rate,
+		time);
+	bar_text(whole == 0 ? 1 : (double)done / (double)whole, strlen(rest), bar);
+	snprintf(line, sizeof line, "%s%s", bar, rest);
+	line_draw(line);
+}
+
 void progress_say(struct progress *progress, const char *text) {
 	if (progress->shown)
 		line_draw(text);

@@ -19,6 +19,9 @@ void progress_init(struct progress *progress, bool wanted);
 /* part of whole is done (whole 0: nobody knows), which is `records` records of this run. Redraws now and then. */
 void progress_show(struct progress *progress, uint64_t part, uint64_t whole, uint64_t records);
 
+/* The same for what gets less: `left` of whole, of something with a name. */
+void progress_left(struct progress *progress, const char *name, uint64_t left, uint64_t whole);
+
 /* A word instead of the bar, e.g. that the host is away. */
 void progress_say(struct progress *progress, const char *text);
 

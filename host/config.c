@@ -89,6 +89,8 @@ static const char *const flag_names[] = {[FLAG_DATA] = "--data",
 
 static bool flag_refuse(const char *flag, struct error *error) {
 	error_set(error, ERROR_BAD_REQUEST, "%s %.200s", flag[0] == '-' ? "unknown flag" : "unexpected argument", flag);
+	error_found(error, "%.200s", flag);
+	error_expected(error, "a flag of sofund");
 	size_t size = strcspn(flag, "=");
 	char name[32] = {0};
 	if (size < sizeof name)
@@ -157,7 +159,8 @@ static bool flag_read(struct flags *flags, int argc, char *const argv[], int *in
 			return true;
 		}
 		error_set(error, ERROR_BAD_REQUEST, "%s needs a value", flag_names[i]);
-		error_hint(error, "sofund --help shows which");
+		error_found(error, "%s", value == NULL ? "the end of the arguments" : "an empty one");
+		error_advise(error, "a value behind it, as in --data DIR or --data=DIR", "sofund --help shows which");
 		return false;
 	}
 	return flag_refuse(flag, error);
@@ -170,8 +173,7 @@ static bool clock_apply(struct config *config, const char *text, struct error *e
 	if (text[0] < '0' || text[0] > '9' || errno != 0 || *end != '\0') {
 		error_set(error, ERROR_BAD_REQUEST, "--test-clock takes milliseconds since 1970");
 		error_found(error, "%.200s", text);
-		error_expected(error, "a whole number");
-		return false;
+		return error_advise(error, "a whole number", "1700000000000 is in November 2023");
 	}
 	config->test_clock = true;
 	config->test_clock_ms = number;
@@ -196,7 +198,8 @@ static bool file_apply(struct config *config, const char *named, struct error *e
 		good = config_yaml_file(config, (const char *)path.data, bytes_buf(&content), error);
 	} else if (named != NULL || (result != -ENOENT && result != -ENOTDIR)) {
 		good = error_system(error, ERROR_BAD_REQUEST, -result, "cannot read %.300s", (const char *)path.data);
-		error_hint(error, named != NULL ? "--config names the file" : "make it readable or move it away");
+		error_advise(error, "a file that this user may read",
+			named != NULL ? "--config names the file" : "make it readable or move it away");
 	}
 	buf_finish(&path);
 	buf_finish(&content);

@@ -163,8 +163,9 @@ static bool touched_are_live(const struct config *wanted, struct error *error) {
 			error, ERROR_CONFLICT, "ingresses.%.200s.format is read at the start only", wanted->ingresses[0].name);
 	else
 		error_set(error, ERROR_CONFLICT, "egresses.%s.sink is read at the start only", wanted->sinks[0].egress);
-	error_hint(error, "write it into sofun.yaml, or give --set, and start the host again");
-	return false;
+	error_found(error, "%s", wanted->ingress_count > 0 ? "a format" : "a sink");
+	return error_advise(error, "settings that GET /v1/config shows as live",
+		"write it into sofun.yaml, or give --set, and start the host again");
 }
 
 bool config_live_set(struct config_live *live, struct bytes mapping, const char *const *resets, size_t reset_count,

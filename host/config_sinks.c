@@ -124,8 +124,8 @@ bool config_sinks_consistent(const struct config *config, struct error *error) {
 			file          ? "a file and a command"
 				: command ? "a command that rotates"
 						  : "no file and no command");
-		error_expected(error, "{file: PATH, rotate_bytes: N, keep: N}, or {command: \"...\"}");
-		return false;
+		return error_advise(error, "{file: PATH, rotate_bytes: N, keep: N}, or {command: \"...\"}",
+			"man sofun.yaml shows both kinds of sinks");
 	}
 	return true;
 }

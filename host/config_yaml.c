@@ -53,8 +53,8 @@ static bool key_is_new(struct reading *reading, const yaml_node_t *node, const c
 		if (strcmp(reading->seen[i], key) == 0) {
 			struct config_place place = place_of(reading, node);
 			config_refuse(&place, reading->error, "%.200s stands twice", key);
-			error_hint(reading->error, "keep one of them");
-			return false;
+			error_found(reading->error, "a second %.200s", key);
+			return error_advise(reading->error, "each setting once", "keep one of them");
 		}
 	reading->seen = realloc(reading->seen, (reading->seen_count + 1) * sizeof *reading->seen);
 	check_memory(reading->seen);
@@ -150,6 +150,7 @@ static bool parser_refuse(const yaml_parser_t *parser, const struct reading *rea
 		.column = parser->problem_mark.column + 1,
 	};
 	config_refuse(&place, reading->error, "not YAML: %s", parser->problem != NULL ? parser->problem : "unreadable");
+	error_found(reading->error, "%s", parser->context != NULL ? parser->context : "what YAML does not have");
 	error_expected(reading->error, "YAML: `key: value`, spaces for indenting");
 	error_hint(reading->error, "sofund --help says what it may be");
 	return false;
@@ -165,8 +166,8 @@ static bool root_apply(struct reading *reading, const char *key) {
 		return node_apply(reading, root, root, key, 0);
 	struct config_place place = {.source = reading->source};
 	config_refuse(&place, reading->error, "no value for %.200s", key);
-	error_expected(reading->error, "--set key=value");
-	return false;
+	error_found(reading->error, "nothing behind =");
+	return error_advise(reading->error, "--set key=value", "sofund --help lists the settings");
 }
 
 static bool second_document_refuse(yaml_parser_t *parser, const struct reading *reading) {
@@ -211,6 +212,7 @@ bool config_yaml_file(struct config *config, const char *source, struct bytes te
 		config_refuse(&place, error, "too large for a configuration");
 		error_found(error, "%zu bytes", text.size);
 		error_expected(error, "at most %d", CONFIG_FILE_BYTES_MAX);
+		error_hint(error, "sofund --settings yaml prints a file with every setting");
 		return false;
 	}
 	return text_apply(&reading, text, "");
@@ -223,8 +225,8 @@ bool config_yaml_set(struct config *config, const char *assignment, struct error
 	size_t size = equals != NULL ? (size_t)(equals - assignment) : 0;
 	if (size == 0) {
 		config_refuse(&place, error, "%.200s is no assignment", assignment);
-		error_expected(error, "--set key=value");
-		return false;
+		error_found(error, "%.200s", assignment);
+		return error_advise(error, "--set key=value", "sofund --help lists the settings");
 	}
 	char key[CONFIG_KEY_BYTES_MAX];
 	if (size >= sizeof key)

@@ -29,7 +29,8 @@ static bool directory_make(const char *path, struct error *error) {
 		good = mkdir(copy, 0700) == 0 || errno == EEXIST || errno == EISDIR;
 		if (!good) {
 			error_system(error, ERROR_REFUSED, errno, "cannot make the data directory %s", copy);
-			error_hint(error, "make it by hand, or choose another with --data DIR");
+			error_advise(
+				error, "a directory that this user may make", "make it by hand, or choose another with --data DIR");
 		}
 		*at = kept;
 		if (kept == '\0')
@@ -100,8 +101,10 @@ static void holder_read(int fd, char *text, size_t size) {
 static bool lock_wait(int fd, const char *path, struct error *error) {
 	const struct timespec pause = {.tv_nsec = LOCK_POLL_MS * 1000000};
 	for (int waited_ms = 0; flock(fd, LOCK_EX | LOCK_NB) != 0; waited_ms += LOCK_POLL_MS) {
-		if (errno != EWOULDBLOCK && errno != EINTR)
-			return error_system(error, ERROR_REFUSED, errno, "cannot lock the data directory %s", path);
+		if (errno != EWOULDBLOCK && errno != EINTR) {
+			error_system(error, ERROR_REFUSED, errno, "cannot lock the data directory %s", path);
+			return error_advise(error, "a file system that knows flock", "choose a local disk with --data DIR");
+		}
 		if (waited_ms < LOCK_WAIT_MS) {
 			nanosleep(&pause, NULL);
 			continue;
@@ -125,7 +128,8 @@ static bool holder_write(int fd, const char *path, struct error *error) {
 	if (errno == ENOSPC ||
 		errno == EDQUOT) /* the name is only for people: a full disk must not keep the host from it */
 		return true;
-	return error_system(error, ERROR_REFUSED, errno, "cannot write to the data directory %s", path);
+	error_system(error, ERROR_REFUSED, errno, "cannot write to the data directory %s", path);
+	return error_advise(error, "a directory that this user may write to", "choose another with --data DIR");
 }
 
 bool data_dir_open(const char *path, struct data_dir *ret_dir, struct error *error) {
@@ -135,7 +139,8 @@ bool data_dir_open(const char *path, struct data_dir *ret_dir, struct error *err
 	int fd = open(name, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0) {
 		error_system(error, ERROR_REFUSED, errno, "cannot open %s", name);
-		error_hint(error, "the data directory must be writable by the user that runs sofund");
+		error_advise(error, "a data directory that this user may write to",
+			"give it to the user that runs sofund, or choose another with --data DIR");
 	}
 	free(name);
 	if (fd < 0)
@@ -151,17 +156,24 @@ bool data_dir_open(const char *path, struct data_dir *ret_dir, struct error *err
 bool data_dir_open_readonly(const char *path, struct data_dir *ret_dir, struct error *error) {
 	struct stat info;
 	ret_dir->lock_fd = -1;
-	if (stat(path, &info) != 0)
-		return error_system(error, ERROR_REFUSED, errno, "cannot look into the data directory %s", path);
-	if (!S_ISDIR(info.st_mode))
-		return error_set(error, ERROR_REFUSED, "%s is not a directory", path);
+	if (stat(path, &info) != 0) {
+		error_system(error, ERROR_REFUSED, errno, "cannot look into the data directory %s", path);
+		return error_advise(error, "a data directory of sofund", "name it with --data DIR");
+	}
+	if (!S_ISDIR(info.st_mode)) {
+		error_set(error, ERROR_REFUSED, "%s is not a directory", path);
+		error_found(error, "a file");
+		return error_advise(error, "a data directory of sofund", "name it with --data DIR");
+	}
 	char *name = lock_path(path);
 	int fd = open(name, O_RDONLY | O_CLOEXEC | O_NOFOLLOW);
 	free(name);
 	if (fd < 0 && errno == ENOENT)
 		return true;
-	if (fd < 0)
-		return error_system(error, ERROR_REFUSED, errno, "cannot open LOCK in the data directory %s", path);
+	if (fd < 0) {
+		error_system(error, ERROR_REFUSED, errno, "cannot open LOCK in the data directory %s", path);
+		return error_advise(error, "a data directory that this user may read", "run it as the user of the host");
+	}
 	if (lock_wait(fd, path, error)) {
 		ret_dir->lock_fd = fd;
 		return true;

@@ -173,7 +173,7 @@ static int settings_main(const char *form) {
 	if (!config_document(form, &text)) {
 		error_set(&error, ERROR_BAD_REQUEST, "--settings does not know this form");
 		error_found(&error, "%.200s", form);
-		error_expected(&error, "yaml or man");
+		error_advise(&error, "yaml or man", "sofund --settings yaml prints a file with every default");
 		return complain(&error, EXIT_USAGE);
 	}
 	fwrite(text.data, 1, text.size, stdout);

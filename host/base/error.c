@@ -63,6 +63,7 @@ bool error_system(struct error *error, enum error_code code, int system, const c
 	va_end(args);
 	size_t used = strlen(error->message);
 	snprintf(error->message + used, sizeof error->message - used, ": %s", strerror(system));
+	error_found(error, "%s", strerror(system));
 	return false;
 }
 
@@ -71,6 +72,8 @@ void error_found(struct error *error, const char *format, ...) {
 	va_start(args, format);
 	text_set(error->found, sizeof error->found, format, args);
 	va_end(args);
+	if (error->found[0] == '\0')
+		memcpy(error->found, "nothing", sizeof "nothing");
 }
 
 void error_expected(struct error *error, const char *format, ...) {
@@ -85,6 +88,17 @@ void error_hint(struct error *error, const char *format, ...) {
 	va_start(args, format);
 	text_set(error->hint, sizeof error->hint, format, args);
 	va_end(args);
+}
+
+void error_found_text(struct error *error, const void *text, unsigned long size) {
+	int shown = size < sizeof error->found ? (int)size : (int)sizeof error->found - 1;
+	error_found(error, "%.*s", shown, size == 0 ? "" : (const char *)text);
+}
+
+bool error_advise(struct error *error, const char *expected, const char *hint) {
+	error_expected(error, "%s", expected);
+	error_hint(error, "%s", hint);
+	return false;
 }
 
 void error_line(const struct error *error, char *line, unsigned long size) {

@@ -53,13 +53,20 @@ const char *error_code_name(enum error_code code);
 bool error_set(struct error *error, enum error_code code, const char *format, ...)
 	__attribute__((format(printf, 3, 4)));
 
-/* As error_set, with strerror(system) behind the message. */
+/* As error_set, with strerror(system) behind the message, and as what was found. */
 bool error_system(struct error *error, enum error_code code, int system, const char *format, ...)
 	__attribute__((format(printf, 4, 5)));
 
+/* What comes out empty was "nothing". */
 void error_found(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void error_expected(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
 void error_hint(struct error *error, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A text of the outside as what was found, cut where it is long. */
+void error_found_text(struct error *error, const void *text, unsigned long size);
+
+/* expected and hint at once, as they are. Returns false, as error_set does. */
+bool error_advise(struct error *error, const char *expected, const char *hint);
 
 /* One line for a log or stderr: "message (found X, expected Y); hint". */
 void error_line(const struct error *error, char *line, unsigned long size);

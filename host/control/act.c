@@ -3,30 +3,11 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "control/body.h"
 #include "control/handlers.h"
 
 /* A barrier or a call may be asked to wait this long: a day; beyond it is a mistake in units. */
 #define TIMEOUT_MS_MAX UINT64_C(86400000)
-
-/* The member as a number from 0 to most; absent: unchanged, and *ret_present (if asked for) is false. */
-static bool number_take(
-	json_t *body, const char *key, uint64_t most, uint64_t *number, bool *ret_present, struct error *error) {
-	json_t *value = json_object_get(body, key);
-	if (ret_present != NULL)
-		*ret_present = value != NULL;
-	if (value == NULL)
-		return true;
-	if (json_is_integer(value) && json_integer_value(value) >= 0 && (uint64_t)json_integer_value(value) <= most) {
-		*number = (uint64_t)json_integer_value(value);
-		return true;
-	}
-	char *text = json_dumps(value, JSON_ENCODE_ANY | JSON_COMPACT);
-	error_set(error, ERROR_BAD_REQUEST, "%s is not a number that fits", key);
-	error_found(error, "%.100s", text == NULL ? "a value" : text);
-	error_expected(error, "an integer from 0 to %llu", (unsigned long long)most);
-	free(text);
-	return false;
-}
 
 /* ---- barrier ---- */
 
@@ -71,7 +52,7 @@ void handle_barrier(struct exchange *exchange) {
 	json_t *body = exchange_body_object(exchange, "timeout_ms");
 	if (body == NULL)
 		return;
-	bool good = number_take(body, "timeout_ms", TIMEOUT_MS_MAX, &timeout_ms, NULL, &error);
+	bool good = body_number(body, "timeout_ms", 0, TIMEOUT_MS_MAX, &timeout_ms, &error);
 	json_decref(body);
 	if (good)
 		barrier_start(exchange, timeout_ms);
@@ -90,17 +71,16 @@ static void clock_answered(void *arg, const struct engine_answer *answer) {
 }
 
 static bool clock_parse(json_t *body, bool *ret_relative, uint64_t *ret_ms, struct error *error) {
-	bool to, advance;
-	if (!number_take(body, "to_ms", INT64_MAX, ret_ms, &to, error) ||
-		!number_take(body, "advance_ms", INT64_MAX, ret_ms, &advance, error))
+	bool to = json_object_get(body, "to_ms") != NULL, advance = json_object_get(body, "advance_ms") != NULL;
+	if (!body_number(body, "to_ms", 0, INT64_MAX, ret_ms, error) ||
+		!body_number(body, "advance_ms", 0, INT64_MAX, ret_ms, error))
 		return false;
 	*ret_relative = advance;
 	if (to != advance)
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "the clock needs to know where to");
 	error_found(error, "%s", to ? "both" : "neither");
-	error_expected(error, "either to_ms or advance_ms");
-	return false;
+	return error_advise(error, "either to_ms or advance_ms", "advance_ms goes on from now, to_ms names a time");
 }
 
 void handle_clock(struct exchange *exchange) {
@@ -110,7 +90,8 @@ void handle_clock(struct exchange *exchange) {
 	uint64_t ms = 0;
 	if (!control->config->test_clock) {
 		error_set(&error, ERROR_FORBIDDEN, "the clock of this host is the machine's");
-		error_hint(&error, "start sofund with --test-clock MS to move it by hand");
+		error_found(&error, "a host without --test-clock");
+		error_advise(&error, "a host whose clock is moved by hand", "start sofund with --test-clock MS");
 		exchange_error(exchange, &error);
 		return;
 	}

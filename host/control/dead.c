@@ -44,7 +44,8 @@ static void letter_act(void *arg) {
 	struct dead_letter letter;
 	if (act->found == 0) {
 		error_set(&act->error, ERROR_NOT_FOUND, "there is no dead letter %llu", (unsigned long long)act->number);
-		error_hint(&act->error, "GET /v1/dead lists them");
+		error_found(&act->error, "%llu", (unsigned long long)act->number);
+		error_advise(&act->error, "the number of a dead letter", "GET /v1/dead, or `sofun dead`, lists them");
 	} else if (act->found == 1 && !dead_letter_read(bytes_buf(&act->row), &letter)) {
 		error_set(&act->error, ERROR_STORE_FAILED, "the dead letter cannot be read: run sofund --verify");
 		act->found = -1;

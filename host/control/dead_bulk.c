@@ -8,10 +8,11 @@
 
 #include "base/check.h"
 #include "base/little.h"
+#include "control/body.h"
 #include "control/dead_filter.h"
 #include "control/handlers.h"
-#include "control/http_error.h"
 #include "control/read.h"
+#include "flow/answer_error.h"
 #include "state/key.h"
 #include "wire/json.h"
 
@@ -145,7 +146,7 @@ static void batch_next(struct bulk *bulk) {
 
 static void letter_stayed(struct bulk *bulk, const struct engine_answer *answer) {
 	if (bulk->stayed++ == 0)
-		error_from_answer(answer, &bulk->reason);
+		answer_error(answer, &bulk->reason);
 }
 
 static void letter_answered(void *arg, const struct engine_answer *answer) {
@@ -163,7 +164,7 @@ static void letter_answered(void *arg, const struct engine_answer *answer) {
 		letter_stayed(bulk, answer);
 		break;
 	default:
-		error_from_answer(answer, &bulk->error);
+		answer_error(answer, &bulk->error);
 	}
 	if (--bulk->waiting == 0)
 		batch_next(bulk);
@@ -194,31 +195,6 @@ static void bulk_read(struct bulk *bulk) {
 
 /* ---- what is asked for ---- */
 
-static bool number_take(
-	const json_t *body, const char *key, uint64_t least, uint64_t most, uint64_t *number, struct error *error) {
-	const json_t *value = json_object_get(body, key);
-	if (value == NULL)
-		return true;
-	if (json_is_integer(value) && json_integer_value(value) >= (json_int_t)least &&
-		(uint64_t)json_integer_value(value) <= most) {
-		*number = (uint64_t)json_integer_value(value);
-		return true;
-	}
-	error_set(error, ERROR_BAD_REQUEST, "%s is not a number that fits", key);
-	error_expected(error, "an integer from %llu to %llu", (unsigned long long)least, (unsigned long long)most);
-	return false;
-}
-
-static bool flag_take(const json_t *body, const char *key, bool *flag, struct error *error) {
-	const json_t *value = json_object_get(body, key);
-	*flag = json_is_true(value);
-	if (value == NULL || json_is_boolean(value))
-		return true;
-	error_set(error, ERROR_BAD_REQUEST, "%s is neither true nor false", key);
-	error_expected(error, "true or false");
-	return false;
-}
-
 /* Every letter is meant only if that is said: an empty body is more often a mistake. */
 static bool meant_check(const struct bulk *bulk, bool all, struct error *error) {
 	if (bulk->filter.asked != all)
@@ -233,11 +209,11 @@ static bool meant_check(const struct bulk *bulk, bool all, struct error *error) 
 
 static bool bulk_take(struct bulk *bulk, const json_t *body, struct error *error) {
 	bool all;
-	return dead_filter_of_object(body, &bulk->filter, error) && flag_take(body, "all", &all, error) &&
-		flag_take(body, "dry_run", &bulk->dry_run, error) && meant_check(bulk, all, error) &&
-		number_take(body, "limit", 1, BULK_LIMIT_MAX, &bulk->limit, error) &&
-		number_take(body, "after", 0, INT64_MAX - 1, &bulk->at, error) &&
-		number_take(body, "through", 0, INT64_MAX, &bulk->through, error);
+	return dead_filter_of_object(body, &bulk->filter, error) && body_flag(body, "all", &all, error) &&
+		body_flag(body, "dry_run", &bulk->dry_run, error) && meant_check(bulk, all, error) &&
+		body_number(body, "limit", 1, BULK_LIMIT_MAX, &bulk->limit, error) &&
+		body_number(body, "after", 0, INT64_MAX - 1, &bulk->at, error) &&
+		body_number(body, "through", 0, INT64_MAX, &bulk->through, error);
 }
 
 static void bulk_start(struct exchange *exchange, bool retry) {

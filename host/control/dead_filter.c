@@ -2,6 +2,7 @@
 
 #include <stddef.h>
 
+#include "control/body.h"
 #include "wire/json.h"
 
 /* What is compared as bytes; `id` is the one that need not be text. */
@@ -28,6 +29,7 @@ static bool word_given(struct dead_filter *filter, const struct word *word, stru
 	if (wanted_of(filter, word)->size > 0)
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "%s is empty", word->key);
+	error_found(error, "an empty text");
 	error_expected(error, "what the letters that are meant have there");
 	error_hint(error, "leave %s out if it does not matter", word->key);
 	return false;
@@ -69,8 +71,8 @@ static bool word_of_object(
 		return true;
 	if (!json_is_string(value) && word->found != offsetof(struct dead_letter, id)) {
 		error_set(error, ERROR_BAD_REQUEST, "%s is not a text", word->key);
-		error_expected(error, "a string");
-		return false;
+		body_found(error, value);
+		return error_advise(error, "a string", "GET /v1/dead shows what the letters have there");
 	}
 	return json_to_bytes(value, wanted_of(filter, word), error) && word_given(filter, word, error);
 }
@@ -85,8 +87,9 @@ static bool time_of_object(const json_t *object, const char *key, uint64_t *time
 		return true;
 	}
 	error_set(error, ERROR_BAD_REQUEST, "%s is not a time", key);
-	error_expected(error, "milliseconds since 1970");
-	return false;
+	body_found(error, value);
+	return error_advise(
+		error, "milliseconds since 1970, as an integer", "a letter's time_ms is one; `sofun dead` also takes ages");
 }
 
 bool dead_filter_of_object(const json_t *object, struct dead_filter *ret_filter, struct error *error) {

@@ -86,6 +86,7 @@ bool endpoint_query_check(const struct endpoint *endpoint, const struct target *
 		error_set(error, ERROR_BAD_REQUEST, "a query parameter is %s", known ? "given twice" : "unknown here");
 		error_found(error, "%s", (const char *)shown.data);
 		error_expected(error, "%s", endpoint->query[0] == '\0' ? "no query" : endpoint->query);
+		error_hint(error, "GET /openapi.json describes each parameter");
 		buf_finish(&shown);
 		return false;
 	}

@@ -98,6 +98,7 @@ static bool from_parse(const struct exchange *exchange, bool *ret_all, struct er
 	if (!*ret_all || bytes_equal(from, bytes_text("earliest")))
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "the parameter from is not known");
+	exchange_found(exchange, from, error);
 	error_expected(error, "earliest, or none");
 	error_hint(error, "to go on where a stream ended, send its last id as Last-Event-ID");
 	return false;

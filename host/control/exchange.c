@@ -7,10 +7,12 @@
 #include <strings.h>
 
 #include "base/check.h"
+#include "control/body.h"
 #include "control/endpoints.h"
 #include "control/http_error.h"
 #include "control/peers.h"
 #include "door/door.h"
+#include "flow/answer_error.h"
 #include "wire/json.h"
 
 #define EXCHANGE_MAGIC 0x48545450u
@@ -84,6 +86,14 @@ struct bytes exchange_body(const struct exchange *exchange) {
 	return bytes_of(data, size);
 }
 
+void exchange_found(const struct exchange *exchange, struct bytes text, struct error *error) {
+	CHECK_OBJECT(exchange, EXCHANGE_MAGIC);
+	struct buf shown = {0};
+	percent_encode(&shown, bytes_of(text.data, text.size < ERROR_DETAIL_BYTES ? text.size : ERROR_DETAIL_BYTES));
+	error_found_text(error, shown.data, shown.size);
+	buf_finish(&shown);
+}
+
 static bool content_type_is(const char *header, const char *type) {
 	size_t size = strcspn(header, "; \t");
 	return size == strlen(type) && strncasecmp(header, type, size) == 0;
@@ -109,6 +119,7 @@ static bool keys_check(json_t *object, const char *names, struct error *error) {
 		error_set(error, ERROR_BAD_REQUEST, "the body has an unknown key");
 		error_found(error, "%.200s", key);
 		error_expected(error, "%s", names[0] == '\0' ? "an empty object" : names);
+		error_hint(error, "GET /openapi.json describes the body");
 		return false;
 	}
 	return true;
@@ -124,6 +135,8 @@ static json_t *object_parse(struct bytes body, const char *names, struct error *
 			names == NULL          ? "settings"
 				: names[0] == '\0' ? "nothing in it"
 								   : names);
+		body_found(error, object);
+		error_hint(error, "GET /openapi.json describes the body");
 	} else if (names == NULL || keys_check(object, names, error)) {
 		return object;
 	}
@@ -136,7 +149,7 @@ json_t *exchange_body_object(struct exchange *exchange, const char *names) {
 	if (exchange_body_kind(exchange) != BODY_JSON) {
 		error_set(&error, ERROR_BAD_REQUEST, "the body's Content-Type is not one that is read here");
 		error_found(&error, "%.200s", exchange_header(exchange, "Content-Type"));
-		error_expected(&error, "application/json");
+		error_advise(&error, "application/json", "curl: -H 'Content-Type: application/json'");
 		exchange_error_status(exchange, 415, &error);
 		return NULL;
 	}
@@ -206,7 +219,7 @@ void exchange_error(struct exchange *exchange, const struct error *error) {
 
 void exchange_answer_error(struct exchange *exchange, const struct engine_answer *answer) {
 	struct error error;
-	error_from_answer(answer, &error);
+	answer_error(answer, &error);
 	exchange_error(exchange, &error);
 }
 
@@ -247,6 +260,7 @@ static bool rights_find(const struct exchange *exchange, uint32_t *ret_rights, s
 	if (*ret_rights != 0)
 		return true;
 	error_set(error, ERROR_FORBIDDEN, pass.shown ? "nobody has this token" : "a token is needed here");
+	error_found(error, "%s", pass.shown ? "an unknown token" : "no Authorization: Bearer");
 	error_expected(error, "Authorization: Bearer TOKEN");
 	error_hint(error, "the tokens are in the file that auth.tokens names; SIGHUP reads it again");
 	return false;
@@ -266,11 +280,13 @@ static void refuse_endpoint(struct exchange *exchange, const char *method) {
 		error_set(&error, ERROR_BAD_REQUEST, "this path does not know the method");
 		error_found(&error, "%s", method);
 		error_expected(&error, "%s", exchange->match.allow);
+		error_hint(&error, "GET /v1 lists what there is");
 		exchange_error_status(exchange, 405, &error);
 		return;
 	}
 	error_set(&error, ERROR_NOT_FOUND, "there is nothing at this path");
 	error_found(&error, "%.200s", evhttp_request_get_uri(exchange->event));
+	error_expected(&error, "a path of GET /v1");
 	error_hint(&error, "GET /v1 lists what there is; a slash within an id is written %%2F");
 	exchange_error(exchange, &error);
 }
@@ -278,8 +294,11 @@ static void refuse_endpoint(struct exchange *exchange, const char *method) {
 static bool target_read(struct exchange *exchange, struct error *error) {
 	const struct evhttp_uri *uri = evhttp_request_get_evhttp_uri(exchange->event);
 	const char *path = uri == NULL ? NULL : evhttp_uri_get_path(uri);
-	if (path == NULL)
-		return error_set(error, ERROR_BAD_REQUEST, "the request's address cannot be read");
+	if (path == NULL) {
+		error_set(error, ERROR_BAD_REQUEST, "the request's address cannot be read");
+		error_found(error, "%.200s", evhttp_request_get_uri(exchange->event));
+		return error_advise(error, "a path, and a query behind ?", "percent-encode what is no plain character");
+	}
 	return target_parse(&exchange->target, path, evhttp_uri_get_query(uri), error);
 }
 
@@ -287,7 +306,7 @@ static bool target_read(struct exchange *exchange, struct error *error) {
 static bool stopping(const struct exchange *exchange, struct error *error) {
 	if (exchange->control->phase != CONTROL_STOPPING || exchange->match.endpoint->report)
 		return false;
-	error_set(error, ERROR_STOPPING, "the host is stopping");
+	answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, error);
 	return true;
 }
 

@@ -36,6 +36,9 @@ const char *exchange_header(const struct exchange *exchange, const char *name);
 
 struct bytes exchange_body(const struct exchange *exchange);
 
+/* Says as what was found what stands in a path or query: percent-encoded, since it may be anything. */
+void exchange_found(const struct exchange *exchange, struct bytes text, struct error *error);
+
 /* What the Content-Type says. JSON also when there is none, and for curl's default for -d, since a form is never
  * meant here. */
 enum body_kind { BODY_JSON, BODY_MSGPACK, BODY_OTHER };

@@ -17,6 +17,7 @@ struct invocation {
 	bool msgpack; /* how the reply is wanted */
 	uint64_t token;
 	struct event *timer; /* call only */
+	uint64_t timeout_ms;
 };
 
 static void invocation_end(struct invocation *invocation) {
@@ -64,6 +65,8 @@ static void call_late(evutil_socket_t fd, short what, void *arg) {
 	struct error error;
 	request_cancel(invocation->exchange->control->requests, invocation->token);
 	error_set(&error, ERROR_TIMEOUT, "the function did not reply in time");
+	error_found(&error, "no reply after %llu ms", (unsigned long long)invocation->timeout_ms);
+	error_expected(&error, "a reply within timeout_ms");
 	error_hint(&error, "its effects stand; a function that never replies is called with mode=send");
 	exchange_error(invocation->exchange, &error);
 	invocation_end(invocation);
@@ -102,8 +105,8 @@ static bool mode_parse(const struct exchange *exchange, struct question *questio
 	if (question->send || bytes_equal(mode, bytes_text("call")))
 		return target_query_number(&exchange->target, "timeout_ms", TIMEOUT_MS_MAX, &question->timeout_ms, error);
 	error_set(error, ERROR_BAD_REQUEST, "the mode is not known");
-	error_expected(error, "send or call");
-	return false;
+	exchange_found(exchange, mode, error);
+	return error_advise(error, "send or call", "call waits for the reply, send until the message is durable");
 }
 
 static bool payload_parse(const struct exchange *exchange, struct buf *payload, struct error *error) {
@@ -132,13 +135,18 @@ static bool size_check(const struct exchange *exchange, const struct buf *payloa
 }
 
 static bool address_check(struct bytes type, struct bytes id, struct error *error) {
-	if (!bytes_utf8(type))
-		return error_set(error, ERROR_BAD_UTF8, "the function type is not UTF-8");
+	if (!bytes_utf8(type)) {
+		error_set(error, ERROR_BAD_UTF8, "the function type is not UTF-8");
+		error_found(error, "bytes that are no UTF-8 between the slashes");
+		return error_advise(
+			error, "/v1/functions/NAMESPACE/NAME/ID", "only the id may hold any bytes, percent-encoded");
+	}
 	if (id.size >= 1 && id.size <= ID_BYTES_MAX)
 		return true;
 	error_set(error, ERROR_BAD_ID, "the id has no fitting length");
 	error_found(error, "%zu bytes", id.size);
 	error_expected(error, "1 to %d bytes", ID_BYTES_MAX);
+	error_hint(error, "/v1/functions/NAMESPACE/NAME/ID, with the id percent-encoded");
 	return false;
 }
 
@@ -152,6 +160,7 @@ static bool key_parse(const struct exchange *exchange, struct question *question
 	error_set(error, ERROR_BAD_REQUEST, "the Idempotency-Key has no fitting length");
 	error_found(error, "%zu bytes", question->key.size);
 	error_expected(error, "1 to %d bytes", KEYED_KEY_BYTES_MAX);
+	error_hint(error, "a UUID will do; without the header nothing is remembered");
 	return false;
 }
 
@@ -196,6 +205,7 @@ static void invocation_start(struct exchange *exchange, const struct question *q
 	invocation->timer = evtimer_new(control->base, call_late, invocation);
 	check_memory(invocation->timer);
 	check(evtimer_add(invocation->timer, &limit) == 0);
+	invocation->timeout_ms = question->timeout_ms;
 	invocation->token = request_open(control->requests, call_answered, invocation);
 	engine_call(control->engine, invocation->token, &message);
 }
@@ -206,7 +216,7 @@ void handle_function(struct exchange *exchange) {
 	if (exchange_body_kind(exchange) == BODY_OTHER) {
 		error_set(&error, ERROR_BAD_REQUEST, "the body's Content-Type is not one that is read here");
 		error_found(&error, "%.200s", exchange_header(exchange, "Content-Type"));
-		error_expected(&error, "application/json or application/msgpack");
+		error_advise(&error, "application/json or application/msgpack", "curl: -H 'Content-Type: application/json'");
 		exchange_error_status(exchange, 415, &error);
 		return;
 	}

@@ -27,16 +27,20 @@ static const char *page_error(int status, const struct config *config, struct er
 	switch (status) {
 	case 413:
 		error_set(error, ERROR_TOO_LARGE, "the body is too large");
+		error_found(error, "more bytes than that");
 		error_expected(error, "at most %llu bytes", (unsigned long long)config->frame_bytes);
 		error_hint(error, "the limit is the setting limits.frame_bytes");
 		return "413 Request Entity Too Large";
 	case 501:
 		error_set(error, ERROR_BAD_REQUEST, "the request's method is not known");
-		error_hint(error, "GET /v1 lists what there is");
+		error_found(error, "a method that HTTP does not have, or that is not served");
+		error_advise(error, "GET, POST or DELETE", "GET /v1 lists what there is");
 		return "405 Method Not Allowed";
 	default:
 		error_set(error, ERROR_BAD_REQUEST, "the request is not HTTP that can be read here");
 		error_found(error, "what libevent refuses with status %d", status);
+		error_advise(error, "a request line and headers of HTTP/1.1",
+			"curl --unix-socket <data>/control.sock http://./v1/status");
 		return "400 Bad Request";
 	}
 }

@@ -2,6 +2,7 @@
 #include <event2/http.h>
 
 #include "base/check.h"
+#include "control/body.h"
 #include "control/handlers.h"
 #include "control/plugin_json.h"
 #include "control/surveyed.h"
@@ -110,8 +111,11 @@ static void plugin_done(void *arg, const struct registry_plugin *plugin, const s
 }
 
 static bool path_check(json_t *path, struct error *error) {
-	if (!json_is_string(path))
-		return error_set(error, ERROR_BAD_REQUEST, "path is missing or no string");
+	if (!json_is_string(path)) {
+		error_set(error, ERROR_BAD_REQUEST, "path is missing or no string");
+		body_found(error, path);
+		return error_advise(error, "the absolute path of a plugin file", "{\"path\":\"/DIR/NAME.so\"}");
+	}
 	const char *text = json_string_value(path);
 	if (text[0] == '/' && strlen(text) == json_string_length(path))
 		return true;
@@ -135,12 +139,18 @@ void handle_plugins_load(struct exchange *exchange) {
 	json_decref(body);
 }
 
+static void plugin_missing(const struct exchange *exchange, struct error *error) {
+	error_set(error, ERROR_NOT_FOUND, "there is no plugin of that name");
+	exchange_found(exchange, exchange_param(exchange, 0), error);
+	error_advise(error, "the name of a plugin that is in", "`sofun status` lists them");
+}
+
 /* The plugin's name in the path; false: there can be none of that name, and that was answered. */
 static bool name_take(struct exchange *exchange, char text[PLUGIN_NAME_ROOM]) {
 	struct error error;
 	struct bytes name = exchange_param(exchange, 0);
 	if (name.size >= PLUGIN_NAME_ROOM || (name.size > 0 && memchr(name.data, '\0', name.size) != NULL)) {
-		error_set(&error, ERROR_NOT_FOUND, "there is no plugin of that name");
+		plugin_missing(exchange, &error);
 		exchange_error(exchange, &error);
 		return false;
 	}
@@ -172,8 +182,7 @@ static void versions_show(struct exchange *exchange) {
 		return;
 	}
 	json_decref(list);
-	error_set(&error, ERROR_NOT_FOUND, "there is no plugin of that name");
-	error_hint(&error, "`sofun status` lists them");
+	plugin_missing(exchange, &error);
 	exchange_error(exchange, &error);
 }
 
@@ -191,8 +200,9 @@ static bool drain_take(json_t *body, bool *running, struct error *error) {
 		return true;
 	}
 	error_set(error, ERROR_BAD_REQUEST, "drain is not a way to drain");
-	error_expected(error, "accepted or running");
-	return false;
+	body_found(error, drain);
+	return error_advise(error, "accepted or running",
+		"accepted: what was accepted is finished by the old version; running: only what runs");
 }
 
 static bool percent_take(json_t *body, uint32_t *percent, struct error *error) {
@@ -204,31 +214,26 @@ static bool percent_take(json_t *body, uint32_t *percent, struct error *error) {
 		return true;
 	}
 	error_set(error, ERROR_BAD_REQUEST, "canary is no percentage");
-	error_expected(error, "an integer from 1 to 100");
-	return false;
+	body_found(error, canary);
+	return error_advise(error, "an integer from 1 to 100", "so many of a hundred ids go to the new version");
 }
 
 static bool deadline_take(json_t *body, uint64_t *deadline_ms, struct error *error) {
-	const json_t *deadline = json_object_get(body, "deadline_ms");
-	if (deadline == NULL)
-		return true;
-	if (json_is_integer(deadline) && json_integer_value(deadline) >= 0 &&
-		json_integer_value(deadline) <= SWAP_DEADLINE_MS_MAX) {
-		*deadline_ms = (uint64_t)json_integer_value(deadline);
-		return true;
-	}
-	error_set(error, ERROR_BAD_REQUEST, "deadline_ms is not a number that fits");
-	error_expected(error, "an integer from 0 to %d", SWAP_DEADLINE_MS_MAX);
-	return false;
+	return body_number(body, "deadline_ms", 0, SWAP_DEADLINE_MS_MAX, deadline_ms, error);
+}
+
+static bool shadow_missing(const json_t *shadow, struct error *error) {
+	error_set(error, ERROR_NOT_FOUND, "shadow comes with a later version of sofun");
+	body_found(error, shadow);
+	return error_advise(error, "no shadow", "canary sends part of the ids to the new version");
 }
 
 static bool order_take(json_t *body, struct registry_swap *order, struct error *error) {
 	order->version = json_string_value(json_object_get(body, "version"));
 	if (json_object_get(body, "shadow") != NULL)
-		return error_set(error, ERROR_NOT_FOUND, "shadow comes with a later version of sofun");
-	order->no_way_back = json_is_true(json_object_get(body, "no_way_back"));
-	return drain_take(body, &order->running, error) && percent_take(body, &order->percent, error) &&
-		deadline_take(body, &order->deadline_ms, error);
+		return shadow_missing(json_object_get(body, "shadow"), error);
+	return body_flag(body, "no_way_back", &order->no_way_back, error) && drain_take(body, &order->running, error) &&
+		percent_take(body, &order->percent, error) && deadline_take(body, &order->deadline_ms, error);
 }
 
 typedef void order_run(
@@ -247,6 +252,8 @@ static void handle_order(struct exchange *exchange, bool running, order_run *run
 		exchange_error(exchange, &error);
 	} else if (run == registry_swap && order.version == NULL) {
 		error_set(&error, ERROR_BAD_REQUEST, "version is missing or no string");
+		body_found(&error, json_object_get(body, "version"));
+		error_advise(&error, "\"MAJOR.MINOR.PATCH\"", "`sofun versions NAME` lists what there is");
 		exchange_error(exchange, &error);
 	} else {
 		run(exchange->control->registry, name, &order, plugin_done, exchange);

@@ -30,7 +30,9 @@ bool read_limit(const struct exchange *exchange, uint64_t *ret_limit, struct err
 		return false;
 	if (*ret_limit == 0) {
 		error_set(error, ERROR_BAD_REQUEST, "a limit of 0 asks for nothing");
+		error_found(error, "limit=0");
 		error_expected(error, "a limit from 1 to %d", PAGE_ENTRIES_MAX);
+		error_hint(error, "leave it out for pages of %d", PAGE_ENTRIES_DEFAULT);
 		return false;
 	}
 	if (*ret_limit > PAGE_ENTRIES_MAX)

@@ -130,7 +130,8 @@ void handle_dead_list(struct exchange *exchange) {
 
 static void letter_missing(const struct dead_job *dead, struct error *error) {
 	error_set(error, ERROR_NOT_FOUND, "there is no dead letter %llu", (unsigned long long)dead->number);
-	error_hint(error, "GET /v1/dead lists them");
+	error_found(error, "%llu", (unsigned long long)dead->number);
+	error_advise(error, "the number of a dead letter", "GET /v1/dead, or `sofun dead`, lists them");
 }
 
 static void show_work(struct read_job *job, struct store *store) {
@@ -153,7 +154,8 @@ bool read_dead_number(struct exchange *exchange, uint64_t *ret_number) {
 	if (decimal_parse(exchange_param(exchange, 0), ret_number))
 		return true;
 	error_set(&error, ERROR_BAD_REQUEST, "a dead letter goes by its number");
-	error_expected(&error, "/v1/dead/ and a decimal number");
+	exchange_found(exchange, exchange_param(exchange, 0), &error);
+	error_advise(&error, "/v1/dead/ and a decimal number", "GET /v1/dead, or `sofun dead`, lists them");
 	exchange_error(exchange, &error);
 	return false;
 }

@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "control/handlers.h"
 #include "control/read.h"
+#include "flow/answer_error.h"
 #include "flow/instance_record.h"
 #include "state/key.h"
 #include "wire/cursor.h"
@@ -35,9 +36,10 @@ static struct state_job *job_create(struct exchange *exchange) {
 	buf_append_u8(&name, '/');
 	buf_append_bytes(&name, exchange_param(exchange, 1));
 	bool found = registry_type_find(exchange->control->registry, bytes_buf(&name), &type);
+	if (!found)
+		answer_error(&(struct engine_answer){.code = ERROR_UNKNOWN_TYPE, .type = bytes_buf(&name)}, &error);
 	buf_finish(&name);
 	if (!found) {
-		error_set(&error, ERROR_UNKNOWN_TYPE, "no plugin ever declared this function type");
 		error_hint(&error, "GET /v1/plugins lists the function types");
 		exchange_error(exchange, &error);
 		return NULL;
@@ -128,8 +130,11 @@ void handle_state_list(struct exchange *exchange) {
 	struct bytes after = {0};
 	target_query(&exchange->target, "after", &after);
 	bool good = read_limit(exchange, &limit, &error);
-	if (good && after.size > ID_BYTES_MAX)
+	if (good && after.size > ID_BYTES_MAX) {
 		good = error_set(&error, ERROR_BAD_ID, "after is longer than an id can be");
+		error_found(&error, "%zu bytes", after.size);
+		error_advise(&error, "at most 255 bytes", "give `next` of the page before, percent-encoded");
+	}
 	if (!good) {
 		exchange_error(exchange, &error);
 		return;
@@ -188,7 +193,10 @@ static void document_set(struct state_job *state, uint64_t schema, json_t *value
 }
 
 static void no_state(struct state_job *state) {
-	error_set(&state->job.error, ERROR_NOT_FOUND, "this instance has no state");
+	struct error *error = &state->job.error;
+	error_set(error, ERROR_NOT_FOUND, "this instance has no state");
+	exchange_found(state->job.exchange, exchange_param(state->job.exchange, 2), error);
+	error_advise(error, "the id of an instance with state", "GET /v1/state/NAMESPACE/NAME lists them");
 }
 
 /* As value_read, unless the value has expired; says in `expires` when it will. */
@@ -275,7 +283,8 @@ static void show_work(struct read_job *job, struct store *store) {
 		show_once((struct state_job *)job, store);
 	if (job->body == NULL && job->error.code == ERROR_NONE) {
 		error_set(&job->error, ERROR_CONFLICT, "the instance changes faster than it can be read");
-		error_hint(&job->error, "ask again");
+		error_found(&job->error, "another state at each of %d looks", READ_TRIES_MAX);
+		error_advise(&job->error, "two equal looks", "ask again when it has less to do");
 	}
 }
 
@@ -286,6 +295,7 @@ void handle_state_show(struct exchange *exchange) {
 		error_set(&error, ERROR_BAD_ID, "the id has no fitting length");
 		error_found(&error, "%zu bytes", id.size);
 		error_expected(&error, "1 to %d bytes", ID_BYTES_MAX);
+		error_hint(&error, "/v1/state/NAMESPACE/NAME/ID, with the id percent-encoded");
 		exchange_error(exchange, &error);
 		return;
 	}

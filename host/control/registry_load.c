@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "control/registry_inside.h"
+#include "flow/answer_error.h"
 
 static bool directory_same(const char *path, const char *directory) {
 	struct stat one;
@@ -33,7 +34,7 @@ static char *load_name(const char *path) {
 void registry_load(struct registry *registry, const char *path, registry_done *done, void *arg) {
 	struct error error;
 	if (registry->stopped) {
-		error_set(&error, ERROR_STOPPING, "the host is stopping");
+		answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, &error);
 		late_error(registry, done, arg, &error);
 		return;
 	}

@@ -364,8 +364,7 @@ bool registry_migrate(struct registry *registry, const char *name, struct error 
 		return true;
 	error_set(error, ERROR_NOT_FOUND, "there is no plugin of that name with a function");
 	error_found(error, "%s", name);
-	error_hint(error, "`sofun status` lists them");
-	return false;
+	return error_advise(error, "the name of a plugin that has functions", "`sofun status` lists them");
 }
 
 void registry_migrations_each(

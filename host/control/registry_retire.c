@@ -7,6 +7,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/registry_inside.h"
+#include "flow/answer_error.h"
 
 /* ---- the list ---- */
 
@@ -314,7 +315,7 @@ void late_error(struct registry *registry, registry_done *done, void *arg, const
 static bool unload_refused(
 	const struct registry *registry, const struct plugin *plugin, const char *name, struct error *error) {
 	if (registry->stopped) {
-		error_set(error, ERROR_STOPPING, "the host is stopping");
+		answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, error);
 	} else if (lineage_busy(lineage_find(registry, name), error)) {
 		return true;
 	} else if (plugin == NULL) {
@@ -346,8 +347,9 @@ void registry_unload(struct registry *registry, const char *name, registry_done 
 
 void plugins_stop(struct registry *registry) {
 	struct error error;
-	error_set(&error, ERROR_STOPPING, "the host is stopping; the plugin's drain goes on at the next start");
 	drains_stop(registry);
+	answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, &error);
+	error_hint(&error, "the plugin's drain goes on at the next start");
 	for (struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
 		plugin_answer_error(plugin, &error);
 }

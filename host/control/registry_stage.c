@@ -11,6 +11,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/registry_inside.h"
+#include "flow/answer_error.h"
 #include "wire/json.h"
 
 static struct candidate *candidate_of(struct stage_job *job) {
@@ -225,12 +226,18 @@ static void candidate_stays(struct candidate *candidate, struct verdict *verdict
 
 static void candidate_start(struct candidate *candidate);
 
+static void leaving_set(const struct verdict *verdict, struct error *error) {
+	error_set(error, ERROR_CONFLICT, "%s %s is on its way out", verdict->name, verdict->version);
+	error_found(error, "the same file, not gone yet");
+	error_advise(error, "that it has gone", "`sofun status` shows what it waits for; then do it again");
+}
+
 static void candidate_known(struct candidate *candidate) {
 	struct verdict *verdict = verdict_find(candidate->registry, candidate->found.hash);
 	struct error error;
 	check(verdict != NULL);
 	if (!lineage_busy(lineage_find(candidate->registry, verdict->name), &error))
-		error_set(&error, ERROR_CONFLICT, "%s %s is on its way out", verdict->name, verdict->version);
+		leaving_set(verdict, &error);
 	switch (verdict->state) {
 	case VERDICT_REFUSED:
 	case VERDICT_QUARANTINED:
@@ -388,7 +395,8 @@ void candidate_arrived(struct registry *registry, const char *file, bool patienc
 
 void candidates_stop(struct registry *registry) {
 	struct error error;
-	error_set(&error, ERROR_STOPPING, "the host is stopping; load the plugin again when it runs");
+	answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, &error);
+	error_hint(&error, "load the plugin again when it runs");
 	while (registry->current != NULL || registry->waiting != NULL) {
 		struct candidate *candidate = registry->current != NULL ? registry->current : registry->waiting;
 		if (candidate == registry->current)

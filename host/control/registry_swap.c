@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "control/registry_inside.h"
+#include "flow/answer_error.h"
 
 /* Who is answered once the fence is durable. */
 struct asker {
@@ -37,8 +38,10 @@ static struct asker *asker_create(struct registry *registry, struct verdict *ver
 
 static bool lineage_admits(const struct registry *registry, const char *name, struct error *error) {
 	const struct lineage *lineage = lineage_find(registry, name);
-	if (registry->stopped)
-		return error_set(error, ERROR_STOPPING, "the host is stopping");
+	if (registry->stopped) {
+		answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, error);
+		return false;
+	}
 	if (lineage_busy(lineage, error))
 		return false;
 	if (lineage != NULL)
@@ -197,6 +200,8 @@ void registry_promote(
 	bool good = lineage_admits(registry, name, &error);
 	if (good && lineage->now.percent == 0) {
 		good = error_set(&error, ERROR_CONFLICT, "no canary of %s is running", name);
+		error_found(&error, "%s", lineage->now.base != NULL ? "one version that has all ids" : "no live version");
+		error_expected(&error, "a canary, which promote gives all ids");
 		error_hint(&error, "`sofun swap %s VERSION --canary P` starts one", name);
 	}
 	if (good)
@@ -214,6 +219,7 @@ void registry_rollback(
 	struct verdict *previous = good ? lineage->previous : NULL;
 	if (good && !canary && (previous == NULL || previous->image[0] == '\0')) {
 		good = error_set(&error, ERROR_CONFLICT, "there is nothing to roll %s back to", name);
+		error_found(&error, "no version of it that was live before and is kept");
 		error_expected(&error, "a version that was live before this one");
 		error_hint(&error, "`sofun versions %s` lists what there is; `sofun swap %s VERSION`", name, name);
 	}

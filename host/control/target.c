@@ -15,8 +15,7 @@ static int hex_digit(char digit) {
 static bool escape_broken(const char *at, size_t left, struct error *error) {
 	error_set(error, ERROR_BAD_REQUEST, "the request's address has a broken percent escape");
 	error_found(error, "%.*s", (int)(left < 3 ? left : 3), at);
-	error_expected(error, "%% and two hexadecimal digits");
-	return false;
+	return error_advise(error, "% and two hexadecimal digits", "a percent sign itself is written %25");
 }
 
 /* Decodes size bytes behind the text, where target_parse made room for all of them. */
@@ -43,8 +42,8 @@ static bool path_parse(struct target *target, const char *path, struct error *er
 	const char *at = path;
 	if (*at != '/') {
 		error_set(error, ERROR_BAD_REQUEST, "the request's address has no path");
-		error_expected(error, "an address that begins with /");
-		return false;
+		error_found(error, "%.100s", path);
+		return error_advise(error, "an address that begins with /", "GET /v1 lists what there is");
 	}
 	while (*at == '/') {
 		size_t size = strcspn(++at, "/");
@@ -64,7 +63,9 @@ static bool pair_parse(struct target *target, const char *at, size_t size, struc
 		return true;
 	if (target->pair_count == TARGET_PAIRS_MAX) {
 		error_set(error, ERROR_BAD_REQUEST, "the query has too many parameters");
+		error_found(error, "more than %d", TARGET_PAIRS_MAX);
 		error_expected(error, "at most %d", TARGET_PAIRS_MAX);
+		error_hint(error, "GET /openapi.json describes each parameter");
 		return false;
 	}
 	struct target_pair *pair = &target->pairs[target->pair_count];
@@ -141,8 +142,9 @@ bool target_query_number(
 	struct buf shown = {0};
 	percent_encode(&shown, text);
 	error_set(error, ERROR_BAD_REQUEST, "the query parameter %s is not a number that fits", name);
-	error_found(error, "%.*s", (int)(shown.size < 64 ? shown.size : 64), shown.data == NULL ? "" : (char *)shown.data);
+	error_found_text(error, shown.data, shown.size < 64 ? shown.size : 64);
 	error_expected(error, "a decimal number up to %llu", (unsigned long long)most);
+	error_hint(error, "GET /openapi.json describes each parameter");
 	buf_finish(&shown);
 	return false;
 }

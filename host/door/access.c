@@ -57,6 +57,7 @@ struct reading {
 
 static bool line_refuse(const struct reading *reading, const char *message, const char *expected) {
 	error_set(reading->error, ERROR_BAD_REQUEST, "%.300s:%u: %s", reading->path, reading->line, message);
+	error_found(reading->error, "another line"); /* not which: it may be a secret */
 	error_expected(reading->error, "%s", expected);
 	error_hint(
 		reading->error, "a line is: NAME TOKEN RIGHT[,RIGHT...]; a token may be made by: openssl rand -base64 24");
@@ -150,8 +151,10 @@ static bool file_parse(struct reading *reading, struct bytes text) {
 
 static bool mode_check(int fd, const char *path, struct error *error) {
 	struct stat status;
-	if (fstat(fd, &status) != 0)
-		return error_system(error, ERROR_BAD_REQUEST, errno, "cannot look at %.300s", path);
+	if (fstat(fd, &status) != 0) {
+		error_system(error, ERROR_BAD_REQUEST, errno, "cannot look at %.300s", path);
+		return error_advise(error, "a file that this user may read", "set another file with auth.tokens");
+	}
 	if ((status.st_mode & 0077) == 0 && S_ISREG(status.st_mode) && status.st_size <= ACCESS_FILE_BYTES_MAX)
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "auth.tokens: %.300s is no file of secrets", path);
@@ -165,17 +168,19 @@ static bool file_read(const char *path, struct buf *text, struct error *error) {
 	int fd = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK);
 	if (fd < 0) {
 		error_system(error, ERROR_BAD_REQUEST, errno, "auth.tokens: cannot read %.300s", path);
-		error_hint(error, "make the file, or set another with auth.tokens");
+		error_advise(error, "a file that this user may read", "make the file, or set another with auth.tokens");
 		return false;
 	}
 	bool good = mode_check(fd, path, error);
 	ssize_t size = 1;
 	while (good && size > 0) {
 		size = read(fd, buf_reserve(text, 4096), 4096);
-		if (size < 0)
+		if (size < 0) {
 			good = error_system(error, ERROR_BAD_REQUEST, errno, "auth.tokens: cannot read %.300s", path);
-		else
+			error_advise(error, "a file that can be read to its end", "see what the disk says, or set another file");
+		} else {
 			text->size += (size_t)size;
+		}
 	}
 	close(fd);
 	return good;
@@ -242,6 +247,7 @@ void access_refuse(uint32_t right, bool tokens, struct error *error) {
 	char words[64];
 	rights_words(right, words, sizeof words);
 	error_set(error, ERROR_FORBIDDEN, "this needs a right that the connection does not have");
+	error_found(error, "%s", tokens ? "a token without it, or none" : "a door without it");
 	error_expected(error, "the right %s", words);
 	if (right == RIGHT_CONTROL)
 		error_hint(

@@ -11,8 +11,7 @@ static bool pair_check(const struct config *config, struct error *error) {
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "tls.certificate and tls.key go together");
 	error_found(error, "%s alone", is_set(config->tls_key) ? "tls.key" : "tls.certificate");
-	error_hint(error, "set both, or neither");
-	return false;
+	return error_advise(error, "both, or neither", "tls.key is the key of tls.certificate; give the other one, too");
 }
 
 static bool listener_check(const struct config *config, const char *setting, const char *listen, struct error *error) {

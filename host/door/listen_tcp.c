@@ -33,7 +33,9 @@ static struct addrinfo *resolve(const char *listen, struct error *error) {
 	if (result == 0)
 		return found;
 	error_set(error, ERROR_BAD_REQUEST, "cannot listen on %.200s: %s", listen, gai_strerror(result));
-	error_expected(error, "an address of this machine, like tcp:127.0.0.1:8080, tcp:[::1]:8080 or tcp:*:8080");
+	error_found(error, "%s", gai_strerror(result));
+	error_advise(error, "an address of this machine, like tcp:127.0.0.1:8080, tcp:[::1]:8080 or tcp:*:8080",
+		"ip address shows the addresses of this machine");
 	return NULL;
 }
 
@@ -103,8 +105,8 @@ bool listen_tcp_open(const char *listen, bool http, struct listen_sockets *socke
 	if (sockets->count > before && system == EADDRNOTAVAIL)
 		return true;
 	error_system(error, ERROR_BAD_REQUEST, system, "cannot listen on %.200s", listen);
-	error_hint(error, "choose another port, or end what listens there (ss -ltnp shows it)");
-	return false;
+	return error_advise(error, "an address and port that are free, and that this user may have",
+		"choose another port, or end what listens there (ss -ltnp shows it)");
 }
 
 void listen_sockets_close(struct listen_sockets *sockets) {

@@ -15,7 +15,7 @@ static bool tls_refuse(const char *setting, const char *path, const char *hint, 
 	const char *reason = ERR_reason_error_string(ERR_peek_last_error());
 	error_set(error, ERROR_BAD_REQUEST, "%s: %.300s cannot be used", setting, path);
 	error_found(error, "%.200s", reason == NULL ? "what OpenSSL does not explain" : reason);
-	error_hint(error, "%s", hint);
+	error_advise(error, "a certificate, and the key that belongs to it", hint);
 	ERR_clear_error();
 	return false;
 }

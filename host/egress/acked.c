@@ -154,8 +154,8 @@ static void advance_answer(struct advance *advance, const struct engine_answer *
 	acked_put_back(acked);
 }
 
-static void advance_refuse(struct advance *advance, enum error_code code, const char *text) {
-	advance_answer(advance, &(struct engine_answer){.code = code, .payload = bytes_text(text)});
+static void advance_refuse(struct advance *advance, const struct error *error) {
+	advance_answer(advance, &(struct engine_answer){.code = error->code, .error = error});
 }
 
 static void advance_committed(void *arg, const struct engine_answer *answer) {
@@ -166,11 +166,17 @@ static void advance_commit(struct advance *advance) {
 	struct acked *acked = advance->acked;
 	const struct egress_hub_options *options = &acked->hub->options;
 	if (acked->hub->stopped) {
-		advance_refuse(advance, ERROR_STOPPING, "");
+		advance_answer(advance, &(struct engine_answer){.code = ERROR_STOPPING});
 		return;
 	}
-	if (advance->next > store_egress_end(options->store, acked_egress(acked))) {
-		advance_refuse(advance, ERROR_CONFLICT, "`next` is beyond the end of the egress");
+	uint64_t end = store_egress_end(options->store, acked_egress(acked));
+	if (advance->next > end) {
+		struct error error;
+		error_set(&error, ERROR_CONFLICT, "`next` is beyond the end of the egress");
+		error_found(&error, "%llu", (unsigned long long)advance->next);
+		error_expected(&error, "at most %llu", (unsigned long long)end);
+		error_hint(&error, "acknowledge what came; behind a restored store, subscribe with from=acked");
+		advance_refuse(advance, &error);
 		return;
 	}
 	if (acked->next > advance->next)
@@ -208,7 +214,7 @@ static void row_known(void *arg) {
 		if (acked->known)
 			advance_commit(advance);
 		else
-			advance_refuse(advance, error->code, error->message);
+			advance_refuse(advance, error);
 	}
 	acked_put_back(acked);
 }

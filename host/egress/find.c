@@ -6,6 +6,7 @@
 #include "egress/acked.h"
 #include "egress/hub_inside.h"
 #include "egress/incarnation.h"
+#include "flow/answer_error.h"
 
 struct egress_finding {
 	struct egress_hub *hub;
@@ -91,9 +92,7 @@ static void place_choose(struct egress_finding *finding, uint64_t acked) {
 static void row_committed(void *arg, const struct engine_answer *answer) {
 	struct egress_finding *finding = arg;
 	if (answer->code != ERROR_NONE)
-		error_set(&finding->result.error, answer->code, "%.*s",
-			(int)(answer->payload.size < ERROR_MESSAGE_BYTES ? answer->payload.size : ERROR_MESSAGE_BYTES),
-			(const char *)answer->payload.data);
+		answer_error(answer, &finding->result.error);
 	finding_end(finding);
 }
 
@@ -116,7 +115,7 @@ static void place_known(void *arg) {
 		return;
 	}
 	if (hub->stopped) {
-		error_set(&finding->result.error, ERROR_STOPPING, "the host is stopping");
+		answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, &finding->result.error);
 		finding_end(finding);
 		return;
 	}

@@ -73,9 +73,9 @@ bool egress_known(struct egress_hub *hub, struct bytes egress, struct error *err
 		(options->declared != NULL && options->declared(options->declared_arg, egress)))
 		return true;
 	error_set(error, ERROR_UNKNOWN_EGRESS, "this egress was never used, and no live plugin declares it");
-	error_found(error, "%.*s", (int)(egress.size < ERROR_DETAIL_BYTES ? egress.size : ERROR_DETAIL_BYTES),
-		(const char *)egress.data);
-	return false;
+	error_found_text(error, egress.data, egress.size);
+	return error_advise(
+		error, "an egress that was used, or that a live plugin declares", "GET /v1/egresses lists them");
 }
 
 /* ---- feeds ---- */

@@ -68,12 +68,14 @@ static enum sink_result command_start(struct sink_command *sink, struct error *e
 		return SINK_GOOD;
 	if (pipe2(ends, O_CLOEXEC) != 0) {
 		error_system(error, ERROR_INTERNAL, errno, "no pipe for the command");
+		error_advise(error, "room for two more files", "raise the limit of open files (ulimit -n)");
 		return SINK_AGAIN;
 	}
 	bool good = process_spawn(sink, ends[0]);
 	close(ends[0]);
 	if (!good) {
 		error_system(error, ERROR_INTERNAL, errno, "cannot start the command");
+		error_advise(error, "a command that /bin/sh can start", "egresses.<name>.sink names it");
 		close(ends[1]);
 		return SINK_AGAIN;
 	}
@@ -97,6 +99,9 @@ static enum sink_result command_ended(struct sink_command *sink, struct error *e
 		error_set(error, ERROR_INTERNAL, "the command was ended by signal %d", WTERMSIG(status));
 	else
 		error_set(error, ERROR_INTERNAL, "the command ended with exit code %d", WEXITSTATUS(status));
+	error_found(error, "status %d", status);
+	error_advise(
+		error, "a command that reads until the end of its input", "it is started again, with what it may have missed");
 	return SINK_AGAIN;
 }
 

@@ -41,6 +41,8 @@ struct sink_file {
 
 static enum sink_result file_failed(const struct sink_file *file, const char *what, struct error *error) {
 	error_system(error, ERROR_INTERNAL, errno, "cannot %s %s", what, file->path);
+	error_advise(
+		error, "a file that this user may write, and space for it", "it is tried again; egresses.<name>.sink names it");
 	return SINK_AGAIN;
 }
 

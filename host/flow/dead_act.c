@@ -1,5 +1,7 @@
 #include "flow/dead_act.h"
 
+#include <stdio.h>
+
 #include "base/little.h"
 #include "flow/dead_letter.h"
 #include "flow/shard.h"
@@ -35,9 +37,10 @@ void dead_trim(struct shard *shard) {
 	gone->size -= keep;
 }
 
-static void answer(struct shard *shard, const struct input *input, enum error_code code, const char *text) {
+static void answer(
+	struct shard *shard, const struct input *input, enum error_code code, const char *text, struct bytes found) {
 	struct engine_answer answer = {
-		.token = input->token, .code = code, .number = shard->epoch, .payload = bytes_text(text)};
+		.token = input->token, .code = code, .number = shard->epoch, .payload = bytes_text(text), .type = found};
 	output_put(&shard->outputs, &answer);
 }
 
@@ -107,11 +110,14 @@ bool dead_take(struct shard *shard, const struct input *input) {
 	if (found < 0)
 		return false;
 	if (found == 0) {
-		answer(shard, input, ERROR_NOT_FOUND, "there is no such dead letter any more");
+		char number[24];
+		snprintf(number, sizeof number, "%llu", (unsigned long long)input->first);
+		answer(shard, input, ERROR_NOT_FOUND, "there is no such dead letter any more", bytes_text(number));
 		return true;
 	}
 	if (dead->action == DEAD_RECORD && !view_ingress(shard->view, bytes_of(at, dead->ingress_size))) {
-		answer(shard, input, ERROR_UNKNOWN_INGRESS, "no router serves its ingress now: it stays");
+		answer(shard, input, ERROR_UNKNOWN_INGRESS, "no router serves its ingress now: it stays",
+			bytes_of(at, dead->ingress_size));
 		return true;
 	}
 	if (dead->action == DEAD_RECORD)
@@ -119,6 +125,6 @@ bool dead_take(struct shard *shard, const struct input *input) {
 	else if (dead->action == DEAD_MESSAGE)
 		message_send(shard, input, at);
 	letter_remove(shard, input->first);
-	answer(shard, input, ERROR_NONE, "");
+	answer(shard, input, ERROR_NONE, "", (struct bytes){0});
 	return true;
 }

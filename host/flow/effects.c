@@ -200,6 +200,8 @@ void effects_dead(
 	if (route == NULL)
 		return;
 	struct engine_answer answer = {.token = route->token, .code = code, .payload = letter->reason};
+	if (code == ERROR_UNKNOWN_TYPE)
+		answer.type = letter->to; /* what was found */
 	if (route->has_key) {
 		keyed_reply(shard, route, &answer);
 		return;

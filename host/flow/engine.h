@@ -88,8 +88,11 @@ struct engine_answer {
 	enum error_code code; /* ERROR_NONE: good */
 	uint64_t number;      /* ingest: durable position; send, barrier, rows: epoch; clock: time */
 	uint64_t accepted;    /* ERROR_GAP: accepted position (number is the durable one) */
-	struct bytes payload; /* call: the reply's MessagePack; on an error: its text for people */
-	struct bytes type;    /* call: the reply's type; empty if none */
+	struct bytes
+		payload;       /* call: the reply's MessagePack; on an error: its text for people; empty: what its code means */
+	struct bytes type; /* call: the reply's type; empty if none. On an error: what was found, if that can be said */
+	/* Only of the host's own parts on the loop thread, which may have more to say; NULL: see flow/answer_error.h. */
+	const struct error *error;
 };
 
 /* Readable when answers wait. */

@@ -39,8 +39,9 @@ void engine_gather(struct engine *engine, bool gathers) {
 	engine_wake(engine);
 }
 
-static void refuse(struct engine *engine, uint64_t token, enum error_code code, const char *text) {
-	struct engine_answer answer = {.token = token, .code = code, .payload = bytes_text(text)};
+/* found: may be empty. */
+static void refuse(struct engine *engine, uint64_t token, enum error_code code, const char *text, struct bytes found) {
+	struct engine_answer answer = {.token = token, .code = code, .payload = bytes_text(text), .type = found};
 	struct buf outputs = {0};
 	output_put(&outputs, &answer);
 	committer_release_now(&engine->committer, &outputs);
@@ -48,9 +49,10 @@ static void refuse(struct engine *engine, uint64_t token, enum error_code code, 
 
 static bool admitted(struct engine *engine, uint64_t token) {
 	if (atomic_load(&engine->flow.failed))
-		refuse(engine, token, ERROR_STORE_FAILED, "the store has failed; nothing is accepted any more");
+		refuse(
+			engine, token, ERROR_STORE_FAILED, "the store has failed; nothing is accepted any more", (struct bytes){0});
 	else if (atomic_load(&engine->flow.stopping) || !engine->started)
-		refuse(engine, token, ERROR_STOPPING, "the host is not running");
+		refuse(engine, token, ERROR_STOPPING, "the host is not running", (struct bytes){0});
 	else
 		return true;
 	return false;
@@ -61,11 +63,11 @@ void engine_ingest(struct engine *engine, uint64_t token, uint64_t session, stru
 	if (!admitted(engine, token))
 		return;
 	if (ingress.size == 0 || ingress.size > INGRESS_NAME_BYTES_MAX) {
-		refuse(engine, token, ERROR_UNKNOWN_INGRESS, "an ingress name has 1 to 63 bytes");
+		refuse(engine, token, ERROR_UNKNOWN_INGRESS, "an ingress name has 1 to 63 bytes", ingress);
 		return;
 	}
 	if (producer.size == 0 || producer.size > PRODUCER_NAME_BYTES_MAX) {
-		refuse(engine, token, ERROR_BAD_REQUEST, "a producer name has 1 to 200 bytes");
+		refuse(engine, token, ERROR_BAD_REQUEST, "a producer name has 1 to 200 bytes", producer);
 		return;
 	}
 	uint32_t to = message_shard(flow_producer_hash(&engine->flow, ingress, producer), engine->flow.shards_count);
@@ -129,7 +131,7 @@ static void message_submit(struct engine *engine, uint64_t token, const struct e
 	if (!admitted(engine, token))
 		return;
 	if (message->type.size > UINT8_MAX) {
-		refuse(engine, token, ERROR_TOO_LARGE, "the name of a payload's type has at most 255 bytes");
+		refuse(engine, token, ERROR_TOO_LARGE, "the name of a payload's type has at most 255 bytes", message->type);
 		return;
 	}
 	struct flow *flow = &engine->flow;
@@ -179,7 +181,7 @@ static void dead_message(struct engine *engine, uint64_t token, uint64_t number,
 	const struct dead_input dead = {.action = DEAD_MESSAGE};
 	uint16_t type = view_type(engine->view, letter->to);
 	if (type == 0) {
-		refuse(engine, token, ERROR_UNKNOWN_TYPE, "no plugin ever declared its function type: it stays");
+		refuse(engine, token, ERROR_UNKNOWN_TYPE, "no plugin ever declared its function type: it stays", letter->to);
 		return;
 	}
 	struct message_parts parts = {
@@ -261,7 +263,7 @@ void engine_migrate(struct engine *engine, uint64_t token, uint32_t shard, uint1
 }
 
 static void rows_refuse(void *engine, uint64_t token) {
-	refuse(engine, token, ERROR_STOPPING, "the host is stopping");
+	refuse(engine, token, ERROR_STOPPING, "the host is stopping", (struct bytes){0});
 }
 
 void engine_requests_refuse(struct engine *engine) {
@@ -275,7 +277,7 @@ void engine_requests_refuse(struct engine *engine) {
 		while ((at = queue_peek(inputs, flow->store, &failed, &error)) != NULL) {
 			const struct input *input = (const struct input *)(const void *)at;
 			if (input->token != 0)
-				refuse(engine, input->token, ERROR_STOPPING, "the host is stopping");
+				refuse(engine, input->token, ERROR_STOPPING, "the host is stopping", (struct bytes){0});
 			queue_consume(inputs);
 		}
 	}

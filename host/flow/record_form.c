@@ -11,7 +11,11 @@ static bool text_of(struct bytes object, struct bytes *ret_text) {
 }
 
 static bool line_take(struct bytes object, struct bytes *ret_line, struct error *error) {
-	return text_of(object, ret_line) || error_set(error, ERROR_BAD_REQUEST, "a line is a str or bin");
+	if (text_of(object, ret_line))
+		return true;
+	error_set(error, ERROR_BAD_REQUEST, "a line is a str or bin");
+	error_found(error, "another MessagePack type");
+	return error_advise(error, "a str or bin", "send lines, or say in ingresses.<name>.format what is sent");
 }
 
 static bool text_make(struct bytes object, uint32_t nesting, struct buf *scratch, struct error *error) {

@@ -115,6 +115,8 @@ static void record_crashed(struct shard *shard, struct bytes ingress, struct byt
 static void ingest_answer(
 	struct shard *shard, const struct input *input, enum error_code code, uint64_t durable, uint64_t accepted) {
 	struct engine_answer answer = {.token = input->token, .code = code, .number = durable, .accepted = accepted};
+	if (code == ERROR_UNKNOWN_INGRESS)
+		answer.type = bytes_of(input + 1, input->ingress_size); /* what was found */
 	output_put(&shard->outputs, &answer);
 	shard->record_index = 0;
 	shard->record_offset = 0;

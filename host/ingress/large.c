@@ -23,7 +23,8 @@ static void stall_due(struct deadline *deadline) {
 		return;
 	}
 	error_set(&error, ERROR_TIMEOUT, "the rest of the frame did not come while others waited to send theirs");
-	error_hint(&error, "send smaller batches, and each frame without a pause");
+	error_found(&error, "a pause within a frame");
+	error_advise(&error, "the frame's next bytes", "send smaller batches, and each frame without a pause");
 	connection_refuse(connection, &error);
 }
 

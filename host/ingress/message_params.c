@@ -25,23 +25,23 @@ static bool to_check(const struct param *to, struct error *error) {
 	if (slash != NULL && slash > name.data && slash + 1 < name.data + name.size)
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "`to` is not the name of a function type");
-	error_found(error, "%.*s", (int)name.size, (const char *)name.data);
-	error_expected(error, "namespace/name");
-	return false;
+	error_found_text(error, name.data, name.size);
+	return error_advise(error, "namespace/name", "`sofun status` lists the function types");
 }
 
 static bool id_check(const struct param *id, struct error *error) {
 	struct bytes bytes = id->item.bytes;
 	if (id->item.kind == CURSOR_STR && !bytes_utf8(bytes)) {
 		error_set(error, ERROR_BAD_UTF8, "`id` is a str that is not UTF-8");
-		error_hint(error, "send other bytes as a bin");
-		return false;
+		error_found(error, "a str of %zu bytes that are no UTF-8", bytes.size);
+		return error_advise(error, "UTF-8, or a bin", "send other bytes as a bin");
 	}
 	if (bytes.size >= 1 && bytes.size <= ID_BYTES_MAX)
 		return true;
 	error_set(error, ERROR_BAD_ID, "`id` is %s", bytes.size == 0 ? "empty" : "too long");
 	error_found(error, "%zu bytes", bytes.size);
-	error_expected(error, "1 to %d", ID_BYTES_MAX);
+	error_expected(error, "1 to %d bytes", ID_BYTES_MAX);
+	error_hint(error, "a longer name is better hashed, or goes into the payload");
 	return false;
 }
 
@@ -60,7 +60,8 @@ static bool key_check(const struct param *key, struct error *error) {
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "`key` is %s", key->item.bytes.size == 0 ? "empty" : "too long");
 	error_found(error, "%zu bytes", key->item.bytes.size);
-	error_expected(error, "1 to %d", KEYED_KEY_BYTES_MAX);
+	error_expected(error, "1 to %d bytes", KEYED_KEY_BYTES_MAX);
+	error_hint(error, "a UUID will do; without a key nothing is remembered");
 	return false;
 }
 
@@ -69,8 +70,8 @@ static bool timeout_check(const struct param *timeout, struct error *error) {
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "`timeout_ms` is out of range");
 	error_found(error, "0");
-	error_expected(error, "at least 1");
-	return false;
+	return error_advise(
+		error, "at least 1", "leave it out for the setting call.timeout_ms; send does not wait for a reply");
 }
 
 bool message_params_read(const struct rpc_frame *frame, const struct config *config, struct engine_message *ret_message,

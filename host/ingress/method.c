@@ -25,7 +25,6 @@ const struct method *method_find(struct bytes name) {
 
 void method_unknown(struct bytes name, struct error *error) {
 	error_set(error, ERROR_UNKNOWN_METHOD, "there is no such method");
-	error_found(
-		error, "%.*s", (int)(name.size < ERROR_DETAIL_BYTES ? name.size : ERROR_DETAIL_BYTES), (const char *)name.data);
-	error_expected(error, "ingest, send, call, subscribe or ack");
+	error_found_text(error, name.data, name.size);
+	error_advise(error, "ingest, send, call, subscribe, ack or auth", "methods are called [0,msgid,method,[{…}]]");
 }

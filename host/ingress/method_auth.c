@@ -37,8 +37,8 @@ bool method_auth(struct connection *connection, const struct rpc_frame *frame, s
 	uint32_t rights = connection_rights(connection);
 	if (rights == 0) {
 		error_set(error, ERROR_FORBIDDEN, "nobody has this token");
-		error_hint(error, "the tokens are in the file that auth.tokens names; SIGHUP reads it again");
-		return false;
+		error_found(error, "an unknown token");
+		return error_advise(error, "a token of the file that auth.tokens names", "SIGHUP reads that file again");
 	}
 	if (frame->kind == RPC_REQUEST) {
 		rpc_write_result(&connection->output, frame->msgid);

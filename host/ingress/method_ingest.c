@@ -26,6 +26,7 @@ static bool first_check(uint64_t first, uint32_t count, struct error *error) {
 		error_found(error, "%llu", (unsigned long long)first);
 		error_expected(error, "%s",
 			count == 0 ? "1, to ask for the position with no records" : "the number of the first record, from 1");
+		error_hint(error, "records [] with first 1 answers the position; go on at durable + 1");
 		return false;
 	}
 	return true;
@@ -45,8 +46,11 @@ static bool records_check(struct bytes records, const struct config *config, str
 	struct cursor cursor = cursor_of(records);
 	for (uint64_t i = 0; !cursor_at_end(&cursor); i++) {
 		struct bytes record;
-		if (cursor_take(&cursor, config->nesting, &record) != CURSOR_GOOD)
-			return error_set(error, ERROR_BAD_REQUEST, "record %llu is not MessagePack", (unsigned long long)i);
+		if (cursor_take(&cursor, config->nesting, &record) != CURSOR_GOOD) {
+			error_set(error, ERROR_BAD_REQUEST, "record %llu is not MessagePack", (unsigned long long)i);
+			error_found(error, "other bytes");
+			return error_advise(error, "a str, a bin or any other object", "pack each record as one object");
+		}
 		if (record.size <= config->message_bytes)
 			continue;
 		error_set(error, ERROR_TOO_LARGE, "record %llu of this request is too large", (unsigned long long)i);

@@ -32,8 +32,8 @@ static bool from_read(const struct param *param, struct egress_request *place, s
 			return true;
 		}
 	error_set(error, ERROR_BAD_REQUEST, "`from` is no place of an egress");
-	error_expected(error, "%s", fields[FROM].expected);
-	return false;
+	error_found_text(error, item->bytes.data, item->bytes.size);
+	return error_advise(error, fields[FROM].expected, "acked goes on behind what the name has acknowledged");
 }
 
 static bool name_read(const struct param *params, struct egress_request *place, struct error *error) {
@@ -44,8 +44,8 @@ static bool name_read(const struct param *params, struct egress_request *place, 
 	if (place->from != EGRESS_ACKED)
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "only a subscriber with a name has acknowledged anything");
-	error_expected(error, "`name`, or another `from`");
-	return false;
+	error_found(error, "from acked without `name`");
+	return error_advise(error, "`name`, or another `from`", "give each subscriber that goes on later a name");
 }
 
 static bool window_read(const struct param *param, uint32_t *ret_window, struct error *error) {
@@ -59,6 +59,7 @@ static bool window_read(const struct param *param, uint32_t *ret_window, struct 
 	error_set(error, ERROR_BAD_REQUEST, "`window` is out of range");
 	error_found(error, "%llu", (unsigned long long)param->item.uint);
 	error_expected(error, "1 to %d", WINDOW_MAX);
+	error_hint(error, "leave it out for %d records", WINDOW_DEFAULT);
 	return false;
 }
 

@@ -24,17 +24,16 @@ static bool key_refused(
 	for (size_t i = 0; i < count; i++)
 		used += (size_t)snprintf(known + used, sizeof known - used, "%s%s", i == 0 ? "" : ", ", fields[i].name);
 	error_set(error, ERROR_BAD_REQUEST, "%s", message);
-	error_found(
-		error, "%.*s", (int)(key.size < ERROR_DETAIL_BYTES ? key.size : ERROR_DETAIL_BYTES), (const char *)key.data);
+	error_found_text(error, key.data, key.size);
 	error_expected(error, "%s", known);
+	error_hint(error, "each key once, in the one map of the params");
 	return false;
 }
 
 static bool kind_refused(struct error *error, const struct param_field *field, const char *found) {
 	error_set(error, ERROR_BAD_REQUEST, "`%s` is of the wrong type", field->name);
 	error_found(error, "%s", found);
-	error_expected(error, "%s", field->expected);
-	return false;
+	return error_advise(error, field->expected, "text goes as str, other bytes as bin");
 }
 
 static size_t field_find(struct bytes key, const struct param_field *fields, size_t count) {
@@ -60,6 +59,7 @@ static bool value_read(struct cursor *cursor, uint32_t nesting, const struct par
 	if (result != CURSOR_DEEP)
 		return kind_refused(error, field, "no MessagePack");
 	error_set(error, ERROR_TOO_DEEP, "`%s` is nested too deep", field->name);
+	error_found(error, "more than that");
 	error_expected(error, "at most %u maps and arrays within each other", (unsigned)nesting);
 	error_hint(error, "raise limits.nesting, or send a flatter value");
 	return false;
@@ -68,8 +68,11 @@ static bool value_read(struct cursor *cursor, uint32_t nesting, const struct par
 static bool pair_read(struct cursor *cursor, uint32_t nesting, const struct param_field *fields, size_t count,
 	struct param *params, struct error *error) {
 	struct bytes key;
-	if (!cursor_read_str(cursor, &key))
-		return error_set(error, ERROR_BAD_REQUEST, "a key of the params is not a str");
+	if (!cursor_read_str(cursor, &key)) {
+		error_set(error, ERROR_BAD_REQUEST, "a key of the params is not a str");
+		error_found(error, "another type");
+		return error_advise(error, "a str", "the params are one map from names to values");
+	}
 	size_t i = field_find(key, fields, count);
 	if (i == count)
 		return key_refused(error, "there is no such key", key, fields, count);
@@ -87,8 +90,8 @@ bool params_read(struct bytes map, uint32_t nesting, const struct param_field *f
 		params[i].given = false;
 	if (!cursor_read_map(&cursor, &pairs)) {
 		error_set(error, ERROR_BAD_REQUEST, "the params are not an array of one map");
-		error_expected(error, "[{…}]");
-		return false;
+		error_found(error, "params of another shape");
+		return error_advise(error, "[{…}]", "params are an array that holds one map");
 	}
 	for (uint32_t i = 0; i < pairs; i++)
 		if (!pair_read(&cursor, nesting, fields, count, params, error))
@@ -96,8 +99,8 @@ bool params_read(struct bytes map, uint32_t nesting, const struct param_field *f
 	for (size_t i = 0; i < count; i++)
 		if (!fields[i].optional && !params[i].given) {
 			error_set(error, ERROR_BAD_REQUEST, "`%s` is missing", fields[i].name);
-			error_expected(error, "%s", fields[i].expected);
-			return false;
+			error_found(error, "params without it");
+			return error_advise(error, fields[i].expected, "add it to the map of the params");
 		}
 	return true;
 }
@@ -105,12 +108,16 @@ bool params_read(struct bytes map, uint32_t nesting, const struct param_field *f
 bool param_name_check(
 	const struct param_field *field, const struct param *param, size_t min, size_t max, struct error *error) {
 	struct bytes text = param->item.bytes;
-	if (!bytes_utf8(text))
-		return error_set(error, ERROR_BAD_UTF8, "`%s` is not UTF-8", field->name);
+	if (!bytes_utf8(text)) {
+		error_set(error, ERROR_BAD_UTF8, "`%s` is not UTF-8", field->name);
+		error_found(error, "a str of %zu bytes that are no UTF-8", text.size);
+		return error_advise(error, "UTF-8", "names are text; only ids and payloads may be other bytes");
+	}
 	if (text.size >= min && text.size <= max)
 		return true;
 	error_set(error, ERROR_BAD_REQUEST, "`%s` is too %s", field->name, text.size < min ? "short" : "long");
 	error_found(error, "%zu bytes", text.size);
-	error_expected(error, "%zu to %zu", min, max);
+	error_expected(error, "%zu to %zu bytes", min, max);
+	error_hint(error, "it is a name, not a text");
 	return false;
 }

@@ -137,13 +137,21 @@ static void records_ready(struct egress_reader *reader, const struct egress_batc
 
 static void ended_write(struct subscription *subscription, const struct error *error) {
 	struct buf *out = &subscription->connection->output;
-	notification_open(out, "ended", 3);
+	const char *const parts[][2] = {{"code", error_code_name(error->code)}, {"message", error->message},
+		{"found", error->found}, {"expected", error->expected}, {"hint", error->hint}};
+	const size_t count = sizeof parts / sizeof parts[0];
+	uint32_t given = 0;
+	for (size_t i = 0; i < count; i++)
+		given += parts[i][1][0] != '\0';
+	notification_open(out, "ended", 1 + given);
 	pack_text(out, "subscription");
 	pack_uint(out, subscription->number);
-	pack_text(out, "code");
-	pack_text(out, error_code_name(error->code));
-	pack_text(out, "message");
-	pack_str_clean(out, bytes_text(error->message));
+	for (size_t i = 0; i < count; i++) {
+		if (parts[i][1][0] == '\0')
+			continue;
+		pack_text(out, parts[i][0]);
+		pack_str_clean(out, bytes_text(parts[i][1]));
+	}
 	connection_due(subscription->connection);
 }
 
@@ -181,14 +189,15 @@ static void window_refill(struct acked_holder *holder, uint64_t next) {
 static void name_lost(struct acked_holder *holder) {
 	struct error error;
 	error_set(&error, ERROR_CONFLICT, "a younger connection subscribes by this name");
+	error_found(&error, "another connection of the same name");
+	error_advise(&error, "one connection a name", "use a name of your own for each subscriber");
 	subscription_end(SUBSCRIPTION_OF(holder, holder), &error);
 }
 
 /* ---- opening ---- */
 
 static void answer_failed(struct subscription *subscription, const struct error *error) {
-	const struct engine_answer answer = {
-		.token = subscription->token, .code = error->code, .payload = bytes_text(error->message)};
+	const struct engine_answer answer = {.token = subscription->token, .code = error->code, .error = error};
 	request_answer(subscription->connection->server->requests, &answer);
 }
 

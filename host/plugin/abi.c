@@ -16,30 +16,30 @@ enum {
 	ROUTER_BYTES_MIN = offsetof(sofun_router, route) + sizeof(void (*)(void)),
 };
 
-static bool abi_refuse(struct error *error, const char *message) {
+static bool abi_refuse(struct error *error, const char *message, const char *found, const char *expected) {
 	error_set(error, ERROR_REFUSED, "%s", message);
-	error_hint(error, "build the plugin again with the macros and headers of this host's ABI");
-	return false;
+	error_found(error, "%s", found);
+	return error_advise(error, expected, "build the plugin again with the macros and headers of this host's ABI");
 }
 
 /* ---- the frozen prefix ---- */
 
 static bool abi_prefix(const sofun_plugin *descriptor, struct error *error) {
 	if (descriptor->magic != SOFUN_MAGIC) {
-		abi_refuse(error, "the descriptor's magic is not sofun's");
+		abi_refuse(error, "the descriptor's magic is not sofun's", "", "");
 		error_found(error, "magic %08x", descriptor->magic);
 		error_expected(error, "magic %08x", SOFUN_MAGIC);
 		return false;
 	}
 	if (descriptor->abi_major != SOFUN_ABI_MAJOR || descriptor->abi_minor > SOFUN_ABI_MINOR) {
-		abi_refuse(error, "the descriptor has another ABI than this host");
+		abi_refuse(error, "the descriptor has another ABI than this host", "", "");
 		error_found(error, "ABI %u.%u", descriptor->abi_major, descriptor->abi_minor);
 		error_expected(error, "ABI %u.0 to %u.%u", SOFUN_ABI_MAJOR, SOFUN_ABI_MAJOR, SOFUN_ABI_MINOR);
 		error_hint(error, "use a newer sofund, or build the plugin with this host's headers");
 		return false;
 	}
 	if (descriptor->size < offsetof(sofun_plugin, functions)) {
-		abi_refuse(error, "the descriptor is too small to have a name and a version");
+		abi_refuse(error, "the descriptor is too small to have a name and a version", "", "");
 		error_found(error, "size %u", descriptor->size);
 		error_expected(error, "size %zu or more", offsetof(sofun_plugin, functions));
 		return false;
@@ -55,7 +55,7 @@ static void abi_copy(void *to, size_t to_size, const void *from, size_t from_siz
 /* ---- descriptor against manifest ---- */
 
 static bool abi_differs(struct error *error, const char *what, const char *found, const char *expected) {
-	abi_refuse(error, "the descriptor and the manifest differ");
+	abi_refuse(error, "the descriptor and the manifest differ", "", "");
 	error_found(error, "%s %s in the descriptor", what, found == NULL ? "(none)" : found);
 	error_expected(error, "%s %s, as in the manifest", what, expected == NULL ? "(none)" : expected);
 	error_hint(error, "declare the plugin with the macros of sofun/declare.h only");
@@ -145,7 +145,8 @@ static bool abi_schema(const sofun_schema *schema, const struct manifest_functio
 	const sofun_schema *const *taken, struct abi_places *places, struct error *error) {
 	sofun_schema copy = {0};
 	if (schema->size < SCHEMA_BYTES_MIN)
-		return abi_refuse(error, "an earlier schema's struct is smaller than that of ABI 1.1");
+		return abi_refuse(error, "an earlier schema's struct is smaller than that of ABI 1.1", "a smaller size",
+			"the size of sofun_schema");
 	abi_copy(&copy, sizeof(copy), schema, schema->size);
 	const struct manifest_schema *manifest = manifest_schema_find(declared, copy.schema);
 	for (; taken != places->list; taken++)
@@ -181,17 +182,19 @@ static bool abi_schemas(sofun_function *function, const struct manifest_function
 	}
 	if ((function->migrate != NULL) == (declared->schema_count > 0))
 		return true;
-	return abi_refuse(error, "a function has earlier schemas and no migrate, or migrate without an earlier schema");
+	return abi_refuse(error, "a function has earlier schemas and no migrate, or migrate without an earlier schema",
+		"one without the other", "both, or neither");
 }
 
 static bool abi_function(
 	const sofun_function *function, const struct manifest *manifest, struct abi_facts *facts, struct error *error) {
 	sofun_function copy = {0};
 	if (function->size < FUNCTION_BYTES_MIN)
-		return abi_refuse(error, "a function's struct is smaller than that of ABI 1.0");
+		return abi_refuse(error, "a function's struct is smaller than that of ABI 1.0", "a smaller size",
+			"the size of sofun_function");
 	abi_copy(&copy, sizeof(copy), function, function->size);
 	if (copy.type == NULL || copy.invoke == NULL)
-		return abi_refuse(error, "a function has no type or no invoke");
+		return abi_refuse(error, "a function has no type or no invoke", "NULL", "both");
 	const struct manifest_function *declared = manifest_function_find(manifest, copy.type);
 	if (declared == NULL)
 		return abi_differs(error, "function", copy.type, NULL);
@@ -232,10 +235,11 @@ static bool abi_router(
 	const sofun_router *router, const struct manifest *manifest, struct abi_facts *facts, struct error *error) {
 	sofun_router copy = {0};
 	if (router->size < ROUTER_BYTES_MIN)
-		return abi_refuse(error, "a router's struct is smaller than that of ABI 1.0");
+		return abi_refuse(
+			error, "a router's struct is smaller than that of ABI 1.0", "a smaller size", "the size of sofun_router");
 	abi_copy(&copy, sizeof(copy), router, router->size);
 	if (copy.ingress == NULL || copy.format == NULL || copy.route == NULL)
-		return abi_refuse(error, "a router has no ingress, no format or no route");
+		return abi_refuse(error, "a router has no ingress, no format or no route", "NULL", "all three");
 	for (size_t i = 0; i < manifest->router_count; i++) {
 		const struct manifest_router *declared = &manifest->routers[i];
 		if (facts->routers[i].route != NULL || strcmp(declared->ingress, copy.ingress) != 0 ||
@@ -284,7 +288,7 @@ static bool abi_egresses(const sofun_plugin *plugin, const struct manifest *mani
 bool abi_read(
 	const void *descriptor, const struct manifest *manifest, struct abi_facts *ret_facts, struct error *error) {
 	if (descriptor == NULL) {
-		abi_refuse(error, "the plugin does not export its descriptor");
+		abi_refuse(error, "the plugin does not export its descriptor", "", "");
 		error_found(error, "no symbol " SOFUN_DESCRIPTOR_SYMBOL);
 		error_expected(error, "the symbol " SOFUN_DESCRIPTOR_SYMBOL);
 		return false;

@@ -8,6 +8,7 @@
 
 static bool dir_failed(const char *dir, int system, const char *what, struct error *error) {
 	error_system(error, ERROR_REFUSED, system, "cannot %s the data directory %s", what, dir);
+	error_expected(error, "a directory that this user may write to");
 	if (system == EROFS)
 		error_hint(error, "it is on a read-only file system; give another one with --data");
 	else if (system == EACCES || system == EPERM)
@@ -60,7 +61,10 @@ static bool id_make(const struct store *store, uint8_t *id, struct error *error)
 		return true;
 	}
 	ssize_t got = getrandom(id, STORE_ID_BYTES, 0);
-	return got == STORE_ID_BYTES || error_system(error, ERROR_INTERNAL, errno, "cannot make a store id");
+	if (got == STORE_ID_BYTES)
+		return true;
+	error_system(error, ERROR_INTERNAL, errno, "cannot make a store id");
+	return error_advise(error, "random bytes of the kernel", "start the host again");
 }
 
 static void file_note(void *arg, const char *name) {
@@ -91,7 +95,8 @@ static bool format_begin(struct store *store, struct kv *kv, const char *path, s
 	cursor->ops->close(cursor);
 	if (good && !empty) {
 		error_set(error, ERROR_REFUSED, "%s holds rows but no format row: it is no database of sofun", path);
-		error_hint(error, "give another directory with --data");
+		error_found(error, "no row 'F'");
+		error_advise(error, "an empty database, or one of sofun", "give another directory with --data");
 		return false;
 	}
 	struct format_row row = {.format = STORE_FORMAT, .hash = STORE_HASH, .name = bytes_text(store->runtime.name)};

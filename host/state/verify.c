@@ -164,6 +164,8 @@ static bool runtime_verify(struct verify *verify, struct error *error) {
 	int found = kv == NULL ? -1 : format_get(kv, &value, error);
 	if (found == 0)
 		error_set(error, ERROR_REFUSED, "%s has no format row: it is no database of sofun", path);
+	error_found(error, "no row 'F'");
+	error_advise(error, "a database of sofun", "name the data directory of a host with --verify DIR");
 	bool good = found == 1 && format_check(path, bytes_buf(&value), NULL, REDO_RUNTIME, "runtime", error) &&
 		format_row_take(bytes_buf(&value), &row);
 	if (good) {

@@ -30,6 +30,7 @@ int listen_unix(const char *path, struct error *error) {
 	int fd = socket(AF_UNIX, SOCK_STREAM | SOCK_NONBLOCK | SOCK_CLOEXEC, 0);
 	if (fd < 0) {
 		error_system(error, ERROR_REFUSED, errno, "no socket for %s", path);
+		error_advise(error, "room for one more file", "raise the limit of open files (ulimit -n)");
 		return -1;
 	}
 	if (lstat(path, &old) == 0 && S_ISSOCK(old.st_mode))
@@ -39,6 +40,8 @@ int listen_unix(const char *path, struct error *error) {
 		listen(fd, SOMAXCONN) == 0)
 		return fd;
 	error_system(error, ERROR_REFUSED, errno, "cannot listen on %s", path);
+	error_advise(error, "a directory that takes sockets, and no other file of that name",
+		"move what stands there away, or choose another directory with --data DIR");
 	close(fd);
 	return -1;
 }

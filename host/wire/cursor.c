@@ -174,16 +174,22 @@ bool cursor_check_error(struct bytes object, uint32_t nesting, const char *what,
 		return true;
 	case CURSOR_DEEP:
 		error_set(error, ERROR_TOO_DEEP, "%s is nested too deep", what);
+		error_found(error, "more than that");
 		error_expected(error, "at most %u maps and arrays within each other", (unsigned)nesting);
 		error_hint(error, "raise limits.nesting, or send a flatter value");
 		return false;
 	case CURSOR_SHORT:
-		return error_set(error, ERROR_BAD_REQUEST, "%s is MessagePack that is cut off", what);
+		error_set(error, ERROR_BAD_REQUEST, "%s is MessagePack that is cut off", what);
+		break;
 	case CURSOR_TRAILING:
-		return error_set(error, ERROR_BAD_REQUEST, "%s is one MessagePack object and then more bytes", what);
+		error_set(error, ERROR_BAD_REQUEST, "%s is one MessagePack object and then more bytes", what);
+		break;
 	default:
-		return error_set(error, ERROR_BAD_REQUEST, "%s is not MessagePack", what);
+		error_set(error, ERROR_BAD_REQUEST, "%s is not MessagePack", what);
+		break;
 	}
+	error_found(error, "%zu bytes", object.size);
+	return error_advise(error, "one MessagePack object", "pack the value once, and send all of its bytes");
 }
 
 enum cursor_result cursor_scan(struct cursor_scan *scan, struct bytes received) {

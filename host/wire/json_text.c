@@ -8,6 +8,8 @@
 json_t *json_from_text(struct bytes text, struct error *error) {
 	if (!bytes_utf8(text)) {
 		error_set(error, ERROR_BAD_UTF8, "the JSON text is not UTF-8");
+		error_found(error, "bytes that are no UTF-8");
+		error_advise(error, "UTF-8", "other bytes are written {\"base64\":\"…\"}");
 		return NULL;
 	}
 	json_error_t at;
@@ -19,9 +21,13 @@ json_t *json_from_text(struct bytes text, struct error *error) {
 	check(code != json_error_out_of_memory);
 	if (code == json_error_stack_overflow) {
 		error_set(error, ERROR_TOO_DEEP, "the JSON text is nested too deep");
+		error_found(error, "more than %d arrays and objects within each other", JSON_PARSER_MAX_DEPTH);
+		error_advise(error, "less depth", "send a flatter value");
 		return NULL;
 	}
 	error_set(error, ERROR_BAD_REQUEST, "not JSON: line %d column %d: %s", at.line, at.column, at.text);
+	error_found(error, "line %d column %d", at.line, at.column);
+	error_advise(error, "one JSON value, each key of an object once", "a plain text stands in double quotes");
 	if (code == json_error_numeric_overflow)
 		error_hint(error, "an integer over 2^63-1 is written {\"msgpack\":\"base64 of its MessagePack\"}");
 	return NULL;

@@ -16,6 +16,7 @@ static bool json_write(struct writing *writing, const json_t *json, uint32_t dep
 
 static bool deep_set(struct writing *writing) {
 	error_set(writing->error, ERROR_TOO_DEEP, "the value is nested too deep");
+	error_found(writing->error, "more than that");
 	error_expected(writing->error, "at most %u maps and arrays within each other", (unsigned)writing->nesting);
 	error_hint(writing->error, "raise limits.nesting, or send a flatter value");
 	return false;
@@ -24,6 +25,7 @@ static bool deep_set(struct writing *writing) {
 static bool escape_set(struct error *error, const char *name, const char *expected) {
 	error_set(
 		error, ERROR_BAD_REQUEST, "an object whose only key is \"%s\" is an escape, and this is not a good one", name);
+	error_found(error, "{\"%s\":…} with other content", name);
 	error_expected(error, "%s", expected);
 	error_hint(error, "a map with that one key is written {\"map\":[[\"%s\",…]]}", name);
 	return false;
@@ -163,6 +165,6 @@ bool json_to_bytes(const json_t *json, struct buf *bytes, struct error *error) {
 		base64_read(string_bytes(content), bytes))
 		return true;
 	error_set(error, ERROR_BAD_ID, "the id is neither a string nor bytes");
-	error_expected(error, "\"text\" or {\"base64\":\"…\"}");
-	return false;
+	error_found(error, "another JSON value");
+	return error_advise(error, "\"text\" or {\"base64\":\"…\"}", "a number is written as text: \"7\"");
 }

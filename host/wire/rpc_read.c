@@ -70,6 +70,7 @@ static enum rpc_result large_set(const struct rpc_reader *reader, uint64_t least
 
 static enum rpc_result deep_set(const struct rpc_reader *reader, struct error *error) {
 	error_set(error, ERROR_TOO_DEEP, "the frame is nested too deep");
+	error_found(error, "more than that");
 	error_expected(error, "at most %u maps and arrays within each other in a payload", (unsigned)reader->nesting);
 	error_hint(error, "a frame is [0,msgid,method,[{…}]]");
 	return RPC_UNPARSABLE;
@@ -77,7 +78,9 @@ static enum rpc_result deep_set(const struct rpc_reader *reader, struct error *e
 
 static enum rpc_result bad_set(const char *message, struct error *error) {
 	error_set(error, ERROR_BAD_REQUEST, "%s", message);
-	error_expected(error, "[0,msgid,method,[{…}]] or [2,method,[{…}]], msgid 0 to 4294967295, method a str");
+	error_found(error, "other bytes at the beginning of a frame");
+	error_advise(error, "[0,msgid,method,[{…}]] or [2,method,[{…}]], msgid 0 to 4294967295, method a str",
+		"this is MessagePack-RPC; HTTP is spoken on control.sock and listen.http");
 	return RPC_UNPARSABLE;
 }
 

@@ -232,6 +232,9 @@ def test_dead_letters(test):
 	curl.good("DELETE", f"/v1/dead/{letter['number']}")
 	curl.bad("not_found", "DELETE", f"/v1/dead/{letter['number']}")
 	curl.bad("not_found", "POST", f"/v1/dead/{letter['number']}/retry")
+	for action in ("retry", "drop"):
+		curl.bad("bad_request", "POST", f"/v1/dead/{action}")
+		expect_equal(curl.good("POST", f"/v1/dead/{action}", '{"all":true,"dry_run":true}')["count"], 0, f"a dry run of {action}")
 
 
 def test_egresses(test):

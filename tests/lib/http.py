@@ -6,6 +6,8 @@ import socket
 import time
 from urllib.parse import quote
 
+from lib.errors import complete
+
 
 class HttpError(Exception):
 	"""An answer with a status of 400 or more."""
@@ -17,6 +19,8 @@ class HttpError(Exception):
 			self.error = json.loads(body)["error"]
 		except (ValueError, KeyError, TypeError):
 			self.error = {}
+		else:
+			complete(self.error)
 		self.code = self.error.get("code")
 		super().__init__(f"HTTP {status}: {body[:300]!r}")
 

@@ -6,6 +6,7 @@ import time
 
 import msgpack
 
+from lib.errors import complete
 from lib.http import connected
 
 
@@ -13,7 +14,7 @@ class RpcError(Exception):
 	"""The error slot of an answer."""
 
 	def __init__(self, error):
-		self.error = error if isinstance(error, dict) else {"code": repr(error), "message": ""}
+		self.error = complete(error)
 		self.code = self.error.get("code")
 		super().__init__(f"{self.code}: {self.error.get('message')}")
 

@@ -51,51 +51,87 @@ int fail_host(const struct invocation *run, const json_t *error) {
 	return exit_of(text_of(error, "code"));
 }
 
-static int fail_as(const struct invocation *run, const char *code, const char *hint, const char *format, va_list args) {
+/* What goes with the message; NULL: it does not apply. */
+struct advice {
+	const char *found;
+	const char *expected;
+	const char *hint;
+};
+
+static void member_set(json_t *error, const char *key, const char *text) {
+	json_t *value = text == NULL || text[0] == '\0' ? NULL : json_string(text);
+	if (value != NULL) /* else a file name or an argument that is no UTF-8 */
+		json_object_set_new(error, key, value);
+}
+
+static int fail_as(
+	const struct invocation *run, const char *code, const struct advice *advice, const char *format, va_list args) {
 	char message[1024];
 	vsnprintf(message, sizeof message, format, args);
 	json_t *error = json_pack("{s:s, s:s}", "code", code, "message", message);
 	if (error == NULL) /* a file name that is no UTF-8 */
 		error = json_pack("{s:s, s:s}", "code", code, "message", "failed, with a text that is not UTF-8");
-	if (hint != NULL)
-		json_object_set_new(error, "hint", json_string(hint));
+	member_set(error, "found", advice->found);
+	member_set(error, "expected", advice->expected);
+	member_set(error, "hint", advice->hint);
 	int result = fail_host(run, error);
 	json_decref(error);
 	return result;
 }
 
+/* The command as far as it was understood. */
+static void command_show(const struct invocation *run, char *text, size_t size) {
+	struct buf line = {0};
+	buf_printf(&line, "sofun%s%s", run->command == NULL ? "" : " ", run->command == NULL ? "" : run->command->name);
+	for (size_t i = 0; i < run->argument_count && i < ARGUMENTS_MAX; i++)
+		buf_printf(&line, " %s", run->arguments[i]);
+	for (size_t i = 0; i < run->option_count; i++)
+		buf_printf(
+			&line, " %s%s%s", run->options[i].name, run->options[i].value[0] == '\0' ? "" : " ", run->options[i].value);
+	snprintf(text, size, "%.*s", (int)line.size, (const char *)line.data);
+	buf_finish(&line);
+}
+
 int fail_usage(const struct invocation *run, const char *format, ...) {
-	char hint[128];
-	snprintf(hint, sizeof hint, "sofun %s%s--help tells how", run->command == NULL ? "" : run->command->name,
-		run->command == NULL ? "" : " ");
+	char hint[128], found[256], expected[256];
+	const char *name = run->command == NULL ? "" : run->command->name;
+	snprintf(hint, sizeof hint, "sofun %s%s--help tells how", name, run->command == NULL ? "" : " ");
+	snprintf(expected, sizeof expected, "sofun %s %s", run->command == NULL ? "COMMAND" : name,
+		run->command == NULL ? "[ARGUMENTS]" : run->command->usage);
+	command_show(run, found, sizeof found);
 	va_list args;
 	va_start(args, format);
-	fail_as(run, "bad_request", hint, format, args);
+	fail_as(run, "bad_request", &(struct advice){found, expected, hint}, format, args);
 	va_end(args);
 	return EXIT_USAGE;
 }
 
 int fail_unreachable(const struct invocation *run, const char *format, ...) {
+	const struct advice advice = {"nobody who answers", "a host that runs on this data directory",
+		"start it with: sofund --data DIR, and name the same DIR with sofun --data DIR"};
 	va_list args;
 	va_start(args, format);
-	int result = fail_as(run, "unreachable",
-		"start it with: sofund --data DIR, and name the same DIR with sofun --data DIR", format, args);
+	int result = fail_as(run, "unreachable", &advice, format, args);
 	va_end(args);
 	return result;
 }
 
 int fail_timeout(const struct invocation *run, const char *format, ...) {
+	const struct advice advice = {"no end yet", "an end in the time that was given",
+		"`sofun status` shows what the host does; what was asked for may still happen"};
 	va_list args;
 	va_start(args, format);
-	int result = fail_as(run, "timeout", NULL, format, args);
+	int result = fail_as(run, "timeout", &advice, format, args);
 	va_end(args);
 	return result;
 }
 
 int fail_here(const struct invocation *run, const char *format, ...) {
+	char hint[128];
+	snprintf(hint, sizeof hint, "sofun %s --help tells what it needs", run->command == NULL ? "" : run->command->name);
 	va_list args;
 	va_start(args, format);
-	int result = fail_as(run, "failed", NULL, format, args);
+	int result = fail_as(run, "failed", &(struct advice){NULL, NULL, hint}, format, args);
 	va_end(args);
 	return result;
 }
@@ -103,7 +139,8 @@ int fail_here(const struct invocation *run, const char *format, ...) {
 int fail_missing(const struct invocation *run, const char *format, ...) {
 	va_list args;
 	va_start(args, format);
-	int result = fail_as(run, "not_found", "check the path", format, args);
+	int result = fail_as(run, "not_found",
+		&(struct advice){"nothing there", "a file that this user may read", "check the path"}, format, args);
 	va_end(args);
 	return result;
 }

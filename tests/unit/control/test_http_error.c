@@ -1,4 +1,4 @@
-/* Errors as HTTP tells them: the table of the interface's fine print, and answers of the engine. */
+/* Errors as HTTP tells them: the table of the interface's fine print. */
 #include <check.h>
 #include <stdlib.h>
 #include <string.h>
@@ -47,43 +47,9 @@ START_TEST(every_code_has_the_status_of_the_fine_print) {
 }
 END_TEST
 
-START_TEST(a_functions_text_is_the_message) {
-	const struct engine_answer answer = {.code = ERROR_FUNCTION_FAILED, .payload = bytes_text("no credit")};
-	struct error error;
-	error_from_answer(&answer, &error);
-	ck_assert_int_eq(error.code, ERROR_FUNCTION_FAILED);
-	ck_assert_str_eq(error.message, "no credit");
-	ck_assert_str_ne(error.hint, "");
-}
-END_TEST
-
-START_TEST(a_text_that_is_too_long_is_cut) {
-	char text[2 * ERROR_MESSAGE_BYTES];
-	memset(text, 'x', sizeof text);
-	const struct engine_answer answer = {.code = ERROR_FUNCTION_FAILED, .payload = bytes_of(text, sizeof text)};
-	struct error error;
-	error_from_answer(&answer, &error);
-	ck_assert_uint_eq(strlen(error.message), ERROR_MESSAGE_BYTES - 1);
-}
-END_TEST
-
-START_TEST(every_answer_without_a_text_gets_one) {
-	for (int code = ERROR_NONE + 1; code < ERROR_CODES; code++) {
-		const struct engine_answer answer = {.code = (enum error_code)code};
-		struct error error;
-		error_from_answer(&answer, &error);
-		ck_assert_int_eq(error.code, code);
-		ck_assert_str_ne(error.message, "");
-	}
-}
-END_TEST
-
 int main(void) {
 	TCase *cases = tcase_create("http_error");
 	tcase_add_test(cases, every_code_has_the_status_of_the_fine_print);
-	tcase_add_test(cases, a_functions_text_is_the_message);
-	tcase_add_test(cases, a_text_that_is_too_long_is_cut);
-	tcase_add_test(cases, every_answer_without_a_text_gets_one);
 	Suite *suite = suite_create("control/http_error");
 	suite_add_tcase(suite, cases);
 	SRunner *runner = srunner_create(suite);

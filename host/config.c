@@ -40,6 +40,8 @@ void config_init(struct config *config) {
 		.invocation_warn_ms = 10,
 		.invocation_cpu_ms = 10000,
 		.crash_probation_ms = 60000,
+		.rollback_error_percent = 10,
+		.rollback_messages_min = 20,
 		.egress_retention_bytes = MIB(1024),
 		.egress_retention_s = 604800,
 		.producer_expiry_s = 604800,

@@ -77,6 +77,8 @@ struct config {
 	_Atomic uint64_t invocation_warn_ms;
 	_Atomic uint64_t invocation_cpu_ms;
 	_Atomic uint64_t crash_probation_ms; /* two messages that crash a version within it convict the version (rule 34) */
+	_Atomic uint32_t rollback_error_percent; /* so much worse than the version before goes back; 0: none does */
+	_Atomic uint32_t rollback_messages_min;  /* of both, before they are compared */
 
 	_Atomic uint64_t egress_retention_bytes;
 	_Atomic uint64_t egress_retention_s;

@@ -32,6 +32,11 @@ static void refused_count(void *arg, const struct registry_refused *refused) {
 	++*(uint64_t *)arg;
 }
 
+static void undecided_skip(void *arg, const struct engine_blocked *undecided) {
+	(void)arg;
+	(void)undecided;
+}
+
 static void schema_line(void *arg, const struct engine_schema *schema) {
 	buf_printf(arg, "sofun_instances{type=\"%s\",schema=\"%" PRIu32 "\"} %" PRIu64 "\n", schema->type, schema->schema,
 		schema->instances);
@@ -40,6 +45,7 @@ static void schema_line(void *arg, const struct engine_schema *schema) {
 void metrics_finish(struct metrics *metrics) {
 	buf_finish(&metrics->instances);
 	metrics_flow_finish(metrics);
+	metrics_versions_finish(metrics);
 }
 
 void metrics_gather(const struct control *control, struct metrics *ret_metrics) {
@@ -53,6 +59,8 @@ void metrics_gather(const struct control *control, struct metrics *ret_metrics) 
 	engine_status(control->engine, &ret_metrics->engine);
 	ret_metrics->engine.time_ms = engine_time_ms(control->engine);
 	metrics_flow_gather(control->engine, ret_metrics);
+	metrics_versions_gather(control->registry, ret_metrics);
+	ret_metrics->undecided = engine_undecided_each(control->engine, undecided_skip, NULL);
 	store_figures(control->store, &ret_metrics->store);
 	registry_images(control->registry, &ret_metrics->images);
 	registry_each(control->registry, plugin_count, &ret_metrics->plugins_live);

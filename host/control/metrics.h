@@ -11,10 +11,19 @@ struct metrics_function {
 	struct engine_function_figures figures;
 };
 
+/* Of a version that is loaded. */
+struct metrics_version {
+	struct buf labels; /* as they stand between the braces */
+	struct engine_function_figures figures;
+};
+
 struct metrics {
 	struct engine_status engine;
 	struct metrics_function *functions; /* metrics_finish frees them */
 	size_t function_count;
+	struct metrics_version *versions; /* likewise */
+	size_t version_count;
+	uint64_t undecided; /* addresses that wait for the verdict on a version */
 	struct engine_shard_figures shards[SHARDS_MAX];
 	struct engine_commit_figures commit;
 	struct store_figures store;

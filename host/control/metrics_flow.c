@@ -42,43 +42,45 @@ static void label_put(struct buf *text, const char *value) {
 	}
 }
 
-/* {name="value"}, with what follows inside; nothing for no name. */
-static void labels_put(struct buf *text, const char *name, const char *value) {
-	if (name == NULL)
-		return;
-	buf_printf(text, "%s=\"", name);
-	label_put(text, value);
-	buf_append_u8(text, '"');
+void metrics_label(struct buf *labels, const char *name, const char *value) {
+	buf_printf(labels, "%s%s=\"", labels->size == 0 ? "" : ",", name);
+	label_put(labels, value);
+	buf_append_u8(labels, '"');
+}
+
+static void sample_head(struct buf *text, const char *family, const char *suffix, struct bytes labels) {
+	buf_printf(text, "%s%s", family, suffix);
+	if (labels.size > 0)
+		buf_printf(text, "{%.*s}", (int)labels.size, (const char *)labels.data);
+	buf_append_u8(text, ' ');
+}
+
+void metrics_sample(struct buf *text, const char *family, const char *suffix, struct bytes labels, uint64_t count) {
+	sample_head(text, family, suffix, labels);
+	buf_printf(text, "%" PRIu64 "\n", count);
 }
 
 static void labelled(struct buf *text, const char *family, const char *name, const char *value, uint64_t count) {
-	buf_printf(text, "%s{", family);
-	labels_put(text, name, value);
-	buf_printf(text, "} %" PRIu64 "\n", count);
+	struct buf labels = {0};
+	metrics_label(&labels, name, value);
+	metrics_sample(text, family, "", bytes_buf(&labels), count);
+	buf_finish(&labels);
 }
 
-void metrics_histogram(struct buf *text, const char *family, const char *name, const char *value,
-	const struct histogram_figures *figures) {
+void metrics_histogram(
+	struct buf *text, const char *family, struct bytes labels, const struct histogram_figures *figures) {
 	uint64_t count = 0;
 	for (unsigned i = 0; i < HISTOGRAM_BUCKETS; i++) {
 		char limit[24] = "+Inf";
 		if (i + 1 < HISTOGRAM_BUCKETS)
 			snprintf(limit, sizeof limit, "%.9g", (double)(UINT64_C(1) << i) / 1e6);
 		count += figures->counts[i];
-		buf_printf(text, "%s_bucket{", family);
-		labels_put(text, name, value);
-		buf_printf(text, "%sle=\"%s\"} %" PRIu64 "\n", name == NULL ? "" : ",", limit, count);
+		buf_printf(text, "%s_bucket{%.*s%sle=\"%s\"} %" PRIu64 "\n", family, (int)labels.size,
+			(const char *)labels.data, labels.size == 0 ? "" : ",", limit, count);
 	}
-	const char *const ends[] = {"_sum", "_count"};
-	for (size_t i = 0; i < 2; i++) {
-		buf_printf(text, "%s%s%s", family, ends[i], name == NULL ? "" : "{");
-		labels_put(text, name, value);
-		buf_printf(text, name == NULL ? " " : "} ");
-		if (i == 0)
-			buf_printf(text, "%" PRIu64 ".%06" PRIu64 "\n", figures->sum_us / 1000000u, figures->sum_us % 1000000u);
-		else
-			buf_printf(text, "%" PRIu64 "\n", count);
-	}
+	sample_head(text, family, "_sum", labels);
+	buf_printf(text, "%" PRIu64 ".%06" PRIu64 "\n", figures->sum_us / 1000000u, figures->sum_us % 1000000u);
+	metrics_sample(text, family, "_count", labels, count);
 }
 
 /* ---- families ---- */
@@ -133,9 +135,12 @@ static void functions_text(const struct metrics *metrics, struct buf *text) {
 				figure(&metrics->functions[k].figures, family->offset));
 	}
 	metrics_head(text, seconds, "histogram", "Time of an attempt of a function; one in 64 is measured.");
-	for (size_t k = 0; k < metrics->function_count; k++)
-		metrics_histogram(
-			text, seconds, "function", metrics->functions[k].type, &metrics->functions[k].figures.seconds);
+	for (size_t k = 0; k < metrics->function_count; k++) {
+		struct buf labels = {0};
+		metrics_label(&labels, "function", metrics->functions[k].type);
+		metrics_histogram(text, seconds, bytes_buf(&labels), &metrics->functions[k].figures.seconds);
+		buf_finish(&labels);
+	}
 }
 
 static void shards_text(const struct metrics *metrics, struct buf *text) {
@@ -153,13 +158,14 @@ static void shards_text(const struct metrics *metrics, struct buf *text) {
 void metrics_flow_text(const struct metrics *metrics, struct buf *text) {
 	if (metrics->function_count > 0)
 		functions_text(metrics, text);
+	metrics_versions_text(metrics, text);
 	shards_text(metrics, text);
 	metrics_head(text, "sofun_epochs_total", "counter", "Epochs that were committed.");
 	buf_printf(text, "sofun_epochs_total %" PRIu64 "\n", metrics->commit.epochs);
 	metrics_head(text, "sofun_commit_seconds", "histogram", "Time of a commit, from the wish to cut to the release.");
-	metrics_histogram(text, "sofun_commit_seconds", NULL, NULL, &metrics->commit.commit);
+	metrics_histogram(text, "sofun_commit_seconds", bytes_of(NULL, 0), &metrics->commit.commit);
 	metrics_head(text, "sofun_journal_append_seconds", "histogram", "Time of a commit's write to the journal, synced.");
-	metrics_histogram(text, "sofun_journal_append_seconds", NULL, NULL, &metrics->commit.append);
+	metrics_histogram(text, "sofun_journal_append_seconds", bytes_of(NULL, 0), &metrics->commit.append);
 	metrics_head(text, "sofun_checkpoint_seconds", "histogram", "Time of a checkpoint, in the background.");
-	metrics_histogram(text, "sofun_checkpoint_seconds", NULL, NULL, &metrics->store.checkpoint);
+	metrics_histogram(text, "sofun_checkpoint_seconds", bytes_of(NULL, 0), &metrics->store.checkpoint);
 }

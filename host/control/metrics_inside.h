@@ -12,8 +12,16 @@ void metrics_flow_gather(struct engine *engine, struct metrics *metrics);
 void metrics_flow_text(const struct metrics *metrics, struct buf *text);
 void metrics_flow_finish(struct metrics *metrics);
 
-/* metrics_flow.c. The samples of a histogram of seconds; name and value of its label, NULL: it has none. */
+/* metrics_flow.c. Appends name="value" to labels, as label values quote it. */
+void metrics_label(struct buf *labels, const char *name, const char *value);
+/* A sample; the histogram's of seconds. labels: empty, or what stands between the braces. */
+void metrics_sample(struct buf *text, const char *family, const char *suffix, struct bytes labels, uint64_t count);
 void metrics_histogram(
-	struct buf *text, const char *family, const char *name, const char *value, const struct histogram_figures *figures);
+	struct buf *text, const char *family, struct bytes labels, const struct histogram_figures *figures);
+
+/* metrics_versions.c */
+void metrics_versions_gather(struct registry *registry, struct metrics *metrics);
+void metrics_versions_text(const struct metrics *metrics, struct buf *text);
+void metrics_versions_finish(struct metrics *metrics);
 
 #endif

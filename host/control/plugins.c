@@ -58,13 +58,24 @@ static json_t *drain_json(const struct registry_drain *drain) {
 		(json_int_t)drain->deadline_ms);
 }
 
+/* What tells how it does: its figures, whether it is on probation, why it went back. */
+static void conduct_set(json_t *row, const struct registry_plugin *plugin) {
+	json_object_set_new(row, "figures", plugin_figures_json(plugin));
+	json_object_set_new(row, "counted_since_ms",
+		plugin->figures == NULL ? json_null() : json_integer((json_int_t)plugin->counted_since_ms));
+	json_object_set_new(row, "probation_ms", json_integer((json_int_t)plugin->probation_ms));
+	json_object_set_new(row, "went_back", plugin->went_back == NULL ? json_null() : json_from_error(plugin->went_back));
+}
+
 json_t *plugin_json(const struct registry_plugin *plugin) {
-	return json_pack("{s:s, s:s, s:s, s:I, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:o}", "name", plugin->name,
+	json_t *row = json_pack("{s:s, s:s, s:s, s:I, s:b, s:o, s:s, s:o, s:o, s:o, s:o, s:I, s:o}", "name", plugin->name,
 		"version", plugin->version, "state", plugin->state, "share_percent", (json_int_t)plugin->share_percent,
 		"rollback_target", plugin->rollback_target, "file", json_from_words(bytes_text(plugin->file)), "content_hash",
 		plugin->hash, "functions", names_json(plugin->functions, plugin->function_count), "routers",
 		routers_json(plugin), "egresses", names_json(plugin->egresses, plugin->egress_count), "waiting_for",
 		waiting_json(plugin), "waiting_total", (json_int_t)plugin->waiting_total, "drain", drain_json(plugin->drain));
+	conduct_set(row, plugin);
+	return row;
 }
 
 static void plugin_append(void *list, const struct registry_plugin *plugin) {

@@ -16,6 +16,7 @@
 #include "base/error.h"
 #include "config.h"
 #include "flow/engine.h"
+#include "flow/engine_figures.h"
 #include "flow/request.h"
 #include "limits.h"
 #include "state/disk.h"
@@ -97,7 +98,11 @@ struct registry_plugin {
 	size_t router_count;
 	const struct registry_router *routers;
 	size_t egress_count;
-	const char *const *egresses; /* that it declares */
+	const char *const *egresses;                   /* that it declares */
+	const struct engine_function_figures *figures; /* of each function since it came; NULL: it is not loaded */
+	uint64_t counted_since_ms;                     /* when it came; wall clock, as below */
+	uint64_t probation_ms;         /* how long it is still on probation, by the flow's clock; 0: it is not */
+	const struct error *went_back; /* why it was rolled back by itself, or quarantined; NULL: it was not */
 	size_t waiting_count;
 	const struct registry_waiting *waiting; /* oldest first */
 	uint64_t waiting_total;                 /* addresses: more than these are counted only */

@@ -12,6 +12,8 @@
  *   registry_open.c     from there to live
  *   registry_lineage.c  what is live of a plugin, at which share: changes by fence, and drains
  *   registry_drain.c    what a version that leaves still waits for
+ *   registry_probation.c  a new version's first minute: does it fail more than the one before
+ *   registry_figures.c  what each loaded version has counted
  *   registry_swap.c     swap, promote, rollback
  *   registry_share.c    row 'W' as bytes
  *   registry_keep.c     versions that stay for their way down
@@ -25,6 +27,7 @@
 
 #include "control/events.h"
 #include "control/registry.h"
+#include "flow/engine_figures.h"
 #include "plugin/examine.h"
 #include "plugin/image.h"
 #include "plugin/inbox.h"
@@ -136,8 +139,18 @@ struct plugin {
 	bool by_request; /* unload, not a removal: its file goes too */
 	bool retained;   /* its copy stays: it may come back */
 	bool unmapped;
+	uint8_t tally; /* where the shards count for it (flow/view.h) */
+	uint64_t counted_since_wall_ms;
+	struct engine_function_figures
+		*figures_before; /* by function of its manifest: what stood there when it came; or NULL */
 	registry_done *done; /* NULL: nobody waits */
 	void *done_arg;
+};
+
+/* Messages of a version, and those whose first attempt failed. */
+struct outcome_count {
+	uint64_t messages;
+	uint64_t failed;
 };
 
 /* Who has which ids of a plugin: `base` all of them, but for a percentage that `canary` has. NULL: nobody. */
@@ -169,6 +182,15 @@ struct lineage {
 	uint64_t seed;            /* of the canary's hash */
 	uint64_t since_wall_ms;   /* of the fence */
 	uint64_t deadline_wall_ms;
+	uint64_t
+		probation_until_ms; /* of the canary, else of the base, by the flow's clock; 0: there is none, or it was ended */
+	uint64_t errors_before; /* of the version before it, in ten thousandths of its messages */
+	bool leaves_undecided;  /* a version of `before` was on probation when it lost its share */
+	struct outcome_count
+		probation_from;              /* what it had counted at the beginning of the window; not durable, as the next */
+	struct outcome_count other_from; /* the same of the base, while a canary runs */
+	uint64_t window_ms;              /* monotonic: when that was */
+	bool judged;                     /* it was found bad, and cannot go back */
 
 	enum lineage_state state;
 	bool unload_due; /* its file was removed while it was changing */
@@ -286,6 +308,7 @@ struct registry {
 	uint64_t survey_token; /* of the one that is under way; 0: none */
 	uint64_t surveyed_ms;
 	struct event *migrate_timer;
+	struct event *probation_timer;
 	struct pass *pass;   /* the walk that is under way; NULL: none */
 	size_t migrate_next; /* type number: each has its turn */
 	bool settled;
@@ -336,7 +359,7 @@ struct view *registry_view(struct registry *registry);
 uint64_t registry_publish(struct registry *registry);
 
 /* ---- registry_share.c ---- */
-enum { LINEAGE_FENCE_OFFSET = 3 }; /* of the fence's 8 bytes in the row */
+enum { LINEAGE_FENCE_OFFSET = 5 }; /* of the fence's 8 bytes in the row */
 struct key lineage_key(const struct lineage *lineage);
 void lineage_write(struct buf *row, const struct lineage *lineage);
 /* Rows 'V' have been read. */
@@ -386,6 +409,31 @@ bool lineage_leaves(const struct lineage *lineage, const char *version);
 void lineage_awaited(const struct lineage *lineage, struct error *error);
 void drains_tell(struct registry *registry); /* while some drain goes on */
 void drains_stop(struct registry *registry);
+/* ---- registry_figures.c ---- */
+void plugin_tally_begin(struct plugin *plugin); /* its image is open, and its types are known */
+/* What it has counted since, of a function of its manifest. */
+void plugin_figures(const struct plugin *plugin, size_t function, struct engine_function_figures *ret_figures);
+struct outcome_count plugin_outcomes(const struct plugin *plugin);
+
+/* ---- registry_probation.c ---- */
+bool lineage_on_probation(const struct lineage *lineage);
+struct verdict *lineage_newcomer(const struct lineage *lineage); /* who is on probation, if anybody is */
+/* A change is about to be made: whose probation begins or ends with it. */
+void probation_change(struct lineage *lineage, const struct change *change);
+/* The change is durable, or the host has started: from now on it is looked at. */
+void probation_watch(struct lineage *lineage);
+/* Somebody trusts it: what failed for good on it is its messages' own fault. */
+void probation_end(struct lineage *lineage, commit_then *then, void *arg);
+/* probation_until_ms of a version in the view (flow/view.h). */
+uint64_t probation_until(const struct lineage *lineage, const struct verdict *verdict);
+void registry_probation_look(evutil_socket_t fd, short what, void *arg);
+void verdict_forgive(struct verdict *verdict); /* what made it go back is forgotten: it is live again */
+
+/* ---- registry_swap.c ---- */
+/* The canary ends. */
+void lineage_canary_back(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg);
+/* Back to what was live before, which is staged for it. REQUIRES that there is something. */
+void lineage_previous_back(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg);
 
 /* ---- registry_schemas.c ---- */
 struct type_schema *type_schema_find(const struct function_type *type, uint32_t schema); /* NULL: never declared */
@@ -395,6 +443,8 @@ bool type_schema_take(
 struct type_schema *type_schema_create(uint32_t schema, uint32_t value_count); /* names NULL, kinds 0 */
 void type_schema_put(struct function_type *type, struct type_schema *schema);  /* takes it over */
 void type_schemas_destroy(struct function_type *type);
+/* Whether a version that is loaded reads all that there is, with the help of those that are loaded. */
+bool types_read_all(const struct registry *registry, const struct plugin *plugin, struct error *error);
 /* Whether a rollback to the live version could read what this one would write; *error says what is missing. */
 bool types_lead_back(const struct registry *registry, const struct manifest *manifest, struct error *error);
 /* May this function have the type, given what its instances are and who could migrate them? */

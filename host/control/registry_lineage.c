@@ -90,9 +90,14 @@ bool lineage_busy(const struct lineage *lineage, struct error *ret_error) {
 	if (leaving == NULL && (old == NULL || share_has(&lineage->now, old)) && lineage->before.percent > 0)
 		old = lineage->before.canary;
 	error_set(ret_error, ERROR_CONFLICT, "%s is changing already", lineage->name);
-	error_found(ret_error, "%s %s is on its way out", lineage->name, old != NULL ? old->version : "");
-	error_expected(ret_error, "that it has gone");
-	error_hint(ret_error, "`sofun status` shows what it waits for; then do it again");
+	if (leaving != NULL || (old != NULL && !share_has(&lineage->now, old))) {
+		error_found(ret_error, "%s %s is on its way out", lineage->name, old != NULL ? old->version : "");
+		error_expected(ret_error, "that it has gone");
+	} else { /* all stay, with other shares */
+		error_found(ret_error, "messages from before its last change of shares");
+		error_expected(ret_error, "that the versions that had their ids then have finished them");
+	}
+	error_hint(ret_error, "`sofun status` shows what is waited for; then do it again");
 	lineage_awaited(lineage, ret_error);
 	return true;
 }
@@ -196,6 +201,7 @@ static void lineage_rest(struct lineage *lineage) {
 	lineage->state = LINEAGE_SETTLED;
 	lineage->fence = 0;
 	lineage->before = (struct share){0};
+	lineage->leaves_undecided = false;
 }
 
 /* The row of a fence is durable: engine_answer's number is its epoch. */
@@ -211,6 +217,7 @@ static void fence_answered(void *arg, uint64_t epoch, bool good) {
 		lineage->fence = epoch;
 		lineage->state = LINEAGE_DRAINING;
 		lineage_tell(lineage);
+		probation_watch(lineage);
 		if (share_loaded(registry, &lineage->before))
 			drain_later(registry);
 		else
@@ -252,6 +259,8 @@ static void verdict_place(const struct lineage *lineage, struct verdict *verdict
 	bool live = share_has(&lineage->now, verdict);
 	struct plugin *plugin = plugin_of_verdict(lineage->registry, verdict);
 	verdict->state = live ? VERDICT_LIVE : VERDICT_DRAINING;
+	if (live)
+		verdict_forgive(verdict);
 	if (plugin == NULL)
 		return;
 	plugin_turn(plugin, live ? PLUGIN_LIVE : PLUGIN_DRAINING);
@@ -280,6 +289,7 @@ static uint8_t side_next(const struct lineage *lineage) {
 
 void lineage_change(struct lineage *lineage, const struct change *change) {
 	check(lineage->state == LINEAGE_SETTLED);
+	probation_change(lineage, change);
 	lineage->before = lineage->now;
 	lineage->now = change->next;
 	lineage->previous = change->previous;
@@ -443,6 +453,8 @@ void lineage_unload(struct lineage *lineage) {
 }
 
 void lineage_convict(struct lineage *lineage, const struct verdict *verdict) {
+	if (share_has(&lineage->now, verdict))
+		lineage->probation_until_ms = 0;
 	if (share_has(&lineage->before, verdict) || share_has(&lineage->now, verdict)) {
 		lineage->before = (struct share){0};
 		lineage->fence = 0;
@@ -468,4 +480,6 @@ void lineages_resume(struct registry *registry) {
 		lineage->view = registry->view;
 		drain_later(registry);
 	}
+	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next)
+		probation_watch(lineage);
 }

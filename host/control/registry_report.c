@@ -84,6 +84,13 @@ static uint32_t share_percent(const struct lineage *lineage, const struct verdic
 	return lineage->now.percent > 0 && lineage->now.canary == verdict ? lineage->now.percent : 0;
 }
 
+static uint64_t probation_left(const struct plugin *plugin) {
+	const struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
+	if (lineage == NULL || plugin->verdict != lineage_newcomer(lineage) || !lineage_on_probation(lineage))
+		return 0;
+	return lineage->probation_until_ms - engine_time_ms(plugin->registry->options.engine);
+}
+
 static void verdict_report(const struct registry *registry, const struct verdict *verdict,
 	struct registry_plugin *report, void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
 	const struct lineage *lineage = lineage_find(registry, verdict->name);
@@ -93,6 +100,7 @@ static void verdict_report(const struct registry *registry, const struct verdict
 	report->version = verdict->version;
 	report->file = verdict->file;
 	report->hash = hash;
+	report->went_back = verdict->refusal;
 	report->rollback_target = lineage != NULL && lineage->previous == verdict;
 	each(arg, report);
 }
@@ -112,6 +120,9 @@ static void plugin_report(
 			manifest->routers[i].ingress, format_name(plugin->registry, &manifest->routers[i])};
 	for (size_t i = 0; i < manifest->egress_count; i++)
 		egresses[i] = manifest->egresses[i].name;
+	struct engine_function_figures *figures = check_alloc(manifest->function_count + 1, sizeof(*figures));
+	for (size_t i = 0; plugin->figures_before != NULL && i < manifest->function_count; i++)
+		plugin_figures(plugin, i, &figures[i]);
 	bool live = plugin->state == PLUGIN_LIVE;
 	struct registry_drain drain;
 	struct waits waits;
@@ -129,6 +140,9 @@ static void plugin_report(
 		.routers = routers,
 		.egress_count = manifest->egress_count,
 		.egresses = egresses,
+		.figures = plugin->figures_before == NULL ? NULL : figures,
+		.counted_since_ms = plugin->counted_since_wall_ms,
+		.probation_ms = live ? probation_left(plugin) : 0,
 		.waiting_count = plugin->image == NULL ? 0 : plugin_waiting(plugin, &waits, waiting),
 		.waiting = waiting,
 		.waiting_total = waits.total,
@@ -136,6 +150,7 @@ static void plugin_report(
 	};
 	verdict_report(plugin->registry, plugin->verdict, &report, each, arg);
 	waits_finish(&waits);
+	free(figures);
 	free(waiting);
 	free(egresses);
 	free(routers);
@@ -174,6 +189,14 @@ void registry_each(
 				plugin_report(plugin, each, arg);
 }
 
+/* It is among the plugins, and was shown with them. */
+static bool verdict_parked(const struct registry *registry, const struct verdict *verdict) {
+	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
+		if (plugin->verdict == verdict)
+			return true;
+	return false;
+}
+
 bool registry_versions_each(struct registry *registry, const char *name,
 	void (*each)(void *arg, const struct registry_plugin *plugin), void *arg) {
 	bool known = lineage_find(registry, name) != NULL;
@@ -183,9 +206,11 @@ bool registry_versions_each(struct registry *registry, const char *name,
 				plugin_report(plugin, each, arg);
 	for (size_t i = 0; i < registry->verdict_count; i++) {
 		const struct verdict *verdict = registry->verdicts[i];
-		if (strcmp(verdict->name, name) != 0 || verdict->state != VERDICT_RETIRED || verdict->kept == 0)
+		bool quarantined = verdict->state == VERDICT_QUARANTINED && !verdict_parked(registry, verdict);
+		if (strcmp(verdict->name, name) != 0 ||
+			(!quarantined && (verdict->state != VERDICT_RETIRED || verdict->kept == 0)))
 			continue;
-		struct registry_plugin report = {.state = image_state_name(IMAGE_RETIRED)};
+		struct registry_plugin report = {.state = verdict_state_name(verdict->state)};
 		verdict_report(registry, verdict, &report, each, arg);
 	}
 	return known;

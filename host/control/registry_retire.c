@@ -25,6 +25,8 @@ struct plugin *plugin_add(
 	plugin->since_ms = registry_now_ms();
 	plugin->since_wall_ms = registry_wall_ms();
 	*place = plugin;
+	if (image != NULL && state != PLUGIN_READY && state != PLUGIN_STUCK)
+		plugin_tally_begin(plugin);
 	return plugin;
 }
 
@@ -48,6 +50,7 @@ void plugin_remove(struct registry *registry, struct plugin *plugin) {
 		place = &(*place)->next;
 	*place = plugin->next;
 	image_destroy(plugin->image);
+	free(plugin->figures_before);
 	free(plugin);
 }
 

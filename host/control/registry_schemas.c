@@ -177,6 +177,18 @@ bool type_schemas_admit(const struct registry *registry, const struct function_t
 
 /* ---- the way back ---- */
 
+bool types_read_all(const struct registry *registry, const struct plugin *plugin, struct error *error) {
+	const struct manifest *manifest = &plugin->image->manifest;
+	for (size_t i = 0; i < manifest->function_count; i++) {
+		const struct function_type *type = type_find(registry, bytes_text(manifest->functions[i].type));
+		struct admission admission = {registry, type, &manifest->functions[i], error, true};
+		engine_schemas_each(registry->options.engine, counted_check, &admission);
+		if (!admission.good)
+			return false;
+	}
+	return true;
+}
+
 bool types_lead_back(const struct registry *registry, const struct manifest *manifest, struct error *error) {
 	const struct lineage *lineage = lineage_find(registry, manifest->name);
 	const struct plugin *live = lineage == NULL ? NULL : plugin_of_verdict(registry, lineage->now.base);

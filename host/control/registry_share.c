@@ -9,7 +9,8 @@
 #include "wire/cursor.h"
 #include "wire/pack.h"
 
-enum { LINEAGE_FIELDS = 14 };
+enum { LINEAGE_FIELDS = 16, LINEAGE_FIELDS_MIN = 14 };
+enum { FLAG_LEAVES_UNDECIDED = 1 };
 
 struct key lineage_key(const struct lineage *lineage) {
 	struct key key = key_of(KEY_SHARE);
@@ -49,7 +50,9 @@ void lineage_write(struct buf *row, const struct lineage *lineage) {
 	pack_uint(row, lineage->seed);
 	pack_uint(row, lineage->since_wall_ms);
 	pack_uint(row, lineage->deadline_wall_ms);
-	pack_uint(row, 0); /* flags */
+	pack_uint(row, lineage->leaves_undecided ? FLAG_LEAVES_UNDECIDED : 0);
+	pack_uint(row, lineage->probation_until_ms);
+	pack_uint(row, lineage->errors_before);
 }
 
 static bool hash_take(struct registry *registry, struct cursor *cursor, struct verdict **ret_verdict) {
@@ -75,7 +78,7 @@ static bool share_take(struct registry *registry, struct cursor *cursor, struct 
 static bool lineage_take(struct registry *registry, struct cursor *cursor, struct lineage *lineage) {
 	uint32_t count;
 	uint64_t side, running, flags;
-	if (!cursor_read_array(cursor, &count) || count < LINEAGE_FIELDS || !cursor_read_uint(cursor, &side) ||
+	if (!cursor_read_array(cursor, &count) || count < LINEAGE_FIELDS_MIN || !cursor_read_uint(cursor, &side) ||
 		side >= MESSAGE_SIDES || !cursor_read_uint(cursor, &lineage->fence) ||
 		!share_take(registry, cursor, &lineage->now) || !share_take(registry, cursor, &lineage->before) ||
 		!hash_take(registry, cursor, &lineage->previous) || !cursor_read_uint(cursor, &running) ||
@@ -84,7 +87,10 @@ static bool lineage_take(struct registry *registry, struct cursor *cursor, struc
 		return false;
 	lineage->side = (uint8_t)side;
 	lineage->running = running != 0;
-	return true;
+	lineage->leaves_undecided = (flags & FLAG_LEAVES_UNDECIDED) != 0;
+	/* rows of before there were verdicts on probation end here */
+	return count < LINEAGE_FIELDS ||
+		(cursor_read_uint(cursor, &lineage->probation_until_ms) && cursor_read_uint(cursor, &lineage->errors_before));
 }
 
 bool lineage_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error) {

@@ -251,6 +251,10 @@ static void candidate_known(struct candidate *candidate) {
 			candidate_stays(candidate, verdict);
 			return;
 		}
+		if (verdict->refusal != NULL) { /* it went back for a reason (rule 32) */
+			candidate_refuse(candidate, verdict->refusal);
+			return;
+		}
 		candidate->force = true; /* dropped anew */
 		candidate_start(candidate);
 		return;
@@ -329,7 +333,7 @@ static bool verdict_stands(const struct candidate *candidate, const struct verdi
 	case VERDICT_READY:
 		return !candidate->force;
 	case VERDICT_RETIRED:
-		return !candidate->force && verdict->held_inode != 0;
+		return !candidate->force && (verdict->held_inode != 0 || verdict->refusal != NULL);
 	default:
 		return false;
 	}

@@ -113,6 +113,10 @@ static void stage_version(struct registry *registry, struct verdict *verdict, co
 	candidates_next(registry);
 }
 
+void lineage_previous_back(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg) {
+	stage_version(lineage->registry, lineage->previous, order, true, done, arg);
+}
+
 /* ---- the requests ---- */
 
 static void promote(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg) {
@@ -120,7 +124,7 @@ static void promote(struct lineage *lineage, const struct registry_swap *order, 
 	lineage_reshare(lineage, &next, order, lineage->now.base, asker_create(lineage->registry, next.base, done, arg));
 }
 
-static void canary_back(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg) {
+void lineage_canary_back(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg) {
 	const struct share next = {.base = lineage->now.base};
 	lineage_reshare(lineage, &next, order, lineage->previous, asker_create(lineage->registry, next.base, done, arg));
 }
@@ -168,7 +172,7 @@ static bool swap_loaded(struct lineage *lineage, const struct registry_swap *ord
 		plugin_of_verdict(lineage->registry, base) == NULL)
 		return false;
 	if (canary)
-		canary_back(lineage, order, done, arg);
+		lineage_canary_back(lineage, order, done, arg);
 	else /* nothing changes: the row again, so that the answer says what is durable */
 		lineage_commit_then(lineage, asker_answer, asker_create(lineage->registry, lineage->now.base, done, arg));
 	return true;
@@ -198,14 +202,18 @@ void registry_promote(
 	struct error error;
 	struct lineage *lineage = lineage_find(registry, name);
 	bool good = lineage_admits(registry, name, &error);
-	if (good && lineage->now.percent == 0) {
-		good = error_set(&error, ERROR_CONFLICT, "no canary of %s is running", name);
+	bool canary = good && lineage->now.percent > 0;
+	if (good && !canary && !lineage_on_probation(lineage)) {
+		good =
+			error_set(&error, ERROR_CONFLICT, "no canary of %s is running, and no version of it is on probation", name);
 		error_found(&error, "%s", lineage->now.base != NULL ? "one version that has all ids" : "no live version");
-		error_expected(&error, "a canary, which promote gives all ids");
-		error_hint(&error, "`sofun swap %s VERSION --canary P` starts one", name);
+		error_expected(&error, "a version whose promotion would change something");
+		error_hint(&error, "`sofun swap %s VERSION --canary P` starts a canary", name);
 	}
-	if (good)
+	if (canary)
 		promote(lineage, order, done, arg);
+	else if (good) /* it has all ids already: what it failed for good is decided now */
+		probation_end(lineage, asker_answer, asker_create(registry, lineage->now.base, done, arg));
 	else
 		late_error(registry, done, arg, &error);
 }
@@ -235,7 +243,7 @@ void registry_rollback(
 		json_pack("{s:s, s:s, s:s, s:s}", "name", name, "from", from != NULL ? from->version : "", "to", to->version,
 			"reason", "asked for"));
 	if (canary)
-		canary_back(lineage, order, done, arg);
+		lineage_canary_back(lineage, order, done, arg);
 	else
-		stage_version(registry, previous, order, true, done, arg);
+		lineage_previous_back(lineage, order, done, arg);
 }

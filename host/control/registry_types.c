@@ -147,8 +147,10 @@ static bool values_expire(const sofun_function *function) {
 	return false;
 }
 
-static void image_bind(
-	const struct registry *registry, struct binding *bindings, const struct image *image, size_t index) {
+static void plugin_bind(
+	const struct lineage *lineage, struct binding *bindings, const struct plugin *plugin, size_t index) {
+	const struct registry *registry = lineage->registry;
+	const struct image *image = plugin->image;
 	for (size_t i = 0; i < image->manifest.function_count; i++) {
 		const struct function_type *type = type_find(registry, bytes_text(image->manifest.functions[i].type));
 		const sofun_function *function = &image->facts.functions[i];
@@ -163,6 +165,8 @@ static void image_bind(
 			.value_count = function->value_count,
 			.idle_ttl_ms = function->idle_ttl_ms,
 			.values_expire = values_expire(function),
+			.tally = plugin->tally,
+			.probation_until_ms = probation_until(lineage, plugin->verdict),
 		};
 		struct version *version = &binding->versions[index];
 		version->expires = version->values_expire || version->idle_ttl_ms > 0;
@@ -191,7 +195,7 @@ static void lineage_bind(const struct lineage *lineage, struct binding *bindings
 			plugin_keeps_for(plugin, false) != NULL && images.count < VERSIONS_MAX)
 			images.plugins[images.count++] = plugin;
 	for (size_t i = 0; i < images.count; i++)
-		image_bind(registry, bindings, images.plugins[i]->image, i);
+		plugin_bind(lineage, bindings, images.plugins[i], i);
 }
 
 static enum record_format route_wanted(const sofun_router *router) {

@@ -149,6 +149,14 @@ static json_t *blocked_json(struct engine *engine) {
 	return json_pack("{s:I, s:o}", "count", (json_int_t)count, "addresses", addresses);
 }
 
+/* Addresses that wait for the verdict on a version on probation, likewise. */
+static json_t *undecided_json(struct engine *engine) {
+	json_t *addresses = json_array();
+	check_memory(addresses);
+	uint64_t count = engine_undecided_each(engine, blocked_add_json, addresses);
+	return json_pack("{s:I, s:o}", "count", (json_int_t)count, "addresses", addresses);
+}
+
 static void status_show(struct exchange *exchange) {
 	struct control *control = exchange->control;
 	struct engine_status engine;
@@ -165,6 +173,7 @@ static void status_show(struct exchange *exchange) {
 	json_object_set_new(status, "schemas", schemas_json(control->engine));
 	json_object_set_new(status, "migrations", migrations_json(control->registry));
 	json_object_set_new(status, "blocked", blocked_json(control->engine));
+	json_object_set_new(status, "undecided", undecided_json(control->engine));
 	json_object_set_new(status, "waiting", waiting_json(control->engine));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));
 	json_object_set_new(status, "refused", refused_json(control->registry));

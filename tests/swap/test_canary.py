@@ -37,7 +37,7 @@ def canary_ids(host, test, count):
 
 
 def test_the_share_is_sticky_and_only_grows(test):
-	host = Host(test, shards=4, settings={"retry.attempts": 1}).start()
+	host = Host(test, shards=4, settings={"retry.attempts": 1, "crash.probation_ms": 0}).start()  # nothing waits for a verdict
 	host.http.post("/v1/plugins", {"path": str(test.plugin("play"))})
 	host.stop()
 	host.restart(settings={"plugins.policy": "manual"})

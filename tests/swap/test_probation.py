@@ -1,0 +1,224 @@
+#!/usr/bin/python3
+"""A new version's probation: what fails for good on it waits in sight for the verdict, a rollback runs it anew and in its order, trust
+makes it dead letters; and a version that fails more than the one before goes back by itself, for good. Versions of the fixture
+`fickle` (tests/fixtures/fickle/fickle.c)."""
+
+import sys
+import threading
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import harness
+from lib.harness import expect, expect_equal, raised, wait_until
+from lib.host import Host
+from lib.http import HttpError
+from lib.rpc import RpcError
+
+TYPE = "test/fickle"
+TWO_ATTEMPTS = {"retry.attempts": 2, "retry.backoff_ms": 1}
+BY_HAND = {**TWO_ATTEMPTS, "rollback.error_percent": 0}
+
+
+# ---- questions ----
+
+def load(test, host, name):
+	return host.http.post("/v1/plugins", {"path": str(test.find(f"fixtures/{name}.so"))})
+
+
+def order(host, action, **more):
+	return host.http.post(f"/v1/plugins/fickle/{action}", more)
+
+
+def version(host):
+	return (host.plugin("fickle") or {}).get("version")
+
+
+def settled(host):
+	wait_until(lambda: not any(row["state"] == "draining" for row in host.status()["plugins"]), 20, "nothing drains")
+
+
+def started(test, settings, first="fickle", second="fickle_2", **more):
+	host = Host(test, plugins=(), settings=settings, **more).start()
+	load(test, host, first)
+	load(test, host, second)
+	settled(host)
+	return host
+
+
+def send(host, id, *numbers):
+	with host.rpc() as rpc:
+		for number in numbers:
+			rpc.send(TYPE, id, number)
+
+
+def send_many(host, numbers):
+	"""To an address each."""
+	with host.rpc() as rpc:
+		requests = [rpc.request("send", {"to": TYPE, "id": f"m{at}", "payload": number}) for at, number in enumerate(numbers)]
+		for request in requests:
+			rpc.answer(request)
+
+
+def undecided(host, count):
+	wait_until(lambda: host.status()["undecided"]["count"] == count, 20, f"{count} addresses wait for the verdict")
+	return {row["id"]: row for row in host.status()["undecided"]["addresses"]}
+
+
+def handled(host, id):
+	"""[version, number] of what came out for an address, in order."""
+	return [row["payload"] for row in host.egress("fickle") if row["source"]["id"] == id]
+
+
+def versions(host):
+	return {row["version"]: row for row in host.http.get("/v1/plugins/fickle/versions")["versions"]}
+
+
+class Call(threading.Thread):
+	"""A call that may wait for the verdict."""
+
+	def __init__(self, host, id, number):
+		super().__init__()
+		self.host, self.id, self.number, self.answer = host, id, number, None
+		self.start()
+
+	def run(self):
+		try:
+			with self.host.rpc() as rpc:
+				self.answer = rpc.call(TYPE, self.id, self.number)
+		except RpcError as error:
+			self.answer = error.code
+
+
+# ---- waiting for the verdict ----
+
+def test_a_rollback_runs_it_anew_and_in_order(test):
+	host = started(test, BY_HAND, shards=2)
+	send(host, "a", 1, -2, 3, 4)
+	send(host, "b", -5, 6)
+	rows = undecided(host, 2)
+	expect_equal(set(rows), {"a", "b"}, "who waits")
+	expect("-2 is below zero" in rows["a"]["reason"], rows["a"])
+	expect_equal((host.dead(), host.status()["retrying"]), ([], 2), "dead letters, addresses that wait")
+	expect(0 < host.plugin("fickle")["probation_ms"] <= 60000, host.plugin("fickle"))
+	for shards in (4, 1):
+		host.kill()
+		host.restart(shards=shards)
+		expect_equal(set(undecided(host, 2)), {"a", "b"}, f"who waits after SIGKILL, on {shards} shards")
+	call = Call(host, "c", -7)
+	undecided(host, 3)
+	order(host, "rollback")
+	call.join(20)
+	expect_equal(call.answer, -7, "the caller's answer, once it was decided")
+	host.barrier()
+	expect_equal(handled(host, "a"), [[2, 1], [1, -2], [1, 3], [1, 4]], "what came of a")
+	expect_equal(handled(host, "b"), [[1, -5], [1, 6]], "what came of b")
+	expect_equal((host.dead(), host.status()["undecided"]["count"]), ([], 0), "dead letters, who waits")
+
+
+def test_a_promotion_makes_it_a_dead_letter(test):
+	host = started(test, BY_HAND)
+	send(host, "a", -2, 3)
+	call = Call(host, "b", -4)
+	undecided(host, 2)
+	order(host, "promote")
+	call.join(20)
+	expect_equal(call.answer, "function_failed", "the caller's answer")
+	host.barrier()
+	rows = [(row["id"], row["code"], row["version"], row["attempts"], row["payload"]) for row in host.dead()]
+	expect_equal(sorted(rows), [("a", "function_failed", "2.0.0", 2, -2), ("b", "function_failed", "2.0.0", 2, -4)], "dead letters")
+	expect("below zero" in host.dead()[0]["reason"], host.dead()[0])
+	expect_equal(handled(host, "a"), [[2, 3]], "what stood behind it")
+	send(host, "c", -5)
+	host.barrier()
+	expect_equal(len(host.dead()), 3, "dead letters once it is trusted: nobody waits")
+	expect_equal(raised(HttpError, lambda: order(host, "promote")).status, 409, "a second promotion")
+
+
+def test_the_end_of_the_probation_decides(test):
+	host = started(test, {"retry.attempts": 1, "rollback.error_percent": 0, "retry.block_ms_max": 120000},
+		flags=("--test-clock", "1000000"))
+	send(host, "a", -1, 2)
+	undecided(host, 1)
+	host.http.post("/v1/clock", {"advance_ms": 59999})
+	expect_equal((len(host.dead()), host.status()["undecided"]["count"]), (0, 1), "a millisecond before")
+	host.http.post("/v1/clock", {"advance_ms": 1})
+	host.barrier()
+	expect_equal((len(host.dead()), host.status()["undecided"]["count"]), (1, 0), "at its end")
+	expect_equal(handled(host, "a"), [[2, 2]], "what stood behind it")
+	send(host, "a", -3)
+	host.barrier()
+	expect_equal(len(host.dead()), 2, "behind it")
+
+
+def test_nobody_waits_longer_for_a_verdict_than_for_retries(test):
+	host = started(test, {"retry.attempts": 1, "rollback.error_percent": 0, "retry.block_ms_max": 1000},
+		flags=("--test-clock", "1000000"))
+	send(host, "a", -1, 2)
+	undecided(host, 1)
+	host.http.post("/v1/clock", {"advance_ms": 999})
+	expect_equal(len(host.dead()), 0, "dead letters before retry.block_ms_max")
+	host.http.post("/v1/clock", {"advance_ms": 1})
+	host.barrier()
+	expect_equal((len(host.dead()), handled(host, "a")), (1, [[2, 2]]), "dead letters, and what stood behind")
+
+
+def test_without_probation_nothing_waits(test):
+	host = started(test, {"retry.attempts": 1, "crash.probation_ms": 0})
+	send_many(host, [-1] * 100)
+	host.barrier()
+	expect_equal((len(host.dead()), version(host)), (100, "2.0.0"), "dead letters, and the version")
+
+
+# ---- going back by itself ----
+
+def went_back(host, to="1.0.0"):
+	wait_until(lambda: version(host) == to, 20, f"back to {to}")
+	settled(host)
+	host.barrier()
+
+
+def test_a_version_that_fails_more_goes_back_by_itself(test):
+	host = started(test, TWO_ATTEMPTS)
+	numbers = [-n if n % 4 == 0 else n for n in range(1, 401)]
+	send_many(host, numbers)
+	went_back(host)
+	expect_equal(sorted(row["payload"][1] for row in host.egress("fickle")), sorted(numbers), "each number once")
+	expect_equal(host.dead(), [], "dead letters")
+	expect("plugin_rollback" in host.errors() and "messages failed at first" in host.errors(), host.errors())
+	for _ in range(2):
+		why = versions(host)["2.0.0"]["went_back"]
+		expect("failed more than 1.0.0" in why["message"] and "of" in why["found"], why)
+		expect_equal(version(host), "1.0.0", "the version")
+		host.kill()
+		host.restart()
+	host.drop("fickle_2", test.find("fixtures/fickle_2.so"))
+	wait_until(lambda: any("failed more" in row["message"] for row in host.status()["refused"]), 20, "it is not staged again")
+	expect_equal(version(host), "1.0.0", "the version when the file came again")
+	load(test, host, "fickle_2")
+	expect_equal((version(host), versions(host)["2.0.0"]["went_back"]), ("2.0.0", None), "by hand it is tried again")
+
+
+def test_a_canary_is_compared_with_what_runs_beside_it(test):
+	host = Host(test, plugins=(), settings={**TWO_ATTEMPTS, "plugins.policy": "manual"}).start()
+	load(test, host, "fickle")
+	load(test, host, "fickle_2")
+	order(host, "swap", version="2.0.0", canary=50)
+	settled(host)
+	send_many(host, [None] * 200)  # fails on both
+	undecided_of_canary = wait_until(lambda: host.status()["undecided"]["count"], 20, "the canary's wait")
+	expect(50 < undecided_of_canary < 150, undecided_of_canary)
+	wait_until(lambda: sum(row["figures"][0]["exhausted"] for row in host.status()["plugins"]) == 200, 20, "all have failed")
+	expect_equal(len(host.dead()) + host.status()["undecided"]["count"], 200, "dead letters of the one, waiting ones of the other")
+	shown = {row["version"]: row["figures"][0]["error_percent"] for row in host.status()["plugins"]}
+	expect_equal(shown, {"1.0.0": 100, "2.0.0": 100}, "percent of the messages that failed, side by side")
+	with host.rpc() as rpc:
+		for n in range(400):
+			rpc.send(TYPE, f"n{n}", -1)
+	went_back(host)
+	expect_equal(sorted(row["payload"][0] for row in host.egress("fickle")), [1] * 400, "all of them by the base, in the end")
+	expect_equal(len(host.dead()), 200, "dead letters: what fails on both")
+
+
+if __name__ == "__main__":
+	harness.main(globals())

@@ -37,6 +37,7 @@ static const struct workload {
 	{"restart", bench_restart},
 	{"swap", bench_swap},
 	{"expiry", bench_expiry},
+	{"timers", bench_timers},
 };
 
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
@@ -205,7 +206,7 @@ done:
 }
 
 static const struct option bench_options[] = {
-	{"--only", "NAME", "one workload: counter, chain, ingest, call, steady, chain-calls, restart, swap, expiry"},
+	{"--only", "NAME", "one workload: counter, chain, ingest, call, steady, chain-calls, restart, swap, expiry, timers"},
 	{"--quick", NULL,
 		"one short round of each: does it work; the figures mean little, and no target decides the exit code"},
 	{"--attempts", "N",
@@ -231,7 +232,8 @@ const struct command bench_command = {
 		"  restart      a crash and a SIGKILL with 1,000,000 instances: first reply, all written back\n"
 		"  swap         the pause that a swap makes at half load, and what it takes from full load; with --json also what\n"
 		"               the client saw as time went by (tests/bench/plot.py draws it)\n"
-		"  expiry       a counter with and without idle_ttl; the sweep of ended instances, and what calls beside it feel\n\n"
+		"  expiry       a counter with and without idle_ttl; the sweep of ended instances, and what calls beside it feel\n"
+		"  timers       set, cancelled and fired while 10,000,000 are pending, and the memory that they take\n\n"
 		"It exits with 1 if a target is missed or void (not with --quick).",
 	.options = bench_options,
 	.run = bench_run,

@@ -88,5 +88,6 @@ bool bench_chain_calls(struct bench *bench);
 bool bench_restart(struct bench *bench);
 bool bench_swap(struct bench *bench);
 bool bench_expiry(struct bench *bench);
+bool bench_timers(struct bench *bench);
 
 #endif

@@ -28,6 +28,9 @@ static void number_write(char *text, size_t size, double value, enum quantity qu
 	case QUANTITY_BYTES:
 		snprintf(text, size, "%.3g bytes", value);
 		break;
+	case QUANTITY_MIB:
+		snprintf(text, size, "%.0f MiB", value);
+		break;
 	case QUANTITY_TIMES:
 		snprintf(text, size, "%.3g x", value);
 		break;

@@ -7,7 +7,7 @@
 enum direction { AT_LEAST, AT_MOST };
 
 /* How a value is written. */
-enum quantity { QUANTITY_RATE, QUANTITY_US, QUANTITY_MS, QUANTITY_BYTES, QUANTITY_TIMES };
+enum quantity { QUANTITY_RATE, QUANTITY_US, QUANTITY_MS, QUANTITY_BYTES, QUANTITY_MIB, QUANTITY_TIMES };
 
 struct bound {
 	const char *work;

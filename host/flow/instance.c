@@ -88,11 +88,25 @@ static void large_redo(struct instance *instance, struct buf *redo, struct redo_
 	}
 }
 
+static size_t life_bytes(uint32_t value_count) {
+	return sizeof(struct instance_life) + value_count * sizeof(uint64_t);
+}
+
+/* Where the room for its life begins, if it has any: aligned. */
+static size_t life_offset(uint32_t value_count, size_t id_size) {
+	const size_t end = sizeof(struct instance) + value_count * sizeof(struct slot) + id_size;
+	return (end + _Alignof(struct instance_life) - 1) & ~(_Alignof(struct instance_life) - 1);
+}
+
 struct instance_life *instance_live(struct instance *instance) {
 	if (instance->life == NULL)
-		instance->life =
-			check_alloc(1, sizeof *instance->life + instance->value_count * sizeof instance->life->written_ms[0]);
+		instance->life = check_alloc(1, life_bytes(instance->value_count));
 	return instance->life;
+}
+
+static void life_free(struct instance *instance) {
+	if ((instance->flags & INSTANCE_LIFE) == 0)
+		free(instance->life);
 }
 
 static bool row_write(const struct instance *instance, struct buf *row) {
@@ -144,15 +158,21 @@ void instance_redo(struct instance *instance, struct buf *redo, struct redo_seri
 
 /* ---- instances ---- */
 
+/* expires: with room for its life. */
 static struct instance *instance_create(
-	uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count, uint32_t schema) {
-	struct instance *instance = check_alloc(1, sizeof *instance + value_count * sizeof(struct slot) + id.size);
+	uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count, uint32_t schema, bool expires) {
+	const size_t offset = life_offset(value_count, id.size);
+	struct instance *instance = check_alloc(1, offset + (expires ? life_bytes(value_count) : 0));
 	instance->hash = hash;
 	instance->type = type;
 	instance->id_size = (uint8_t)id.size;
 	instance->value_count = (uint8_t)value_count;
 	instance->schema = schema;
 	memcpy(instance_id(instance), id.data, id.size);
+	if (expires) {
+		instance->flags = INSTANCE_LIFE;
+		instance->life = (struct instance_life *)(void *)((uint8_t *)instance + offset);
+	}
 	return instance;
 }
 
@@ -162,19 +182,19 @@ static void instance_destroy(struct instance *instance) {
 			free(slot_heap(&instance->slots[number]));
 	}
 	free(instance->large);
-	free(instance->life);
+	life_free(instance);
 	free(instance);
 }
 
 size_t instance_memory(const struct instance *instance) {
 	enum { MALLOC_HEAD_BYTES = 16 };
-	size_t memory =
-		MALLOC_HEAD_BYTES + sizeof *instance + instance->value_count * sizeof(struct slot) + instance->id_size;
+	size_t memory = MALLOC_HEAD_BYTES + life_offset(instance->value_count, instance->id_size);
 	for (uint32_t number = 0; number < instance->value_count; number++)
 		memory += slot_memory(&instance->slots[number]);
 	if (instance->life != NULL)
-		memory +=
-			MALLOC_HEAD_BYTES + sizeof *instance->life + instance->value_count * sizeof instance->life->written_ms[0];
+		memory += life_bytes(instance->value_count);
+	if (instance->life != NULL && (instance->flags & INSTANCE_LIFE) == 0)
+		memory += MALLOC_HEAD_BYTES;
 	return memory;
 }
 
@@ -327,8 +347,8 @@ static void cache_evict(struct cache *cache, uint64_t applied) {
 }
 
 /* Fills a new instance from its row. The highest number in the row may exceed what the live version declares. */
-static struct instance *instance_load(
-	struct bytes row, uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count, struct error *error) {
+static struct instance *instance_load(struct bytes row, uint32_t hash, uint16_t type, struct bytes id,
+	uint32_t value_count, bool expires, struct error *error) {
 	struct instance_header header;
 	struct instance_value value;
 	struct bytes rest = row;
@@ -340,8 +360,9 @@ static struct instance *instance_load(
 		if (value.number >= value_count)
 			value_count = value.number + 1;
 	}
-	struct instance *instance = instance_create(hash, type, id, value_count, (uint32_t)header.schema);
-	instance->flags = INSTANCE_ROW;
+	struct instance *instance =
+		instance_create(hash, type, id, value_count, (uint32_t)header.schema, expires || header.generation != 0);
+	instance->flags |= INSTANCE_ROW;
 	if (header.generation != 0) {
 		instance_live(instance)->generation = header.generation;
 		instance->life->last_touch_ms = header.last_touch_ms;
@@ -367,7 +388,7 @@ malformed:
 }
 
 struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
-	uint32_t value_count, uint32_t schema, uint64_t applied, struct error *error) {
+	uint32_t value_count, uint32_t schema, bool expires, uint64_t applied, struct error *error) {
 	struct instance *instance = cache_find(cache, hash, type, id);
 	if (instance != NULL)
 		return instance;
@@ -378,9 +399,9 @@ struct instance *cache_get(struct cache *cache, struct store *store, uint32_t ha
 	if (found < 0)
 		return NULL;
 	if (found == 0)
-		instance = instance_create(hash, type, id, value_count, schema);
+		instance = instance_create(hash, type, id, value_count, schema, expires);
 	else
-		instance = instance_load(bytes_buf(&cache->row), hash, type, id, value_count, error);
+		instance = instance_load(bytes_buf(&cache->row), hash, type, id, value_count, expires, error);
 	if (instance == NULL)
 		return NULL;
 	if (cache->memory > cache->memory_max)
@@ -412,21 +433,21 @@ static struct cache_slot *slot_of(const struct cache *cache, const struct instan
 
 struct instance *cache_widen(struct cache *cache, struct instance *instance, uint32_t value_count) {
 	check(value_count > instance->value_count && value_count <= VALUES_MAX);
-	struct instance *wide =
-		instance_create(instance->hash, instance->type, instance_id_bytes(instance), value_count, instance->schema);
+	struct instance *wide = instance_create(instance->hash, instance->type, instance_id_bytes(instance), value_count,
+		instance->schema, instance->life != NULL);
 	wide->dirty_epoch = instance->dirty_epoch;
-	wide->flags = instance->flags;
+	wide->flags = (uint8_t)((instance->flags & ~INSTANCE_LIFE) | (wide->flags & INSTANCE_LIFE));
 	wide->large = instance->large;
 	wide->wait = instance->wait;
 	if (instance->life != NULL) {
-		*instance_live(wide) = *instance->life;
+		*wide->life = *instance->life;
 		memcpy(wide->life->written_ms, instance->life->written_ms,
 			instance->value_count * sizeof instance->life->written_ms[0]);
 	}
 	memcpy(wide->slots, instance->slots, instance->value_count * sizeof *instance->slots);
 	slot_of(cache, instance)->instance = wide;
 	cache->memory += instance_memory(wide) - instance_memory(instance);
-	free(instance->life);
+	life_free(instance);
 	free(instance); /* its values on the heap are wide's now */
 	return wide;
 }

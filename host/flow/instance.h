@@ -40,6 +40,7 @@ struct instance_life {
 
 enum instance_flag {
 	INSTANCE_DIRTY = 1, /* in the shard's dirty list */
+	INSTANCE_LIFE = 2,  /* has room for its life behind the id, so that nobody waits for memory twice */
 	INSTANCE_ROW = 4,   /* its row exists in the store or is on its way there */
 	INSTANCE_USED = 8,  /* since the eviction hand last passed */
 };
@@ -55,7 +56,7 @@ struct instance {
 	struct instance_large *large; /* NULL: no value is large */
 	struct instance_life *life;   /* NULL: nothing of it expires */
 	struct wait *wait;            /* messages queue behind one in backoff; NULL: no */
-	struct slot slots[];          /* value_count, then the id */
+	struct slot slots[];          /* value_count, then the id, then its life if there is room for it */
 };
 
 static inline uint8_t *instance_id(const struct instance *instance) {
@@ -134,10 +135,10 @@ static inline bool cache_near(const struct cache *cache) {
  * overlap. Changes nothing. */
 void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t count);
 
-/* Finds it or reads it from the store; a new one if it is nowhere. NULL: the store failed. Evicts others first if the
- * memory is spent; `applied` as of store_applied. */
+/* Finds it or reads it from the store; a new one if it is nowhere, with room for its life if `expires`. NULL: the store
+ * failed. Evicts others first if the memory is spent; `applied` as of store_applied. */
 struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
-	uint32_t value_count, uint32_t schema, uint64_t applied, struct error *error);
+	uint32_t value_count, uint32_t schema, bool expires, uint64_t applied, struct error *error);
 
 /* A version declares more values than the one that was live when the instance was made: the same one with room for them.
  * The old pointer is gone; the caller replaces it where it is kept. */

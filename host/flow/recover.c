@@ -215,8 +215,8 @@ static struct queue *wait_open(struct recovery *recovery) {
 		if (version != NULL)
 			schema = version->schema;
 	}
-	struct instance *instance = cache_get(
-		&shard->cache, flow->store, hash, (uint16_t)head->type, id, value_count, schema, UINT64_MAX, recovery->error);
+	struct instance *instance = cache_get(&shard->cache, flow->store, hash, (uint16_t)head->type, id, value_count,
+		schema, false, UINT64_MAX, recovery->error);
 	if (instance == NULL)
 		return NULL;
 	recovery->shard = shard;

@@ -116,7 +116,7 @@ static enum migrated migrate_one(
 	const struct version *version = binding->settled;
 	uint32_t hash = flow_hash(flow, binding->number, id);
 	struct instance *instance = cache_get(&shard->cache, flow->store, hash, binding->number, id, version->value_count,
-		version->schema, store_applied(flow->store), error);
+		version->schema, version->expires, store_applied(flow->store), error);
 	if (instance == NULL)
 		return MIGRATE_STORE;
 	if (instance->schema == version->schema || instance->wait != NULL)

@@ -56,7 +56,7 @@ static struct instance *get(uint32_t number) {
 	struct error error;
 	char id[16];
 	struct instance *instance =
-		cache_get(&cache, store, hash_of(number), TYPE, id_of(number, id), 1, 1, UINT64_MAX, &error);
+		cache_get(&cache, store, hash_of(number), TYPE, id_of(number, id), 1, 1, number % 3 == 0, UINT64_MAX, &error);
 	ck_assert_ptr_nonnull(instance);
 	return instance;
 }

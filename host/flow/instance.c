@@ -258,7 +258,7 @@ void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t co
 		while (cache->slots[at].instance != NULL && cache->slots[at].hash != hashes[i])
 			at = (at + 1) & mask;
 		if (cache->slots[at].instance != NULL)
-			instance_prefetch(cache->slots[at].instance);
+			instance_prefetch(cache->slots[at].instance, cache->tall);
 	}
 }
 
@@ -413,6 +413,7 @@ struct instance *cache_get(struct cache *cache, struct store *store, uint32_t ha
 	slot_place(cache, instance->hash, instance);
 	cache->used++;
 	cache->memory += instance_memory(instance);
+	cache->tall = cache->tall || instance->life != NULL;
 	return instance;
 }
 

@@ -67,10 +67,12 @@ static inline struct bytes instance_id_bytes(const struct instance *instance) {
 	return bytes_of(instance_id(instance), instance->id_size);
 }
 
-/* Most end in the second line. */
-static inline void instance_prefetch(const struct instance *instance) {
+/* Most end in the second line, half of those with a life in the third. */
+static inline void instance_prefetch(const struct instance *instance, bool tall) {
 	__builtin_prefetch(instance, 1);
 	__builtin_prefetch((const char *)instance + 64, 1);
+	if (tall)
+		__builtin_prefetch((const char *)instance + 96, 1);
 }
 
 /* The value as it is in memory. REQUIRES: not cold. */
@@ -114,6 +116,7 @@ struct cache {
 	size_t hand;      /* of the eviction clock */
 	size_t memory;    /* of the instances and the slots */
 	size_t memory_max;
+	bool tall;        /* some have a life */
 	uint64_t missed;  /* looked for in the store, since the start */
 	uint64_t evicted; /* since the start */
 	struct buf row;   /* scratch for reading */

@@ -206,7 +206,7 @@ done:
 }
 
 static const struct option bench_options[] = {
-	{"--only", "NAME", "one workload: counter, chain, ingest, call, steady, chain-calls, restart, swap, expiry, timers"},
+	{"--only", "NAME", "one workload, by its name above"},
 	{"--quick", NULL,
 		"one short round of each: does it work; the figures mean little, and no target decides the exit code"},
 	{"--attempts", "N",

@@ -76,6 +76,9 @@ struct config {
 	_Atomic uint64_t memory_bytes;
 	_Atomic uint64_t invocation_warn_ms;
 	_Atomic uint64_t invocation_cpu_ms;
+	_Atomic uint32_t operations_threads;
+	_Atomic uint64_t operations_pending_max;
+	_Atomic uint64_t operations_limit_ms; /* wall time of a call of work; 0: none */
 	_Atomic uint64_t crash_probation_ms; /* two messages that crash a version within it convict the version (rule 34) */
 	_Atomic uint32_t rollback_error_percent; /* so much worse than the version before goes back; 0: none does */
 	_Atomic uint32_t rollback_messages_min;  /* of both, before they are compared */

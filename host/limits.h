@@ -28,6 +28,14 @@ enum {
 	/* Messages of a shard's inputs are taken only while fewer than this wait in its mailboxes: accepted work first. */
 	MAILBOX_BEFORE_INPUT_MAX = 8192,
 	SHARDS_MAX = 64,
+	/* Threads for the work of operations: what waits for others needs many, but each has a stack and a note. */
+	OPERATION_THREADS_MAX = 64,
+	/* Operations that one invocation starts: more is a batch, and belongs into the metadata of one. */
+	INVOCATION_OPERATIONS_MAX = 1024,
+	/* Of the text of a failure: it stands in the result's message, and nobody reads more. */
+	OPERATION_FAILURE_BYTES_MAX = 4096,
+	/* At the stop work has this long to return, so that its result is kept; then the process ends around it. */
+	OPERATIONS_STOP_MS = 5000,
 	/* Timers are numbered from (epoch of the start) << this on, so that no restart gives a number twice: 16 million in an
 	 * epoch, on the average of a life, are more than EPOCH_BYTES_MAX has room for. */
 	TIMERS_PER_EPOCH_BITS = 24,

@@ -15,7 +15,6 @@
 #include "control/stream.h"
 #include "door/door.h"
 #include "egress/sinks.h"
-#include "flow/invocation.h"
 #include "ingress/data_server.h"
 #include "limits.h"
 #include "loop.h"
@@ -109,7 +108,7 @@ static bool flow_start(struct host *host, struct error *error) {
 		.disk = disk_machine(),
 		.base = control->base,
 		.events = control->events,
-		.host = host_api_table(),
+		.host = engine_host(control->engine),
 	};
 	control->registry = registry_create(&options, error);
 	if (control->registry != NULL)
@@ -185,6 +184,18 @@ static void flow_stop(struct host *host) {
 	loop_drain(host->loop, answers_open, host, ANSWERS_DRAIN_MS);
 }
 
+/* Work of an operation does not return: what it may touch stays until the process has ended around it. Everything that was
+ * accepted is committed; its result will be told unknown. */
+static void host_finish_around(struct host *host, bool clean) {
+	struct error error;
+	log_event(LOG_WARN, "work_abandoned", "waited_ms=%d", OPERATIONS_STOP_MS);
+	if (!store_close(host->control.store, clean, &error) && error.system != ENOSPC)
+		host->code = complain(&error, EXIT_STORE);
+	fflush(NULL);
+	atomic_store(&host->seat->supervised->ended, true);
+	_exit(host->code);
+}
+
 /* Also for a host that came only half way. */
 static void host_finish(struct host *host, bool clean) {
 	struct control *control = &host->control;
@@ -198,6 +209,8 @@ static void host_finish(struct host *host, bool clean) {
 	if (host->heart != NULL)
 		event_free(host->heart);
 	loop_destroy(host->loop);
+	if (engine_abandoned(control->engine))
+		host_finish_around(host, clean);
 	registry_destroy(control->registry);
 	events_destroy(control->events);
 	engine_destroy(control->engine);
@@ -269,7 +282,7 @@ int worker_main(
 	host.control.settings = settings;
 	host.control.supervisor = seat->supervisor;
 	host.control.started_ms = monotonic_ms();
-	struct watchdog *watchdog = watchdog_start(&config->invocation_cpu_ms);
+	struct watchdog *watchdog = watchdog_start(&config->invocation_cpu_ms, &config->operations_limit_ms);
 	bool started = store_start(&host, &error) && flow_start(&host, &error);
 	if (started)
 		host_run(&host);

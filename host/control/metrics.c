@@ -91,6 +91,14 @@ static void seconds(struct buf *text, const char *name, const char *type, uint64
 	buf_printf(text, "%s %" PRIu64 ".%06" PRIu64 "\n", name, us / 1000000u, us % 1000000u);
 }
 
+static void results_text(const struct engine_status *engine, struct buf *text) {
+	static const char *const name = "sofun_operations_results_total";
+	metrics_head(text, name, "counter", "Results of asynchronous operations by what they say.");
+	buf_printf(text, "%s{status=\"success\"} %" PRIu64 "\n", name, engine->operations.succeeded);
+	buf_printf(text, "%s{status=\"failure\"} %" PRIu64 "\n", name, engine->operations.failed);
+	buf_printf(text, "%s{status=\"unknown\"} %" PRIu64 "\n", name, engine->operations.unknown);
+}
+
 static void flow_text(const struct engine_status *engine, struct buf *text) {
 	counter(text, "sofun_messages_accepted_total", engine->accepted, "Messages that came to stand in mailboxes.");
 	counter(text, "sofun_messages_handled_total", engine->handled, "Messages whose effects are durable.");
@@ -99,6 +107,13 @@ static void flow_text(const struct engine_status *engine, struct buf *text) {
 	counter(text, "sofun_records_ingested_total", engine->records, "Records that ingresses took.");
 	counter(text, "sofun_instances_migrated_total", engine->migrated, "Instances taken from a schema to another.");
 	counter(text, "sofun_replies_stale_total", engine->replies_stale, "Replies to callers of an earlier process.");
+	gauge(text, "sofun_operations_open", engine->operations.open, "Asynchronous operations under way.");
+	gauge(text, "sofun_operations_queued", engine->operations.queued, "Of these, waiting for a thread.");
+	gauge(text, "sofun_operations_running", engine->operations.running, "Of these, being worked for.");
+	counter(text, "sofun_operations_started_total", engine->operations.started, "Asynchronous operations started.");
+	counter(text, "sofun_operations_late_total", engine->operations.late,
+		"Results that came for no operation under way, and were dropped.");
+	results_text(engine, text);
 	gauge(text, "sofun_idempotency_keys", engine->keys, "Idempotency keys that are kept.");
 	gauge(text, "sofun_messages_in_flight", engine->in_flight, "Messages accepted and not handled yet.");
 	gauge(text, "sofun_epoch", engine->epoch, "The last durable epoch.");

@@ -160,6 +160,9 @@ void metrics_flow_text(const struct metrics *metrics, struct buf *text) {
 		functions_text(metrics, text);
 	metrics_versions_text(metrics, text);
 	shards_text(metrics, text);
+	metrics_head(text, "sofun_operation_seconds", "histogram",
+		"Time of an asynchronous operation from its start to its result.");
+	metrics_histogram(text, "sofun_operation_seconds", bytes_of(NULL, 0), &metrics->commit.operations);
 	metrics_head(text, "sofun_epochs_total", "counter", "Epochs that were committed.");
 	buf_printf(text, "sofun_epochs_total %" PRIu64 "\n", metrics->commit.epochs);
 	metrics_head(text, "sofun_commit_seconds", "histogram", "Time of a commit, from the wish to cut to the release.");

@@ -3,6 +3,7 @@
 
 #include "base/check.h"
 #include "control/handlers.h"
+#include "control/operations_json.h"
 #include "control/read.h"
 #include "flow/answer_error.h"
 #include "flow/instance_record.h"
@@ -24,7 +25,8 @@ struct state_job {
 	struct registry_schema schemas[REGISTRY_SCHEMAS_MAX];
 	bool large_read; /* show */
 	struct registry_expiry expiry;
-	uint64_t now_ms; /* what has expired by then is not shown */
+	uint64_t now_ms;    /* what has expired by then is not shown */
+	json_t *operations; /* show: under way; NULL: none is, or the document has them */
 };
 
 /* The job for the type that the path names; NULL: it was answered. */
@@ -190,6 +192,8 @@ static void document_set(struct state_job *state, uint64_t schema, json_t *value
 		json_from_bytes(exchange_param(state->job.exchange, 2)), "version",
 		state->version[0] == '\0' ? json_null() : json_string(state->version), "schema", (json_int_t)schema, "values",
 		values, "expires", expires);
+	if (state->operations != NULL)
+		json_object_set(state->job.body, "operations", state->operations);
 }
 
 static void no_state(struct state_job *state) {
@@ -286,6 +290,7 @@ static void show_work(struct read_job *job, struct store *store) {
 		error_found(&job->error, "another state at each of %d looks", READ_TRIES_MAX);
 		error_advise(&job->error, "two equal looks", "ask again when it has less to do");
 	}
+	json_decref(((struct state_job *)job)->operations);
 }
 
 void handle_state_show(struct exchange *exchange) {
@@ -302,6 +307,7 @@ void handle_state_show(struct exchange *exchange) {
 	struct state_job *state = job_create(exchange);
 	if (state == NULL)
 		return;
+	state->operations = operations_of_json(exchange->control->engine, (uint16_t)state->database, id);
 	state->job.work = show_work;
 	read_start(&state->job);
 }

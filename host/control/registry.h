@@ -34,7 +34,7 @@ struct registry_options {
 	struct disk *disk;
 	struct event_base *base;
 	struct events *events;         /* told what happens; may be NULL */
-	const struct sofun_host *host; /* the table that every init gets: host_api_table() */
+	const struct sofun_host *host; /* the table that every init gets: engine_host() */
 };
 
 /* Makes <data>/images and the plugins directory if they are absent. NULL: a directory cannot be made, watched or

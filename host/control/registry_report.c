@@ -69,7 +69,8 @@ static size_t plugin_waiting(const struct plugin *plugin, const struct waits *wa
 		waiting[count++] =
 			(struct registry_waiting){"migration", plugin_keeps_for(plugin, true), plugin->since_wall_ms, 0, -1};
 	if (plugin->state == PLUGIN_LEAVING && waits->count == 0)
-		waiting[count++] = (struct registry_waiting){"running", "", plugin->since_wall_ms, 0, -1};
+		waiting[count++] = (struct registry_waiting){
+			atomic_load(&plugin->image->working) > 0 ? "operation" : "running", "", plugin->since_wall_ms, 0, -1};
 	if (waits->count == 0)
 		return count + types_waiting(plugin, waiting + count);
 	memcpy(waiting + count, waits->rows, waits->count * sizeof *waiting);

@@ -199,14 +199,16 @@ static void plugin_leaves_late(struct plugin *plugin) {
 			json_pack("{s:s, s:s}", "name", plugin->verdict->name, "version", plugin->verdict->version));
 	plugin->image->state = IMAGE_STUCK;
 	error_set(&error, ERROR_TIMEOUT, "the plugin is stuck: a call of it does not end");
-	error_found(&error, "a shard is still in it, %d ms after the drain", LEAVING_MS_MAX);
+	error_found(&error, "%s is still in it, %d ms after the drain",
+		atomic_load(&plugin->image->working) > 0 ? "work of an operation" : "a shard", LEAVING_MS_MAX);
 	error_expected(&error, "calls that return");
 	error_hint(&error, "it is retired when the call returns; restart the host if it never does");
 	plugin_answer_error(plugin, &error);
 }
 
 static void plugin_look(struct plugin *plugin) {
-	if (engine_adopted(plugin->registry->options.engine) >= plugin->view)
+	/* in this order: a thread of the pool that still sees an older view is seen by the first, its work by the second */
+	if (engine_adopted(plugin->registry->options.engine) >= plugin->view && atomic_load(&plugin->image->working) == 0)
 		plugin_retire(plugin);
 	else if (registry_now_ms() - plugin->since_ms >= LEAVING_MS_MAX)
 		plugin_leaves_late(plugin);

@@ -8,6 +8,7 @@
 #include "control/crash_json.h"
 #include "control/handlers.h"
 #include "control/metrics.h"
+#include "control/operations_json.h"
 #include "control/plugin_json.h"
 #include "control/surveyed.h"
 #include "wire/json.h"
@@ -174,6 +175,7 @@ static void status_show(struct exchange *exchange) {
 	json_object_set_new(status, "migrations", migrations_json(control->registry));
 	json_object_set_new(status, "blocked", blocked_json(control->engine));
 	json_object_set_new(status, "undecided", undecided_json(control->engine));
+	json_object_set_new(status, "operations", operations_json(control->engine, &engine));
 	json_object_set_new(status, "waiting", waiting_json(control->engine));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));
 	json_object_set_new(status, "refused", refused_json(control->registry));

@@ -17,6 +17,8 @@ void message_handled(struct shard *shard, const struct message *message) {
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]--;
 	if ((head->flags & MESSAGE_COUNTED) != 0)
 		owed_add(&shard->owed, shard->flow, head, -1);
+	if (head->operation != MESSAGE_ORDINARY)
+		operations_handled(shard, message);
 	shard->epoch_messages++;
 }
 
@@ -41,7 +43,7 @@ static void letter_write(struct shard *shard, const struct target *target, const
 		.attempts = attempts,
 		.plugin = bytes_text(target->version->image->name),
 		.version = bytes_text(target->version->image->version),
-		.type = message->type,
+		.type = message->head->operation != MESSAGE_ORDINARY ? bytes_text(DEAD_RESULT_TYPE) : message->type,
 		.time_ms = shard->epoch_time_ms,
 		.payload = message->payload,
 	};
@@ -67,6 +69,10 @@ static enum outcome attempt_migrated(
 	return OUTCOME_STORE;
 }
 
+static const char *failure_code(const struct message *message) {
+	return message->head->operation != MESSAGE_ORDINARY ? "result_failed" : "function_failed";
+}
+
 /* What comes of a call: its effects happen, or it is to be tried again, or a dead letter stands for it. */
 static enum outcome conclude(struct shard *shard, const struct target *target, const struct message *message,
 	uint32_t attempts, bool last, int result) {
@@ -78,7 +84,12 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 		return OUTCOME_STORE;
 	}
 	if (result == 0 && invocation->refused == NULL) {
-		struct cause cause = {.route = route_of(message), .colour = message->head->flags & MESSAGE_COLOUR};
+		struct cause cause = {
+			.route = route_of(message),
+			.colour = message->head->flags & MESSAGE_COLOUR,
+			.side = message->head->side,
+			.birth_epoch = message->head->birth_epoch,
+		};
 		uint64_t changed = invocation->changed;
 		effects_apply(shard, &cause);
 		if ((target->version->expires || invocation->instance->life != NULL) && !invocation->expiring)
@@ -97,12 +108,21 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 	tally_add(&tally->exhausted, 1);
 	if (!last && !invocation->expiring && target->version->probation_until_ms > shard->epoch_time_ms)
 		return OUTCOME_UNDECIDED;
-	letter_write(shard, target, message, attempts + 1, invocation->expiring ? "expire_failed" : "function_failed");
+	letter_write(shard, target, message, attempts + 1, invocation->expiring ? "expire_failed" : failure_code(message));
 	return OUTCOME_DONE;
 }
 
-/* One attempt: the state goes to the version's schema, invoke or (for a sweep) on_expire is called, and what it asked for
- * happens. The instance may have moved: it is the invocation's then. */
+static int call_enter(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, sofun_message *call) {
+	if ((message->head->flags & MESSAGE_SWEEP) != 0)
+		return enter_expire(shard, target, instance, message, attempts, call);
+	if (__builtin_expect(message->head->operation != MESSAGE_ORDINARY, 0))
+		return enter_result(shard, target, instance, message, attempts, call);
+	return enter_function(shard, target, instance, message, attempts, call);
+}
+
+/* One attempt: the state goes to the version's schema, invoke (for a sweep on_expire, for a result on_result) is called, and
+ * what it asked for happens. The instance may have moved: it is the invocation's then. */
 static enum outcome run(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, bool last) {
 	struct invocation *invocation = shard->invocation;
@@ -112,9 +132,7 @@ static enum outcome run(struct shard *shard, const struct target *target, struct
 	if (__builtin_expect(migrates, 0))
 		outcome = attempt_migrated(shard, target, &instance, message->payload);
 	if (outcome == OUTCOME_DONE) {
-		int result = (message->head->flags & MESSAGE_SWEEP) != 0
-			? enter_expire(shard, target, instance, message, attempts, &call)
-			: enter_function(shard, target, instance, message, attempts, &call);
+		int result = call_enter(shard, target, instance, message, attempts, &call);
 		invocation->carried = 0;
 		if (__builtin_expect(migrates, 0) && result == 0 && invocation->refused == NULL &&
 			invocation->store_error.code == ERROR_NONE)
@@ -172,7 +190,7 @@ void attempt_exhausted(struct shard *shard, const struct target *target, const s
 	uint32_t attempts, struct bytes failure) {
 	buf_reset(&shard->invocation->failure);
 	buf_append(&shard->invocation->failure, failure.data, failure.size);
-	letter_write(shard, target, message, attempts, "function_failed");
+	letter_write(shard, target, message, attempts, failure_code(message));
 	message_handled(shard, message);
 }
 

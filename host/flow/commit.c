@@ -213,6 +213,11 @@ static void counts_add(struct counts *sum, const struct counts *counts) {
 	sum->timers_cancelled += counts->timers_cancelled;
 	sum->expired += counts->expired;
 	sum->values_expired += counts->values_expired;
+	sum->operations_started += counts->operations_started;
+	sum->operations_succeeded += counts->operations_succeeded;
+	sum->operations_failed += counts->operations_failed;
+	sum->operations_unknown += counts->operations_unknown;
+	sum->operations_late += counts->operations_late;
 	sum->retrying += counts->retrying;
 	sum->cache_bytes += counts->cache_bytes;
 	if (counts->barrier_seen < sum->barrier_seen)
@@ -263,6 +268,15 @@ static void milestones_check(struct committer *committer, const struct counts *s
 			committer, &committer->clock, serial, flow_clock_now(&committer->flow->clock), sum->due_next_ms);
 }
 
+/* Work that the epoch asked for begins, now that it is durable (rule 41). */
+static void jobs_release(struct flow *flow) {
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		struct seal *seal = &flow->shards[i]->seal;
+		work_pool_submit(&flow->pool, seal->jobs);
+		seal->jobs = NULL;
+	}
+}
+
 static void epoch_release(struct committer *committer) {
 	struct flow *flow = committer->flow;
 	struct counts sum = counts_sum(flow);
@@ -278,6 +292,7 @@ static void epoch_release(struct committer *committer) {
 	committer->time_ms = committer->part->time_ms;
 	pthread_mutex_unlock(&committer->release_mutex);
 	atomic_store(&flow->durable, committer->epoch);
+	jobs_release(flow);
 	if (!any)
 		return;
 	struct release *release = check_alloc(1, sizeof *release + (flow->shards_count + 1) * sizeof(struct buf));

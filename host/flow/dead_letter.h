@@ -7,6 +7,9 @@
 #ifndef HOST_FLOW_DEAD_LETTER_H
 #define HOST_FLOW_DEAD_LETTER_H
 
+/* The type of its payload where a result could not be handled: sent again it goes to on_result, not to invoke. */
+#define DEAD_RESULT_TYPE "sofun.result"
+
 #include <stdbool.h>
 
 #include "base/bytes.h"
@@ -16,7 +19,7 @@ struct dead_letter {
 	struct bytes id;
 	struct bytes from; /* empty: from outside */
 	struct bytes from_id;
-	struct bytes code; /* "unknown_type", "function_failed", "router_failed" */
+	struct bytes code; /* "unknown_type", "function_failed", "result_failed", "router_failed" */
 	struct bytes reason;
 	uint64_t attempts;
 	struct bytes plugin;

@@ -8,8 +8,8 @@ struct instance *dispatch_fit(struct shard *shard, struct instance *instance, ui
 	if (instance->value_count >= value_count)
 		return instance;
 	struct instance *wide = cache_widen(&shard->cache, instance, value_count);
-	if (wide->wait != NULL)
-		wide->wait->instance = wide;
+	for (struct wait *wait = wide->wait; wait != NULL; wait = wait->under)
+		wait->instance = wide;
 	for (size_t i = 0; (wide->flags & INSTANCE_DIRTY) != 0 && i < shard->dirty_count; i++) {
 		if (shard->dirty[i] == instance)
 			shard->dirty[i] = wide;
@@ -39,30 +39,36 @@ static inline enum trial_answer trial_of(
 }
 
 /* A sweep waits at the head of the address from here on, and the message behind it. */
-static void expire_later(struct shard *shard, struct instance *instance, enum outcome outcome, const uint8_t *at) {
+static void expire_later(
+	struct shard *shard, struct instance *instance, enum outcome outcome, const uint8_t *at, bool ahead) {
 	struct message sweep;
 	message_read(expiry_message_born(shard), &sweep);
 	if (outcome == OUTCOME_AGAIN)
-		retry_begin(shard, instance, &sweep);
+		retry_begin(shard, instance, &sweep, ahead);
 	else
-		retry_block(shard, instance, &sweep);
-	retry_behind(shard, instance, at);
+		retry_block(shard, instance, &sweep, ahead);
+	retry_behind(shard, instance, at, ahead);
 }
 
 static bool message_live(
 	struct shard *shard, const struct target *target, const uint8_t *at, const struct message *message) {
 	struct instance *instance = instance_of(shard, target->version, message);
+	bool ahead = message->head->operation != MESSAGE_ORDINARY; /* a result waits for no message of its address */
 	if (instance == NULL)
 		return false;
-	if (instance->wait != NULL) {
-		retry_behind(shard, instance, at);
+	if (retry_waits(instance, ahead)) {
+		retry_behind(shard, instance, at, ahead);
+		return true;
+	}
+	if (operations_hold(&shard->operations, shard, target->binding, message)) {
+		retry_hold(shard, instance, message, false);
 		return true;
 	}
 	switch (trial_of(shard, target, message)) {
 	case TRIAL_FREE:
 		break;
 	case TRIAL_HOLD:
-		retry_hold(shard, instance, message);
+		retry_hold(shard, instance, message, ahead);
 		return true;
 	case TRIAL_DEAD:
 		attempt_crashed(shard, target, message, 0);
@@ -72,7 +78,7 @@ static bool message_live(
 		enum outcome outcome = attempt_expire(shard, target, instance, 0);
 		instance = shard->invocation->instance;
 		if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_BLOCKED)
-			expire_later(shard, instance, outcome, at);
+			expire_later(shard, instance, outcome, at, ahead);
 		if (outcome != OUTCOME_DONE)
 			return outcome != OUTCOME_STORE;
 	}
@@ -80,13 +86,13 @@ static bool message_live(
 	case OUTCOME_STORE:
 		return false;
 	case OUTCOME_AGAIN:
-		retry_begin(shard, shard->invocation->instance, message);
+		retry_begin(shard, shard->invocation->instance, message, ahead);
 		break;
 	case OUTCOME_BLOCKED:
-		retry_block(shard, shard->invocation->instance, message);
+		retry_block(shard, shard->invocation->instance, message, ahead);
 		break;
 	case OUTCOME_UNDECIDED:
-		retry_hold(shard, shard->invocation->instance, message);
+		retry_hold(shard, shard->invocation->instance, message, ahead);
 		retry_undecided(shard, shard->invocation->instance->wait, target->version, 1);
 		break;
 	case OUTCOME_DONE:
@@ -158,7 +164,8 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 	message_read(at, &message);
 	shard_touch(shard);
 	const struct target target = target_of(shard, &message);
-	if (target.version == NULL) {
+	if (target.version == NULL || wait->instance->wait != wait ||
+		operations_hold(&shard->operations, shard, target.binding, &message)) {
 		retry_stall(shard, wait, bytes_of(NULL, 0));
 		return true;
 	}

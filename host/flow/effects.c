@@ -4,6 +4,7 @@
 #include "base/check.h"
 #include "base/mutant.h"
 #include "flow/dead_letter.h"
+#include "flow/operation/effects.h"
 #include "flow/owed.h"
 #include "flow/shard.h"
 #include "flow/timer/effects.h"
@@ -42,13 +43,17 @@ static uint8_t side_now(const struct shard *shard, uint16_t type) {
 	return type < shard->view->binding_count ? shard->view->bindings[type].side : 0;
 }
 
-void effects_born(struct shard *shard, struct message_head *head, uint8_t colour) {
-	head->birth_epoch = shard->epoch;
+void effects_counted(struct shard *shard, struct message_head *head, uint8_t colour) {
 	head->flags = (uint8_t)((head->flags & (MESSAGE_ROUTE | MESSAGE_KEYED)) | colour | MESSAGE_COUNTED);
-	head->side = side_now(shard, head->type);
 	owed_add(&shard->owed, shard->flow, head, 1);
 	shard->counts.born++;
 	shard->counts.colour[colour]++;
+}
+
+void effects_born(struct shard *shard, struct message_head *head, uint8_t colour) {
+	head->birth_epoch = shard->epoch;
+	head->side = side_now(shard, head->type);
+	effects_counted(shard, head, colour);
 }
 
 /* With a route to pass on, the message grows by it. */
@@ -182,6 +187,8 @@ void effects_apply(struct shard *shard, const struct cause *cause) {
 		emits_apply(shard);
 	if (invocation->timers.size > 0)
 		timer_effects_apply(shard);
+	if (invocation->operations.size > 0)
+		operation_effects_apply(shard, cause, pass_on);
 	if (invocation->stray_count > 0)
 		strays_apply(shard, pass_on);
 	if (invocation->replied && cause->route != NULL)

@@ -4,12 +4,13 @@
 
 #include "base/check.h"
 #include "flow/engine_inside.h"
+#include "flow/invocation.h"
 #include "flow/owed.h"
 #include "flow/recover.h"
 
 /* Of limits.memory_bytes less its base: what functions keep warm, and what may wait in memory before it is paged out. The
  * rest is the store's (budget.c), but for what the open epochs hold. */
-enum { CACHE_SHARE_PERCENT = 31, QUEUE_SHARE_PERCENT = 7, TIMER_SHARE_PERCENT = 2 };
+enum { CACHE_SHARE_PERCENT = 29, QUEUE_SHARE_PERCENT = 7, TIMER_SHARE_PERCENT = 2, OPERATION_SHARE_PERCENT = 2 };
 
 /* ---- life ---- */
 
@@ -17,6 +18,9 @@ static void flow_init(
 	struct flow *flow, const struct config *config, struct store *store, const struct store_recovered *recovered) {
 	flow->config = config;
 	flow->store = store;
+	host_api_fill(&flow->host.table);
+	flow->host.flow = flow;
+	work_pool_init(&flow->pool, flow, config->operations_threads);
 	flow->shards_count = config->shards;
 	flow->owed = check_alloc((size_t)config->shards * TYPES_MAX * MESSAGE_SIDES, sizeof *flow->owed);
 	flow->incarnation = recovered->epoch + 1;
@@ -28,6 +32,7 @@ static void flow_init(
 	flow->cache_bytes = (size_t)(share / 100 * CACHE_SHARE_PERCENT);
 	flow->queue_bytes = (size_t)(share / 100 * QUEUE_SHARE_PERCENT);
 	flow->timer_bytes = (size_t)(share / 100 * TIMER_SHARE_PERCENT);
+	flow->operation_bytes = (size_t)(share / 100 * OPERATION_SHARE_PERCENT);
 	flow->epoch_bytes_max = share / MEMORY_PER_EPOCH;
 	if (flow->epoch_bytes_max > EPOCH_BYTES_MAX)
 		flow->epoch_bytes_max = EPOCH_BYTES_MAX;
@@ -133,6 +138,10 @@ static void pendings_destroy(struct pending *pending) {
 	}
 }
 
+bool engine_abandoned(const struct engine *engine) {
+	return engine != NULL && engine->abandoned;
+}
+
 void engine_destroy(struct engine *engine) {
 	if (engine == NULL)
 		return;
@@ -145,6 +154,7 @@ void engine_destroy(struct engine *engine) {
 		shard_destroy(flow->shards[i]);
 	free(flow->shards);
 	free(flow->channels);
+	work_pool_finish(&flow->pool);
 	buf_finish(&flow->timer_row);
 	free(flow->owed);
 	engine_fence_destroy(engine);
@@ -217,7 +227,7 @@ bool engine_pressed(struct engine *engine) {
 /* ---- plugins ---- */
 
 uint64_t engine_adopted(struct engine *engine) {
-	uint64_t adopted = UINT64_MAX;
+	uint64_t adopted = work_pool_generation(&engine->flow.pool);
 	for (uint32_t i = 0; i < engine->flow.shards_count; i++) {
 		uint64_t generation = atomic_load_explicit(&engine->flow.shards[i]->view_generation, memory_order_acquire);
 		adopted = generation < adopted ? generation : adopted;
@@ -247,6 +257,10 @@ void engine_publish(struct engine *engine, struct view *view) {
 	engine_adopted(engine);
 }
 
+const struct sofun_host *engine_host(struct engine *engine) {
+	return &engine->flow.host.table;
+}
+
 uint16_t engine_next_type(struct engine *engine) {
 	check(engine->types + 1 < TYPES_MAX);
 	return ++engine->types;
@@ -270,6 +284,14 @@ void engine_status(struct engine *engine, struct engine_status *ret_status) {
 		.in_flight = counts.born - counts.handled,
 		.retried = counts.retried,
 		.retrying = counts.retrying,
+		.operations = {.open = atomic_load(&flow->operations_open),
+			.queued = work_pool_queued(&flow->pool),
+			.running = atomic_load(&flow->pool.running),
+			.started = counts.operations_started,
+			.succeeded = counts.operations_succeeded,
+			.failed = counts.operations_failed,
+			.unknown = counts.operations_unknown,
+			.late = counts.operations_late},
 		.dead = counts.dead,
 		.records = counts.records,
 		.keys = (uint64_t)atomic_load(&flow->keys),

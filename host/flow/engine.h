@@ -25,6 +25,8 @@ void engine_start(struct engine *engine, struct view *view);
 
 /* Closes and commits what was accepted so far, ends the threads, answers all open requests with `stopping`. */
 void engine_stop(struct engine *engine);
+/* True: work of an operation did not return. Neither the engine nor an image may go then: the process must end by _exit. */
+bool engine_abandoned(const struct engine *engine);
 void engine_destroy(struct engine *engine);
 
 /* Waking a shard that sleeps costs a system call and another thread's turn. While the engine gathers, requests wake a shard
@@ -154,7 +156,7 @@ void engine_survey(struct engine *engine, uint64_t token);
 struct engine_wait {
 	/* "running": a call takes its time; "retry": a message failed and is in backoff; "migration": the state cannot be
 	 * brought to the version's schema; "probation": it failed for good, and its version may yet be rolled back; "suspect": a worker died in it, it is to run alone; "no version": nobody has its
-	 * type; "backlog": it was accepted before the fence, and its turn has not come */
+	 * type; "operation": one is under way, or messages wait for the result of one; "backlog": it was accepted before the fence, and its turn has not come */
 	const char *reason;
 	const char *type; /* "": a router's record */
 	struct bytes id;
@@ -166,6 +168,9 @@ struct engine_wait {
  * order; how many there are. Timers bind when they are due: before that they wait for no version. */
 uint64_t engine_waits_each(
 	struct engine *engine, uint32_t image, void (*each)(void *arg, const struct engine_wait *wait), void *arg);
+
+/* The table that every init gets. Valid until engine_destroy. */
+const struct sofun_host *engine_host(struct engine *engine);
 
 /* A new type gets the next number; the row is the caller's to commit. */
 uint16_t engine_next_type(struct engine *engine);
@@ -225,6 +230,16 @@ struct engine_status {
 	uint64_t in_flight;
 	uint64_t retried;
 	uint64_t retrying; /* addresses that wait in backoff now */
+	struct {
+		uint64_t open;    /* under way now, results that are not handled yet included */
+		uint64_t queued;  /* of these, waiting for a thread */
+		uint64_t running; /* and being worked for */
+		uint64_t started; /* since the start, as what follows */
+		uint64_t succeeded;
+		uint64_t failed;
+		uint64_t unknown;
+		uint64_t late; /* results that came for none that was under way */
+	} operations;
 	uint64_t dead;
 	uint64_t records;       /* ingested */
 	uint64_t keys;          /* idempotency keys that are kept */
@@ -249,6 +264,31 @@ struct engine_schema {
 	uint64_t instances; /* more than 0 */
 };
 void engine_schemas_each(struct engine *engine, void (*each)(void *arg, const struct engine_schema *schema), void *arg);
+
+/* Asynchronous operations under way. Calls each() for the oldest `most` of a type (0: of all), the oldest first; how many there
+ * are. */
+enum engine_operation_state {
+	ENGINE_OPERATION_QUEUED,  /* not durable yet, or waiting for a thread */
+	ENGINE_OPERATION_RUNNING, /* a thread works for it */
+	ENGINE_OPERATION_OUTSIDE, /* the plugin's own means bring its result */
+	ENGINE_OPERATION_RESULT,  /* its result waits to be handled */
+};
+struct engine_operation {
+	const char *type;
+	uint16_t number; /* of the type */
+	struct bytes address;
+	uint64_t id;
+	uint64_t birth_epoch; /* it goes to the version of that epoch */
+	uint64_t since_ms;    /* time of the flow */
+	enum engine_operation_state state;
+	bool waits; /* its address does */
+};
+uint64_t engine_operations_each(struct engine *engine, uint16_t type, size_t most,
+	void (*each)(void *arg, const struct engine_operation *operation), void *arg);
+/* Those of one address. */
+void engine_operations_of(struct engine *engine, uint16_t type, struct bytes id,
+	void (*each)(void *arg, const struct engine_operation *operation), void *arg);
+const char *engine_operation_state_name(enum engine_operation_state state);
 
 /* The time of the flow in milliseconds since 1970. [any thread] */
 uint64_t engine_time_ms(struct engine *engine);

@@ -58,4 +58,6 @@ void engine_commit_figures(struct engine *engine, struct engine_commit_figures *
 	*ret_figures = (struct engine_commit_figures){.epochs = tally_get(&tally->epochs)};
 	histogram_read(&tally->commit, &ret_figures->commit);
 	histogram_read(&tally->append, &ret_figures->append);
+	for (uint32_t i = 0; i < engine->flow.shards_count; i++)
+		histogram_read(&engine->flow.shards[i]->tally.operation_seconds, &ret_figures->operations);
 }

@@ -47,8 +47,9 @@ void engine_shard_figures(struct engine *engine, uint32_t index, struct engine_s
 
 struct engine_commit_figures {
 	uint64_t epochs;
-	struct histogram_figures commit; /* from the wish to cut to the release */
-	struct histogram_figures append; /* of this, the journal's write and sync */
+	struct histogram_figures commit;     /* from the wish to cut to the release */
+	struct histogram_figures append;     /* of this, the journal's write and sync */
+	struct histogram_figures operations; /* from the start of an operation to its result; of all shards */
 };
 void engine_commit_figures(struct engine *engine, struct engine_commit_figures *ret_figures);
 

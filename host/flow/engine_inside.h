@@ -57,6 +57,7 @@ struct engine {
 	uint64_t drain_epoch[TYPES_MAX]; /* once it is durable, `owed` speaks of the time after adoption */
 
 	bool started;
+	bool abandoned; /* a thread of the pool did not return */
 	_Atomic bool ending;
 	pthread_t committer_thread;
 	pthread_t applier_thread;

@@ -184,15 +184,17 @@ static void dead_message(struct engine *engine, uint64_t token, uint64_t number,
 		refuse(engine, token, ERROR_UNKNOWN_TYPE, "no plugin ever declared its function type: it stays", letter->to);
 		return;
 	}
+	bool result = bytes_equal(letter->type, bytes_text(DEAD_RESULT_TYPE));
 	struct message_parts parts = {
 		.head = {.type = type, .hash = flow_hash(&engine->flow, type, letter->id)},
 		.id = letter->id,
-		.type = letter->type,
+		.type = result ? bytes_of(NULL, 0) : letter->type,
 		.payload = letter->payload,
 	};
 	if (letter->from.size > 0 && (parts.head.caller_type = view_type(engine->view, letter->from)) != 0)
 		parts.caller_id = letter->from_id;
 	uint32_t size = message_measure(&parts);
+	parts.head.operation = result ? MESSAGE_GOES_ON : MESSAGE_ORDINARY;
 	struct input *input = dead_reserve(engine, token, number, &dead, size);
 	message_put((uint8_t *)(input + 1) + sizeof dead, &parts);
 	input_submit(engine, 0, input);

@@ -93,11 +93,36 @@ void engine_threads_start(struct engine *engine) {
 		flow->shards[i]->thread = thread_start(shard_main, flow->shards[i], "shard");
 	engine->committer_thread = thread_start(committer_main, engine, "committer");
 	engine->applier_thread = thread_start(applier_main, engine, "applier");
+	for (uint32_t i = 0; i < flow->pool.slot_count; i++)
+		flow->pool.slots[i].thread = thread_start(work_pool_main, &flow->pool.slots[i], "work");
 	engine->reader_thread = thread_start(engine_reader_main, engine, "reader");
+}
+
+/* Everything that has arrived stands in a mailbox: it is not unknown. */
+static bool results_taken(const struct flow *flow) {
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		const struct operations *operations = &flow->shards[i]->operations;
+		if (atomic_load(&operations->arrivals) != NULL)
+			return false;
+	}
+	return true;
+}
+
+/* Work that runs is asked to return, and has a while for it; the results of what did are taken. False: some did not. */
+static bool pool_settle(struct flow *flow) {
+	enum { LOOK_US = 2000 };
+	struct park park = {0};
+	uint64_t until_us = monotonic_us() + (uint64_t)OPERATIONS_STOP_MS * 1000;
+	work_pool_stop(&flow->pool);
+	while ((atomic_load(&flow->pool.running) > 0 || !results_taken(flow)) && monotonic_us() < until_us &&
+		!atomic_load(&flow->failed))
+		park_sleep(&park, LOOK_US);
+	return atomic_load(&flow->pool.running) == 0;
 }
 
 void engine_threads_stop(struct engine *engine) {
 	struct flow *flow = &engine->flow;
+	engine->abandoned = !pool_settle(flow);
 	atomic_store(&flow->stopping, true);
 	for (uint32_t i = 0; i < flow->shards_count; i++)
 		park_wake(&flow->shards[i]->park);
@@ -109,4 +134,6 @@ void engine_threads_stop(struct engine *engine) {
 	pthread_join(engine->committer_thread, NULL);
 	pthread_join(engine->applier_thread, NULL);
 	pthread_join(engine->reader_thread, NULL);
+	for (uint32_t i = 0; i < flow->pool.slot_count && !engine->abandoned; i++)
+		pthread_join(flow->pool.slots[i].thread, NULL);
 }

@@ -7,6 +7,7 @@
 #include "flow/migration/migrate.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
+#include "sofun/effects.h"
 
 /* From here until hold_take the committer may cut on this shard's behalf (rule 21). */
 static void hold_give(struct shard *shard) {
@@ -45,7 +46,7 @@ int enter_migrate(struct shard *shard, const struct migrator *migrator, struct b
 		.self = {{(const uint8_t *)binding->name, binding->name_size}, {instance_id(instance), instance->id_size}},
 	};
 	const sofun_host *host = invocation->context.host;
-	invocation->context.host = &invocation->migration_host;
+	invocation->context.host = &invocation->migration_host.table;
 	invocation->migrator = migrator;
 	invocation->version = &blind;
 	invocation->migration_cause = (sofun_message){
@@ -140,4 +141,49 @@ int enter_expire(struct shard *shard, const struct target *target, struct instan
 	note_left(shard->note, NOTE_FUNCTION);
 	hold_take(shard);
 	return result;
+}
+
+/* Without on_result, as in a version that came past a drain's deadline, it fails like any other. */
+static int result_call(
+	struct invocation *invocation, const struct version *version, const sofun_result *result, bool readable) {
+	if (readable && version->function->on_result != NULL)
+		return version->function->on_result(&invocation->context, version->plugin_data, result);
+	buf_reset(&invocation->failure);
+	buf_printf(&invocation->failure, "%s",
+		readable ? "the result of an operation came to a version without on_result" : "no result of an operation");
+	return SOFUN_FAILED;
+}
+
+int enter_result(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, sofun_message *call) {
+	const struct version *version = target->version;
+	struct invocation *invocation = shard->invocation;
+	struct operation_outcome outcome;
+	bool readable = operation_outcome_read(message->payload, &outcome);
+	bool success = outcome.status == SOFUN_RESULT_SUCCESS;
+	*call = (sofun_message){
+		.size = sizeof *call,
+		.attempt = attempts + 1,
+		.self = {.type = {(const uint8_t *)target->binding->name, target->binding->name_size},
+			.id = {message->id.data, message->id.size}},
+		.payload = {message->payload.data, message->payload.size},
+	};
+	const sofun_bytes result = {outcome.result.data, outcome.result.size};
+	const sofun_result told = {
+		.size = sizeof told,
+		.attempt = call->attempt,
+		.self = call->self,
+		.id = outcome.id,
+		.status = outcome.status,
+		.metadata = {outcome.metadata.data, outcome.metadata.size},
+		.result = success ? result : (sofun_bytes){NULL, 0},
+		.text = success ? (sofun_bytes){NULL, 0} : result,
+	};
+	invocation_begin(invocation, shard->view, target->binding, version, instance, shard->epoch_time_ms);
+	hold_give(shard);
+	note_enter(shard->note, NOTE_FUNCTION, version->image->note, call);
+	int returned = result_call(invocation, version, &told, readable);
+	note_left(shard->note, NOTE_FUNCTION);
+	hold_take(shard);
+	return returned;
 }

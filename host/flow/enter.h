@@ -22,6 +22,10 @@ int enter_function(struct shard *shard, const struct target *target, struct inst
 int enter_expire(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, sofun_message *call);
 
+/* on_result, for the message of a result. */
+int enter_result(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, sofun_message *call);
+
 /* The migrate of migrator's version, for the instance of the invocation. payload: of the message that met it, empty in the
  * background: a death in it is laid to that message's account too. */
 int enter_migrate(struct shard *shard, const struct migrator *migrator, struct bytes payload);

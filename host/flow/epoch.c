@@ -52,6 +52,10 @@ static void seal_fill(struct shard *shard) {
 	check(changes.count == 0);
 	seal->schemas = shard->schemas;
 	shard->schemas = changes;
+	check(seal->jobs == NULL);
+	seal->jobs = shard->operations.asked;
+	shard->operations.asked = NULL;
+	shard->operations.asked_last = &shard->operations.asked;
 	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
 	shard->counts.due = retry_due_ms(shard) <= now_ms || timers_next_ms(shard) <= now_ms;
 	shard->counts.due_next_ms =

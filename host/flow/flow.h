@@ -20,9 +20,11 @@
 #include "flow/message.h"
 #include "flow/migration/blocked.h"
 #include "flow/migration/schema_counts.h"
+#include "flow/operation/pool.h"
 #include "flow/queue.h"
 #include "flow/survey.h"
 #include "limits.h"
+#include "sofun/host.h"
 
 struct shard;
 
@@ -56,8 +58,13 @@ struct counts {
 	uint64_t timers_cancelled;
 	uint64_t expired; /* instances */
 	uint64_t values_expired;
-	uint64_t retrying;    /* addresses in backoff */
-	uint64_t cache_bytes; /* memory of instances */
+	uint64_t operations_started;
+	uint64_t operations_succeeded; /* by their results */
+	uint64_t operations_failed;
+	uint64_t operations_unknown;
+	uint64_t operations_late; /* results of none that was under way, dropped */
+	uint64_t retrying;        /* addresses in backoff */
+	uint64_t cache_bytes;     /* memory of instances */
 };
 
 /* Where in a redo buffer the committer writes an egress offset. */
@@ -96,6 +103,7 @@ struct seal {
 	int64_t keys; /* idempotency keys that came less those that went */
 	struct owed_table owed;
 	struct schema_changes schemas;
+	struct job *jobs; /* work that may begin */
 };
 
 /* What leaves once the epoch is durable. payload, then type, follow; the whole is 8-aligned. */
@@ -111,7 +119,18 @@ struct output {
 
 void output_put(struct buf *outputs, const struct engine_answer *answer);
 
+/* What an image is given, and how a function that gets only the table finds the rest. */
+struct flow_host {
+	sofun_host table; /* first */
+	struct flow *flow;
+};
+
+static inline struct flow *flow_of_host(const sofun_host *host) {
+	return ((const struct flow_host *)(const void *)host)->flow;
+}
+
 struct flow {
+	struct flow_host host;
 	const struct config *config;
 	struct store *store;
 	uint32_t shards_count;
@@ -124,6 +143,7 @@ struct flow {
 	size_t cache_bytes;       /* a shard's budget for instances */
 	size_t queue_bytes;       /* a shard's budget for waiting messages in memory */
 	size_t timer_bytes;       /* a shard's budget for timers in memory */
+	size_t operation_bytes;   /* a shard's budget for what waits in memory for the pool */
 	uint64_t epoch_bytes_max; /* of a shard's open epoch */
 	struct park *reader_park; /* wakes who loads timers; NULL: the simulation does it */
 	struct buf timer_row;     /* [reader] scratch */
@@ -138,6 +158,7 @@ struct flow {
 	_Atomic uint32_t sweeping;           /* inputs of the sweep that no shard has taken yet */
 	_Atomic uint64_t wait_next;          /* serial of the next wait queue */
 	_Atomic uint64_t timer_next;         /* serial of the next timer */
+	_Atomic uint64_t operations_open;    /* under way, on all shards */
 	_Atomic bool stopping;               /* shards take nothing more */
 	_Atomic uint32_t trial_shard;        /* 1 + the shard that tries a suspect: all others stand still; 0: none does */
 	_Atomic uint64_t trial_serial;       /* of the last trial */
@@ -149,6 +170,7 @@ struct flow {
 	struct blocked blocked;   /* addresses whose state cannot be migrated */
 	struct blocked undecided; /* addresses that wait for the verdict on a version on probation */
 	struct surveys surveys;
+	struct work_pool pool; /* works for operations */
 	struct park committer_park;
 	void (*interleave)(void *arg); /* the simulation lets others run between the steps of a turn; NULL in the host */
 	void *interleave_arg;

@@ -6,8 +6,10 @@
 #include "base/log.h"
 #include "flow/host_api_inside.h"
 #include "flow/instance_record.h"
+#include "flow/operation/effects.h"
 #include "flow/timer/effects.h"
 #include "plugin/image.h"
+#include "sofun/operation.h"
 #include "sofun/timer.h"
 #include "state/key.h"
 #include "wire/cursor.h"
@@ -38,6 +40,10 @@ static int effect_account(struct invocation *invocation, size_t bytes) {
 		return SOFUN_TOO_LARGE;
 	invocation->bytes += bytes;
 	return SOFUN_OK;
+}
+
+bool invocation_account(struct invocation *invocation, size_t bytes) {
+	return effect_account(invocation, bytes) == SOFUN_OK;
 }
 
 bool kind_fits(uint32_t kind, uint8_t lead) {
@@ -368,12 +374,14 @@ static void api_log(const sofun_host *host, sofun_context *context, int level, s
 
 static const void *api_extension(const sofun_host *host, const char *id) {
 	(void)host;
-	return strcmp(id, SOFUN_TIMER) == 0 ? timer_api_table() : NULL;
+	if (strcmp(id, SOFUN_TIMER) == 0)
+		return timer_api_table();
+	return strcmp(id, SOFUN_OPERATION) == 0 ? operation_api_table() : NULL;
 }
 
-const sofun_host *host_api_table(void) {
-	static const sofun_host table = {
-		.size = sizeof table,
+void host_api_fill(sofun_host *ret_table) {
+	*ret_table = (sofun_host){
+		.size = sizeof *ret_table,
 		.abi_major = SOFUN_ABI_MAJOR,
 		.abi_minor = SOFUN_ABI_MINOR,
 		.extension = api_extension,
@@ -389,5 +397,4 @@ const sofun_host *host_api_table(void) {
 		.buf_reserve = api_buf_reserve,
 		.time_ms = api_time_ms,
 	};
-	return &table;
 }

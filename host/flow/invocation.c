@@ -8,9 +8,10 @@
 
 struct invocation *invocation_create(struct flow *flow) {
 	struct invocation *invocation = check_alloc(1, sizeof *invocation);
-	invocation->context.host = host_api_table();
+	invocation->context.host = &flow->host.table;
 	invocation->flow = flow;
-	host_api_migration_fill(&invocation->migration_host);
+	invocation->migration_host.flow = flow;
+	host_api_migration_fill(&invocation->migration_host.table);
 	return invocation;
 }
 
@@ -27,6 +28,7 @@ void invocation_destroy(struct invocation *invocation) {
 	buf_finish(&invocation->strays);
 	buf_finish(&invocation->emits);
 	buf_finish(&invocation->timers);
+	buf_finish(&invocation->operations);
 	buf_finish(&invocation->reply);
 	buf_finish(&invocation->reply_type);
 	buf_finish(&invocation->failure);
@@ -49,6 +51,8 @@ void invocation_begin(struct invocation *invocation, const struct view *view, co
 	invocation->stray_count = 0;
 	invocation->emits.size = 0;
 	invocation->timers.size = 0;
+	invocation->operations.size = 0;
+	invocation->operation_count = 0;
 	invocation->refused = NULL;
 	invocation->expiring = false;
 	invocation->bytes = 0;

@@ -40,7 +40,7 @@ struct invocation {
 	struct error store_error; /* code set: the store could not be read; the process stops */
 
 	const struct migrator *migrator; /* inside migrate */
-	sofun_host migration_host;       /* the table that it is given */
+	struct flow_host migration_host; /* the table that it is given */
 	sofun_message migration_cause;   /* what the note of a migration tells: alive until note_end */
 	uint64_t carried;              /* values that a migration left for the call on top of it: changed from its start */
 	uint64_t changed;              /* values that were set or cleared */
@@ -52,9 +52,11 @@ struct invocation {
 	uint32_t send_count;
 	struct buf strays;
 	uint32_t stray_count;
-	struct buf emits;  /* u32 egress index, u32 size, record */
-	struct buf timers; /* struct timer_op, as they were asked for */
-	size_t bytes;      /* of all effects, against INVOCATION_BYTES_MAX */
+	struct buf emits;      /* u32 egress index, u32 size, record */
+	struct buf timers;     /* struct timer_op, as they were asked for */
+	struct buf operations; /* struct operation_op, likewise */
+	uint32_t operation_count;
+	size_t bytes; /* of all effects, against INVOCATION_BYTES_MAX */
 	bool replied;
 	struct buf reply;
 	struct buf reply_type;
@@ -80,8 +82,11 @@ void invocation_begin(struct invocation *invocation, const struct view *view, co
 int invocation_send_check(struct invocation *invocation, const sofun_address *to, sofun_bytes type, sofun_bytes payload,
 	uint16_t *ret_number);
 
-/* The table that every image is given. The same for all. */
-const sofun_host *host_api_table(void);
+/* Counts so many bytes as effects of the invocation; false: they are too many. */
+bool invocation_account(struct invocation *invocation, size_t bytes);
+
+/* The table that every image is given. */
+void host_api_fill(sofun_host *ret_table);
 
 /* Appends an egress record: [time_ms, source type, source id, payload]. */
 void emission_put(struct buf *record, uint64_t time_ms, struct bytes type, struct bytes id, struct bytes payload);

@@ -16,6 +16,7 @@ uint32_t message_measure(struct message_parts *parts) {
 	head->type_size = (uint8_t)parts->type.size;
 	head->payload_size = (uint32_t)parts->payload.size;
 	head->side = 0;
+	head->operation = MESSAGE_ORDINARY;
 	memset(head->reserved, 0, sizeof head->reserved);
 	if (parts->route != NULL)
 		head->flags |= parts->route->has_key ? MESSAGE_ROUTE | MESSAGE_KEYED : MESSAGE_ROUTE;

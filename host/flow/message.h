@@ -25,6 +25,14 @@ enum message_flag {
 	MESSAGE_ANSWER = 128, /* it is such a reply, on its way to the shard that owns the key; its type is 0 */
 };
 
+/* The messages of an asynchronous operation (operation/): the one that asks for it, which stands in its row, and its result,
+ * which comes in its place. */
+enum message_operation {
+	MESSAGE_ORDINARY,
+	MESSAGE_GOES_ON, /* its address goes on meanwhile */
+	MESSAGE_WAITS,   /* what comes for its address waits until the result was handled */
+};
+
 /* Messages of a type are counted by sides; what is born behind a fence of the type has another side than what is in flight
  * (engine_side_next). */
 enum { MESSAGE_SIDES = 4 };
@@ -41,7 +49,8 @@ struct message_head {
 	uint8_t flags;
 	uint32_t payload_size;
 	uint8_t side;        /* it is counted with these */
-	uint8_t reserved[3]; /* 0 */
+	uint8_t operation;   /* enum message_operation */
+	uint8_t reserved[2]; /* 0 */
 };
 
 _Static_assert(sizeof(struct message_head) == 32, "the head is an on-disk format");

@@ -21,7 +21,12 @@
 #include "flow/message.h"
 #include "state/store.h"
 
-enum queue_kind { QUEUE_CHANNEL = 1, QUEUE_PARK = 2, QUEUE_WAIT = 3 };
+enum queue_kind {
+	QUEUE_CHANNEL = 1,
+	QUEUE_PARK = 2,
+	QUEUE_WAIT = 3,
+	QUEUE_WAIT_AHEAD = 4, /* only in a head row: a wait of results, ahead of the other one of its address */
+};
 
 /* A durable row: messages [first, first + count) of the queue. */
 struct queue_run {

@@ -6,6 +6,7 @@
 #include "base/log.h"
 #include "flow/dead_letter.h"
 #include "flow/keyed/keyed_rows.h"
+#include "flow/operation/restore.h"
 #include "flow/owed.h"
 #include "state/key.h"
 #include "wire/cursor.h"
@@ -148,7 +149,8 @@ static bool head_row_read(struct bytes key, struct bytes value, struct head_row 
 	if (!cursor_read_array(&cursor, &count) || !cursor_read_uint(&cursor, &kind) ||
 		!cursor_read_uint(&cursor, &ret_row->head))
 		return false;
-	if (kind != QUEUE_WAIT)
+	ret_row->wait.ahead = kind == QUEUE_WAIT_AHEAD;
+	if (kind != QUEUE_WAIT && kind != QUEUE_WAIT_AHEAD)
 		return true;
 	if (!cursor_read_uint(&cursor, &ret_row->type) || !cursor_read_text_or_bin(&cursor, &id) ||
 		id.size > ID_BYTES_MAX || !cursor_read_uint(&cursor, &ret_row->wait.attempts) ||
@@ -240,6 +242,8 @@ static bool queue_begin(struct recovery *recovery, uint64_t id) {
 		recovery->shard = flow->shards[to];
 		recovery->queue = shard_channel(flow, from, to);
 		return true;
+	case QUEUE_WAIT_AHEAD: /* its id is that of a wait */
+		break;
 	case QUEUE_PARK:
 		if (from >= flow->shards_count)
 			return malformed(recovery->error, "a park");
@@ -261,7 +265,10 @@ static bool queue_end(struct recovery *recovery) {
 
 /* ---- counting what came back ---- */
 
-static void message_count(struct recovery *recovery, struct shard *shard, const struct message_head *head) {
+static void message_count(struct recovery *recovery, struct shard *shard, const uint8_t *at) {
+	const struct message_head *head = (const struct message_head *)(const void *)at;
+	if (head->operation != MESSAGE_ORDINARY)
+		operations_restore(shard, at);
 	shard->counts.born++;
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]++;
 	recovery->messages++;
@@ -288,7 +295,7 @@ static void run_each(struct recovery *recovery, uint64_t first, struct bytes run
 
 static void restored_count(struct recovery *recovery, const uint8_t *at) {
 	const struct message_head *head = (const struct message_head *)(const void *)at;
-	message_count(recovery, recovery->shard, head);
+	message_count(recovery, recovery->shard, at);
 	if (queue_id_kind(recovery->queue_id) == QUEUE_CHANNEL)
 		recovery->shard->counts.channels_in++;
 	if (queue_id_kind(recovery->queue_id) == QUEUE_PARK)
@@ -395,7 +402,7 @@ static void message_move(struct recovery *recovery, const uint8_t *at) {
 	queue_commit(queue, message.head->size);
 	queue_publish(queue);
 	recovery->moved_bytes += message.head->size;
-	message_count(recovery, flow->shards[to], message.head);
+	message_count(recovery, flow->shards[to], at);
 	if (parked)
 		atomic_fetch_add(&flow->parked[message.head->type], 1);
 	else
@@ -507,6 +514,29 @@ static bool layouts_move_by_fence(struct recovery *recovery) {
 	return good;
 }
 
+/* Nobody knows what came of an operation that was under way: its address is told so, behind what stands in its mailbox, before
+ * anything new comes in. */
+static bool unknown_send(void *arg, const uint8_t *result) {
+	struct recovery *recovery = arg;
+	struct flow *flow = recovery->flow;
+	const struct message_head *head = (const struct message_head *)(const void *)result;
+	uint32_t to = message_shard(head->hash, flow->shards_count);
+	struct queue *channel = shard_channel(flow, to, to);
+	memcpy(queue_reserve(channel, head->size), head, head->size);
+	queue_commit(channel, head->size);
+	queue_publish(channel);
+	message_count(recovery, flow->shards[to], result);
+	flow->shards[to]->counts.channels_in++;
+	flow->shards[to]->counts.operations_unknown++;
+	recovery->moved_bytes += head->size;
+	return recovery->moved_bytes < MOVE_EPOCH_BYTES || move_commit(recovery);
+}
+
+static bool operations_recover(struct recovery *recovery) {
+	return operations_unknown_each(recovery->flow, &recovery->redo, unknown_send, recovery, recovery->error) &&
+		(recovery->redo.size == 0 || move_commit(recovery));
+}
+
 static void layout_redo(const struct flow *flow, struct buf *redo) {
 	struct key key = key_of(KEY_LAYOUT);
 	struct buf row = {0};
@@ -539,7 +569,7 @@ bool recover_queues(struct flow *flow, struct committer *committer, bool layout_
 	recovery.queue_id = UINT64_MAX;
 	if (layout_changed)
 		layout_redo(flow, &recovery.redo);
-	bool good = layouts_move_by_fence(&recovery);
+	bool good = layouts_move_by_fence(&recovery) && operations_recover(&recovery);
 	buf_finish(&recovery.redo);
 	buf_finish(&recovery.head.failure);
 	if (!good)

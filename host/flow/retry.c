@@ -61,17 +61,40 @@ static uint64_t due_after(const struct shard *shard, uint32_t attempts) {
 	return shard->epoch_time_ms + backoff_ms(shard->flow->config, attempts);
 }
 
-static struct wait *wait_create(struct shard *shard, struct instance *instance, uint64_t queue) {
+/* In whatever order they come: a restart may find what waits behind before what is ahead. */
+static void wait_attach(struct instance *instance, struct wait *wait) {
+	struct wait *top = instance->wait;
+	wait->instance = instance;
+	if (top != NULL && top->ahead) {
+		check(!wait->ahead && top->under == NULL);
+		top->under = wait;
+		return;
+	}
+	check(top == NULL || wait->ahead);
+	wait->under = top;
+	instance->wait = wait;
+}
+
+static struct wait *wait_create(struct shard *shard, struct instance *instance, bool ahead, uint64_t queue) {
 	struct wait *wait = check_alloc(1, sizeof *wait);
 	queue_init(&wait->queue, queue, 0, &shard->queue_memory);
-	wait->instance = instance;
 	wait->since_ms = flow_clock_now(&shard->flow->clock);
-	instance->wait = wait;
+	wait->ahead = ahead;
+	wait_attach(instance, wait);
 	return wait;
 }
 
-void retry_begin(struct shard *shard, struct instance *instance, const struct message *message) {
-	struct wait *wait = wait_create(shard, instance, queue_wait_id(atomic_fetch_add(&shard->flow->wait_next, 1)));
+static struct wait *wait_new(struct shard *shard, struct instance *instance, bool ahead) {
+	return wait_create(shard, instance, ahead, queue_wait_id(atomic_fetch_add(&shard->flow->wait_next, 1)));
+}
+
+/* That of the address's messages; NULL: none of them waits. */
+static struct wait *wait_plain(const struct instance *instance) {
+	return instance->wait != NULL && instance->wait->ahead ? instance->wait->under : instance->wait;
+}
+
+void retry_begin(struct shard *shard, struct instance *instance, const struct message *message, bool ahead) {
+	struct wait *wait = wait_new(shard, instance, ahead);
 	wait->attempts = 1;
 	wait->first_failed_ms = shard->epoch_time_ms;
 	wait->due_ms = due_after(shard, 1);
@@ -81,12 +104,18 @@ void retry_begin(struct shard *shard, struct instance *instance, const struct me
 	shard->counts.retrying = shard->waits.count;
 }
 
-void retry_hold(struct shard *shard, struct instance *instance, const struct message *message) {
-	struct wait *wait = wait_create(shard, instance, queue_wait_id(atomic_fetch_add(&shard->flow->wait_next, 1)));
+/* A wait that stands still, with the message at its head. */
+static struct wait *wait_still(struct shard *shard, struct instance *instance, const uint8_t *at, bool ahead) {
+	struct wait *wait = wait_new(shard, instance, ahead);
 	wait->due_ms = UINT64_MAX;
 	heap_add(&shard->waits, &wait->node);
-	wait_append(shard, wait, (const uint8_t *)message->head);
+	wait_append(shard, wait, at);
 	shard->counts.retrying = shard->waits.count;
+	return wait;
+}
+
+void retry_hold(struct shard *shard, struct instance *instance, const struct message *message, bool ahead) {
+	wait_still(shard, instance, (const uint8_t *)message->head, ahead);
 }
 
 void retry_again(struct shard *shard, struct wait *wait) {
@@ -123,9 +152,15 @@ void retry_expire(struct shard *shard, struct wait *wait) {
 }
 
 static void wait_end(struct shard *shard, struct wait *wait) {
+	struct wait *under = wait->under;
+	check(wait->instance->wait == wait);
 	heap_remove(&shard->waits, &wait->node);
-	wait->instance->wait = NULL;
+	wait->instance->wait = under;
 	wait->instance = NULL;
+	if (under != NULL) {
+		under->due_ms = 0;
+		heap_update(&shard->waits, &under->node);
+	}
 	wait_touch(shard, wait); /* its rows go at the next cut, then it goes itself */
 	shard->counts.retrying = shard->waits.count;
 }
@@ -143,8 +178,20 @@ void retry_done(struct shard *shard, struct wait *wait) {
 	heap_update(&shard->waits, &wait->node);
 }
 
-void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at) {
-	wait_append(shard, instance->wait, at);
+void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at, bool ahead) {
+	struct wait *wait = ahead ? instance->wait : wait_plain(instance);
+	if (wait != NULL)
+		wait_append(shard, wait, at);
+	else
+		wait_still(shard, instance, at, false);
+}
+
+void retry_release(struct shard *shard, struct instance *instance) {
+	struct wait *wait = wait_plain(instance);
+	if (wait == NULL || wait->due_ms != UINT64_MAX)
+		return;
+	wait->due_ms = 0;
+	heap_update(&shard->waits, &wait->node);
 }
 
 static void wait_block(struct shard *shard, struct wait *wait, struct bytes reason) {
@@ -162,9 +209,9 @@ static void wait_unblock(struct shard *shard, struct wait *wait) {
 	wait->blocked = false;
 }
 
-void retry_block(struct shard *shard, struct instance *instance, const struct message *message) {
-	retry_hold(shard, instance, message);
-	wait_block(shard, instance->wait, bytes_buf(&shard->invocation->failure));
+void retry_block(struct shard *shard, struct instance *instance, const struct message *message, bool ahead) {
+	struct wait *wait = wait_still(shard, instance, (const uint8_t *)message->head, ahead);
+	wait_block(shard, wait, bytes_buf(&shard->invocation->failure));
 }
 
 void retry_stall(struct shard *shard, struct wait *wait, struct bytes reason) {
@@ -204,11 +251,12 @@ uint64_t retry_due_ms(const struct shard *shard) {
 
 /* ---- making it durable ---- */
 
-/* The value of a wait's head row: [kind, head, type, id, attempts, first_failed_ms, due_ms], and undecided, failure if it is. */
+/* The value of a wait's head row: [kind, head, type, id, attempts, first_failed_ms, due_ms], and undecided, failure if it is. The
+ * kind says whether it is ahead. */
 static void wait_head_row(void *arg, uint64_t head, struct buf *ret_value) {
 	const struct wait *wait = arg;
 	pack_array(ret_value, wait->undecided != 0 ? 9 : 7);
-	pack_uint(ret_value, QUEUE_WAIT);
+	pack_uint(ret_value, wait->ahead ? QUEUE_WAIT_AHEAD : QUEUE_WAIT);
 	pack_uint(ret_value, head);
 	pack_uint(ret_value, wait->instance->type);
 	pack_bin(ret_value, instance_id_bytes(wait->instance));
@@ -257,7 +305,7 @@ void retry_finish(struct shard *shard) {
 
 struct wait *retry_restore(
 	struct shard *shard, struct instance *instance, const struct wait_row *row, uint64_t queue_id) {
-	struct wait *wait = wait_create(shard, instance, queue_id);
+	struct wait *wait = wait_create(shard, instance, row->ahead, queue_id);
 	wait->attempts = (uint32_t)row->attempts;
 	wait->first_failed_ms = row->first_failed_ms;
 	wait->due_ms = row->due_ms;

@@ -32,6 +32,7 @@ struct shard *shard_create(struct flow *flow, uint32_t index, uint64_t epoch) {
 	cache_init(&shard->cache, flow->cache_bytes);
 	shard->waits.less = retry_less;
 	timers_init(&shard->timers);
+	operations_init(&shard->operations, flow->incarnation, index);
 	keyed_init(&shard->keyed);
 	shard->invocation = invocation_create(flow);
 	shard->invocation->shard = shard;
@@ -49,6 +50,8 @@ void shard_destroy(struct shard *shard) {
 	producers_finish(shard);
 	trial_close(shard);
 	timers_finish(&shard->timers);
+	operations_finish(&shard->operations);
+	jobs_free(shard->seal.jobs);
 	keyed_finish(&shard->keyed);
 	buf_finish(&shard->dead_gone.gone);
 	cache_finish(&shard->cache);
@@ -162,6 +165,10 @@ static bool step_retries(struct shard *shard, int *budget) {
 
 static bool step_timers(struct shard *shard, int *budget) {
 	return timers_step(shard, budget);
+}
+
+static bool step_operations(struct shard *shard, int *budget) {
+	return operations_step(shard, budget);
 }
 
 static bool step_parks(struct shard *shard, int *budget) {
@@ -363,6 +370,7 @@ static const struct shard_turn {
 	{"view: adopt what the registry published, before anything happens in an epoch", step_view, true},
 	{"retries: what failed and is due", step_retries, false},
 	{"timers: messages that are due", step_timers, false},
+	{"operations: results that have come", step_operations, false},
 	{"parks: what waited for a version that now lives", step_parks, false},
 	{"channels: what shards sent to this one", step_channels, false},
 	{"input: records, messages and control from outside", step_input, false},
@@ -449,10 +457,14 @@ uint64_t shard_due_ms(const struct shard *shard) {
 
 uint64_t shard_idle_us(struct shard *shard) {
 	/* However far away it is: the system's clock may be set forward meanwhile, and then it is due (rule 38). */
-	enum { STARVED_US = 100000, CLOCK_LOOK_MS = 1000 };
+	enum { STARVED_US = 100000, CLOCK_LOOK_MS = 1000, UNREAD_US = 1000 };
 	if (shard->starved) {
 		shard->starved = false;
 		return STARVED_US;
+	}
+	if (shard->operations.unread) {
+		shard->operations.unread = false;
+		return UNREAD_US;
 	}
 	uint64_t trial_us = trial_idle_us(shard);
 	uint64_t due_ms = shard_due_ms(shard);

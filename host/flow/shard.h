@@ -13,6 +13,7 @@
 #include "flow/invocation.h"
 #include "flow/keyed/keyed.h"
 #include "flow/message.h"
+#include "flow/operation/operations.h"
 #include "flow/tally.h"
 #include "flow/timer/timers.h"
 #include "flow/trial/trial.h"
@@ -49,11 +50,14 @@ struct input {
 };
 _Static_assert(sizeof(struct input) % 8 == 0, "a message behind an input stays aligned");
 
-/* An address that waits behind a message in backoff. */
+/* An address that waits behind a message in backoff, or for the result of an operation. A result that fails waits ahead of all
+ * that waits already: then the address has two of these. */
 struct wait {
 	struct heap_node node;
 	struct queue queue;
 	struct instance *instance;
+	struct wait *under;       /* ahead: what waits behind it; NULL: nothing does */
+	bool ahead;               /* of results, before the address's messages */
 	uint32_t attempts;        /* of the message at the head */
 	uint64_t undecided;       /* the version that exhausted them and is on probation (version_mark); 0: it is not so */
 	struct buf failure;       /* undecided: what it said last */
@@ -124,6 +128,7 @@ struct shard {
 	size_t producers_dirty_capacity;
 
 	struct timers timers;
+	struct operations operations;
 	struct trial trial;
 	_Atomic uint64_t trial_seen; /* the trial for which this shard stands still */
 	struct dead_gone dead_gone;
@@ -242,6 +247,8 @@ struct instance *dispatch_fit(struct shard *shard, struct instance *instance, ui
 struct cause {
 	const struct message_route *route; /* NULL: nobody waits */
 	uint8_t colour;
+	uint8_t side; /* of the message, as its birth: what it starts stays with its version */
+	uint64_t birth_epoch;
 };
 /* Everything the invocation asked for happens, in the open epoch. */
 void effects_apply(struct shard *shard, const struct cause *cause);
@@ -253,6 +260,9 @@ void effects_dead(
 
 /* A message comes to stand in the open epoch. */
 void effects_born(struct shard *shard, struct message_head *head, uint8_t colour);
+
+/* The same for one whose birth and side are told already. */
+void effects_counted(struct shard *shard, struct message_head *head, uint8_t colour);
 
 /* Marks an instance for the next cut. */
 void effects_dirty(struct shard *shard, struct instance *instance);
@@ -280,12 +290,13 @@ void producers_finish(struct shard *shard);
 
 /* The order of waits: by due time. */
 bool retry_less(const struct heap_node *a, const struct heap_node *b);
-/* The message failed: it waits, with everything for its address behind it. */
-void retry_begin(struct shard *shard, struct instance *instance, const struct message *message);
+/* The message failed: it waits, with everything for its address behind it; one of a result, or ahead of one: ahead of what waits
+ * there already. */
+void retry_begin(struct shard *shard, struct instance *instance, const struct message *message, bool ahead);
 /* The message's instance cannot be migrated: it waits for another view, with everything for its address behind it. */
-void retry_block(struct shard *shard, struct instance *instance, const struct message *message);
+void retry_block(struct shard *shard, struct instance *instance, const struct message *message, bool ahead);
 /* The message may not run now: it waits until retry_step is told otherwise, with everything for its address behind it. */
-void retry_hold(struct shard *shard, struct instance *instance, const struct message *message);
+void retry_hold(struct shard *shard, struct instance *instance, const struct message *message, bool ahead);
 /* The message at the head of a wait failed again. */
 void retry_again(struct shard *shard, struct wait *wait);
 /* The message at the head of a wait has exhausted its attempts, that many, on a version on probation: it keeps its place until
@@ -297,8 +308,14 @@ void retry_due(struct shard *shard, struct wait *wait, uint64_t due_ms);
 void retry_expire(struct shard *shard, struct wait *wait);
 /* The message at the head of a wait is done: the next one is tried at once; the wait ends with the last. */
 void retry_done(struct shard *shard, struct wait *wait);
-/* Puts a message behind those that wait for the same address. */
-void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at);
+/* True if a message must wait behind what waits for its address; ahead: a result, behind other results only. */
+static inline bool retry_waits(const struct instance *instance, bool ahead) {
+	return instance->wait != NULL && (!ahead || instance->wait->ahead);
+}
+/* Puts a message behind those that wait for the same address. REQUIRES retry_waits. */
+void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at, bool ahead);
+/* What its address waited for is done: what waits may be tried again. */
+void retry_release(struct shard *shard, struct instance *instance);
 /* Its head has no version or may not run now (no reason), or its instance cannot be migrated: it keeps its place until
  * another view comes, or until it is dispatched all the same. */
 void retry_stall(struct shard *shard, struct wait *wait, struct bytes reason);
@@ -310,6 +327,7 @@ void retry_redo(struct shard *shard, struct buf *redo, uint64_t epoch);
 void retry_finish(struct shard *shard);
 /* Recovery: takes over a restored queue. */
 struct wait_row {
+	bool ahead;
 	uint64_t attempts;
 	uint64_t first_failed_ms;
 	uint64_t due_ms;

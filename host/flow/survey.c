@@ -88,6 +88,15 @@ static uint32_t version_note(const struct version *version) {
 	return version != NULL && version->image != NULL ? version->image->note : NOTE_IMAGE_NONE;
 }
 
+static bool wait_for_results(const struct look *look, const struct wait *wait, const struct message_head *head) {
+	const struct shard *shard = look->shard;
+	struct message message;
+	if (head == NULL)
+		return false;
+	message_read((const uint8_t *)head, &message);
+	return operations_hold(&shard->operations, shard, &look->view->bindings[wait->instance->type], &message);
+}
+
 static const char *wait_reason(const struct wait *wait, const struct version *version) {
 	if (wait->blocked)
 		return "migration";
@@ -95,6 +104,8 @@ static const char *wait_reason(const struct wait *wait, const struct version *ve
 		return "probation"; /* it failed for good under a version that may yet be rolled back (undecided.h) */
 	if (version == NULL)
 		return "no version";
+	if (wait->instance->wait != wait)
+		return "backlog"; /* a result that failed is ahead of it */
 	if (wait->due_ms == UINT64_MAX)
 		return "suspect"; /* held until it may run alone (flow/trial/) */
 	return wait->attempts > 0 || wait->expire_attempts > 0 ? "retry" : "backlog";
@@ -107,7 +118,7 @@ static void look_wait(struct look *look, const struct wait *wait) {
 	uint64_t birth = queue_ahead(&wait->queue, &head, 1) == 1 ? head->birth_epoch : UINT64_MAX;
 	const struct version *version = binding_version(binding, birth, id);
 	const struct survey_address what = {
-		.reason = wait_reason(wait, version),
+		.reason = wait_for_results(look, wait, head) ? "operation" : wait_reason(wait, version),
 		.image = version_note(version),
 		.type = wait->instance->type,
 		.since_ms = wait->first_failed_ms != 0 ? wait->first_failed_ms : wait->since_ms,
@@ -172,6 +183,27 @@ static void look_call(struct look *look) {
 		look_add(look, true, &what, id);
 }
 
+/* One whose result is not there yet. A call of work may outlast the drain of its version: then it is all that this waits for. */
+static void look_operation(void *arg, const struct operation *operation) {
+	struct look *look = arg;
+	if (operation->done || operation->type >= look->view->binding_count)
+		return;
+	const struct binding *binding = &look->view->bindings[operation->type];
+	struct bytes id = operation_address(operation);
+	uint32_t image = version_note(binding_version(binding, operation->birth_epoch, id));
+	uint32_t working = NOTE_IMAGE_NONE;
+	work_pool_runs(&look->shard->flow->pool, operation->id, &working);
+	bool left = working != NOTE_IMAGE_NONE && working != image;
+	const struct survey_address what = {
+		.reason = "operation",
+		.image = left ? working : image,
+		.type = operation->type,
+		.since_ms = operation->since_ms,
+		.messages = 1,
+	};
+	look_add(look, left || operation->birth_epoch < binding->fence, &what, id);
+}
+
 static void survey_take(struct shard *shard, bool calls) {
 	struct look look = {.shard = shard,
 		.view = atomic_load(&shard->flow->view),
@@ -184,6 +216,8 @@ static void survey_take(struct shard *shard, bool calls) {
 		look_call(&look);
 	for (size_t i = 0; i < shard->waits.count; i++)
 		look_wait(&look, (const struct wait *)(const void *)shard->waits.nodes[i]);
+	if (shard->operations.count > 0)
+		operations_each(&shard->operations, look_operation, &look);
 	for (uint32_t source = 0; source < shard->flow->shards_count; source++)
 		look_queue(&look, shard_channel(shard->flow, source, shard->index));
 	for (size_t type = 0; type < shard->park_count; type++)

@@ -29,6 +29,7 @@ struct shard_tally {
 	struct tally cache_evicted;
 	struct tally epoch_messages; /* of the last epoch with any */
 	struct tally epoch_bytes;
+	struct histogram operation_seconds; /* from the start of an operation to its result */
 };
 
 /* [committer] writes. */

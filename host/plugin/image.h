@@ -4,6 +4,8 @@
 #ifndef HOST_PLUGIN_IMAGE_H
 #define HOST_PLUGIN_IMAGE_H
 
+#include <stdatomic.h>
+
 #include "plugin/abi.h"
 #include "plugin/image_file.h"
 #include "plugin/load.h"
@@ -38,6 +40,8 @@ struct image {
 	void *plugin_data;
 	struct strays strays; /* which threads there were before it came */
 	uint32_t note;        /* its number in supervisor/note.h */
+
+	_Atomic uint32_t working; /* calls of its work that run on the pool: it stays until they have returned */
 };
 
 /* Takes the manifest over. */

@@ -20,6 +20,7 @@
  *   'D' [number:u64be]               dead letter; without a number: the last that went
  *   'Z' due:u64be serial:u64be       timer: a message that is sent when it is due
  *   'Y' type:u16be id:sized8 token   which timer of that address has the token
+ *   'O' id:u64be                     asynchronous operation that is under way
  *   'J' hash[16]                     idempotency key: what it belongs to
  *   'R' hash[16]                     its answer
  *   'U' due_ms:u64be row             when to look whether that row ('J', 'P') has expired
@@ -55,6 +56,7 @@ enum key_kind {
 	KEY_DEAD = 'D',
 	KEY_TIMER = 'Z',
 	KEY_TOKEN = 'Y',
+	KEY_OPERATION = 'O',
 	KEY_KEYED = 'J',
 	KEY_KEYED_ANSWER = 'R',
 	KEY_WAKE = 'U',

@@ -106,6 +106,7 @@ static bool runtime_row(
 	case KEY_SCHEMA:
 	case KEY_TIMER:
 	case KEY_TOKEN:
+	case KEY_OPERATION:
 	case KEY_KEYED:
 	case KEY_KEYED_ANSWER:
 	case KEY_WAKE:

@@ -29,6 +29,8 @@ const char *crash_kind_name(uint32_t kind) {
 		return "router";
 	case NOTE_MIGRATE:
 		return "migrate";
+	case NOTE_WORK:
+		return "work";
 	case NOTE_LOAD:
 		return "init";
 	case NOTE_FINI:
@@ -117,7 +119,8 @@ uint32_t crash_of_image(const struct crash_table *table, const uint8_t hash[NOTE
 		if (memcmp(row->hash, hash, NOTE_HASH_BYTES) != 0 || fini || crash_row_is(row, CRASH_SPARED) ||
 			row->last_ms < from_ms || row->first_ms > until_ms)
 			continue;
-		messages += row->name[0] != '\0' ? 1 : row->count;
+		bool message = row->name[0] != '\0' && row->kind != NOTE_WORK;
+		messages += message ? 1 : row->count;
 		if (*ret_last == NULL)
 			*ret_last = row;
 	}

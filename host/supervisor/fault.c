@@ -70,6 +70,7 @@ static void note_copy(const struct note *note) {
 	switch (record->kind & ~(uint32_t)NOTE_LEFT) {
 	case NOTE_FUNCTION:
 	case NOTE_MIGRATE:
+	case NOTE_WORK:
 		parts_copy(message->self.type, message->self.id, message->payload);
 		return;
 	case NOTE_ROUTER:

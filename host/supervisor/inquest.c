@@ -33,6 +33,15 @@ static void outcome_of_image(uint32_t kind, struct crash_row *death) {
 	atomic_store(&death->outcome, kind == NOTE_LOAD ? CRASH_LOADING : CRASH_IMAGE);
 }
 
+/* Work of an operation is not run again by itself, so there is no message to suspect: the image has died once more. */
+static void outcome_of_work(const struct fault *fault, struct crash_row *death) {
+	outcome_of_image(NOTE_WORK, death);
+	memcpy(death->name, fault->name, fault->name_size < sizeof death->name ? fault->name_size : sizeof death->name - 1);
+	memcpy(death->id, fault->id, fault->id_size);
+	death->id_size = fault->id_size;
+	death->payload_hash = fault->payload_hash;
+}
+
 /* Nothing else ran: it was the suspect that was tried, whatever it did. */
 static void suspect_write(const struct crash_row *suspect, uint64_t place, struct crash_row *death) {
 	struct crash_row facts = *death;
@@ -85,6 +94,10 @@ static void judge_by_fault(const struct fault *fault, const struct notes *notes,
 	image_write(notes, fault->image, death);
 	if (kind == NOTE_LOAD || kind == NOTE_FINI) {
 		outcome_of_image(kind, death);
+		return;
+	}
+	if (kind == NOTE_WORK) {
+		outcome_of_work(fault, death);
 		return;
 	}
 	death->kind = kind;

@@ -31,17 +31,23 @@ enum note_kind {
 	NOTE_MIGRATE,
 	NOTE_LOAD, /* dlopen, constructors, init */
 	NOTE_FINI, /* fini, dlclose, destructors */
+	NOTE_WORK, /* of an operation, on the pool */
 	NOTE_LEFT = 16,
 };
 
 /* A place for each thread that may enter plugin code: the shards by their index, then these. */
-enum note_place { NOTE_PLACE_LOOP = SHARDS_MAX, NOTE_PLACE_STAGER, NOTE_PLACES };
+enum note_place {
+	NOTE_PLACE_LOOP = SHARDS_MAX,
+	NOTE_PLACE_STAGER,
+	NOTE_PLACE_POOL,
+	NOTE_PLACES = NOTE_PLACE_POOL + OPERATION_THREADS_MAX,
+};
 
 /* Written by its thread alone. */
 struct note {
 	_Alignas(64) _Atomic uint32_t kind; /* enum note_kind; written last at entry, first at the end */
 	uint32_t image;
-	const void *what;         /* FUNCTION, MIGRATE: sofun_message; ROUTER: sofun_record; alive until note_end */
+	const void *what;         /* FUNCTION, MIGRATE, WORK: sofun_message; ROUTER: sofun_record; alive until note_end */
 	_Atomic uint64_t entries; /* rises with each entry */
 	uint64_t alone;           /* nothing else runs: 1 + the row of the suspect that is tried; else 0 */
 	uint64_t place;           /* alone: which of its equals it is, by birth epoch or sequence number */

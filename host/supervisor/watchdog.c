@@ -24,6 +24,7 @@ struct watched {
 
 struct watchdog {
 	const _Atomic uint64_t *limit_ms;
+	const _Atomic uint64_t *work_limit_ms;
 	struct watched watched[NOTE_PLACES];
 	uint64_t looked_ms;
 	_Atomic bool stopping;
@@ -43,7 +44,24 @@ static bool inside(const struct note *note) {
 	return atomic_load(&note->running) && kind != NOTE_NOTHING && (kind & NOTE_LEFT) == 0;
 }
 
-static void note_look(struct watched *watched, struct note *note, uint64_t passed_ms, uint64_t limit_ms) {
+struct limits {
+	uint64_t cpu_ms;
+	uint64_t work_ms;
+};
+
+static void note_judge(const struct watched *watched, struct note *note, uint64_t cpu_ms, const struct limits *limits) {
+	if (atomic_load(&note->kind) == NOTE_WORK) {
+		if (limits->work_ms > 0 && watched->wall_ms > limits->work_ms)
+			fault_overrun(note, watched->entries, FAULT_WALL, limits->work_ms);
+		return;
+	}
+	if (cpu_ms > watched->cpu_ms + limits->cpu_ms)
+		fault_overrun(note, watched->entries, FAULT_CPU, limits->cpu_ms);
+	else if (watched->wall_ms > limits->cpu_ms * WALL_LIMITS)
+		fault_overrun(note, watched->entries, FAULT_WALL, limits->cpu_ms * WALL_LIMITS);
+}
+
+static void note_look(struct watched *watched, struct note *note, uint64_t passed_ms, const struct limits *limits) {
 	uint64_t entries = atomic_load(&note->entries);
 	if (!inside(note)) {
 		watched->entries = 0;
@@ -55,10 +73,7 @@ static void note_look(struct watched *watched, struct note *note, uint64_t passe
 		return;
 	}
 	watched->wall_ms += passed_ms;
-	if (cpu_ms > watched->cpu_ms + limit_ms)
-		fault_overrun(note, entries, FAULT_CPU, limit_ms);
-	else if (watched->wall_ms > limit_ms * WALL_LIMITS)
-		fault_overrun(note, entries, FAULT_WALL, limit_ms * WALL_LIMITS);
+	note_judge(watched, note, cpu_ms, limits);
 }
 
 static uint64_t look_ms(uint64_t limit_ms) {
@@ -68,13 +83,13 @@ static uint64_t look_ms(uint64_t limit_ms) {
 }
 
 static void look(struct watchdog *watchdog) {
-	uint64_t limit_ms = atomic_load(watchdog->limit_ms);
+	const struct limits limits = {atomic_load(watchdog->limit_ms), atomic_load(watchdog->work_limit_ms)};
 	uint64_t now_ms = clock_ms(CLOCK_MONOTONIC);
 	uint64_t passed_ms = now_ms - watchdog->looked_ms;
-	uint64_t passed_ms_max = 2 * look_ms(limit_ms); /* whoever stopped the process stopped the call, too */
+	uint64_t passed_ms_max = 2 * look_ms(limits.cpu_ms); /* whoever stopped the process stopped the call, too */
 	watchdog->looked_ms = now_ms;
 	for (uint32_t i = 0; i < NOTE_PLACES; i++)
-		note_look(&watchdog->watched[i], note_of(i), passed_ms < passed_ms_max ? passed_ms : passed_ms_max, limit_ms);
+		note_look(&watchdog->watched[i], note_of(i), passed_ms < passed_ms_max ? passed_ms : passed_ms_max, &limits);
 }
 
 static void *watchdog_run(void *arg) {
@@ -88,10 +103,11 @@ static void *watchdog_run(void *arg) {
 	return NULL;
 }
 
-struct watchdog *watchdog_start(const _Atomic uint64_t *limit_ms) {
+struct watchdog *watchdog_start(const _Atomic uint64_t *limit_ms, const _Atomic uint64_t *work_limit_ms) {
 	struct watchdog *watchdog = check_alloc(1, sizeof *watchdog);
 	sigset_t all, before;
 	watchdog->limit_ms = limit_ms;
+	watchdog->work_limit_ms = work_limit_ms;
 	sigfillset(&all); /* signals are for the loop thread */
 	pthread_sigmask(SIG_SETMASK, &all, &before);
 	int failed = pthread_create(&watchdog->thread, NULL, watchdog_run, watchdog);

@@ -8,8 +8,9 @@
 
 struct watchdog;
 
-/* limit_ms: may change while it runs. */
-struct watchdog *watchdog_start(const _Atomic uint64_t *limit_ms);
+/* limit_ms: of the CPU time of a call; work_limit_ms: of the wall time of work for an operation, which mostly waits, 0: none.
+ * Both may change while it runs. */
+struct watchdog *watchdog_start(const _Atomic uint64_t *limit_ms, const _Atomic uint64_t *work_limit_ms);
 void watchdog_stop(struct watchdog *watchdog); /* NULL is fine */
 
 #endif

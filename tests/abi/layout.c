@@ -80,7 +80,44 @@ AT(sofun_function, schemas, 40);
 AT(sofun_function, migrate, 48);
 AT(sofun_function, idle_ttl_ms, 56);
 AT(sofun_function, on_expire, 64);
-SIZE(sofun_function, 72);
+AT(sofun_function, work, 72);
+AT(sofun_function, on_result, 80);
+SIZE(sofun_function, 88);
+
+SIZE(sofun_work, 96);
+AT(sofun_work, size, 0);
+AT(sofun_work, flags, 4);
+AT(sofun_work, host, 8);
+AT(sofun_work, id, 16);
+AT(sofun_work, self, 24);
+AT(sofun_work, metadata, 56);
+AT(sofun_work, result, 72);
+AT(sofun_work, fail, 80);
+AT(sofun_work, stopping, 88);
+
+SIZE(sofun_result, 104);
+AT(sofun_result, size, 0);
+AT(sofun_result, attempt, 4);
+AT(sofun_result, self, 8);
+AT(sofun_result, id, 40);
+AT(sofun_result, status, 48);
+AT(sofun_result, flags, 52);
+AT(sofun_result, metadata, 56);
+AT(sofun_result, result, 72);
+AT(sofun_result, text, 88);
+
+SIZE(sofun_operation, 24);
+AT(sofun_operation, size, 0);
+AT(sofun_operation, start, 8);
+AT(sofun_operation, complete, 16);
+
+IS(SOFUN_BUSY, -7);
+IS(SOFUN_OPERATION_WAIT, 1);
+IS(SOFUN_OPERATION_OUTSIDE, 2);
+IS(SOFUN_RESULT_SUCCESS, 0);
+IS(SOFUN_RESULT_FAILURE, 1);
+IS(SOFUN_RESULT_UNKNOWN, 2);
+IS(SOFUN_WORK_LATER, 1000);
 
 SIZE(sofun_expiry, 48);
 AT(sofun_expiry, size, 0);

@@ -147,6 +147,34 @@ def test_a_thread_of_a_plugin_names_its_image_and_no_message(test):
 	expect_equal(host.dead(), [], "dead letters")
 
 
+def test_a_crash_in_a_pool_thread(test):
+	"""Plugin, function and address are named; the work is not run again: its address is told that nobody knows, and goes on."""
+	host = started(test, "errand", settings={"operations.limit_ms": 500})
+	trace = test.dir / "trace"
+	ways = (("segv", "SIGSEGV"), ("abort", "SIGABRT"), ("exit", "exit(1)"), ("hang", "500 ms of wall time"))
+	for how, cause in ways:
+		before = fresh(host)["worker_pid"]
+		wish = {"name": how, "starts": 1, "waits": True, "crash": how, "trace": str(trace)}
+		try:
+			with host.rpc(timeout=20) as rpc:
+				rpc.send("errand/run", f"bad-{how}", wish)
+		except (Closed, OSError):
+			pass  # work begins once the message is durable, and may be quicker than its answer
+		wait_until(lambda: fresh(host)["worker_pid"] != before, 20, f"the worker died of {how}")
+		calm(host)
+		status = fresh(host)
+		crash = status["crashes"][0]
+		expect_equal([crash.get(key) for key in ("plugin", "version", "function", "id", "verdict", "cause", "in")],
+			["errand", "1.0.0", "errand/run", f"bad-{how}", "image", cause, "work"], how)
+		expect(f'in=work function=errand/run id="bad-{how}"' in host.errors(), "the log")
+		state = host.values("errand/run", f"bad-{how}")
+		expect_equal((state["unknown"], state["order"]), (1, f"m{how} r{how}"), "its address was told")
+	expect_equal(trace.stat().st_size, len(ways), "each was begun once")
+	expect_equal(host.dead(), [], "dead letters")
+	shown = subprocess.run([test.find("sofun"), "--data", host.data, "status"], capture_output=True, text=True, check=True).stdout
+	expect("in errand 1.0.0 (work), an operation of errand/run bad-segv: image\n" in shown, shown)
+
+
 def test_a_plugin_that_kills_the_process_convicts_nobody(test):
 	"""SIGKILL looks the same whoever sent it."""
 	host = started(test, "crasher")

@@ -1,4 +1,4 @@
-#include "program.h"
+#include "program_inside.h"
 
 #include <stdio.h>
 #include <string.h>
@@ -59,6 +59,12 @@ void program_id(char id[8], uint32_t instance) {
 
 /* ---- the model ---- */
 
+/* Each comes back once. */
+static void operations_expect(struct program_model *model, uint64_t number) {
+	model->counts[instance_of(number)] += program_operations_of(number);
+	model->operations += program_operations_of(number);
+}
+
 static void message_expect(struct program_model *model, uint64_t number, uint32_t depth) {
 	struct deed deed = deed_of(number, depth);
 	model->messages++;
@@ -76,6 +82,7 @@ static void message_expect(struct program_model *model, uint64_t number, uint32_
 	model->counts[instance_of(number)] += deed.alarms + deed.regrets; /* the cancellation, the second timer */
 	model->messages += deed.alarms + deed.regrets;
 	model->idled += deed.idles;
+	operations_expect(model, number);
 }
 
 void program_expect(struct program_model *model, uint64_t seed, uint32_t producer, uint64_t sequence) {
@@ -94,6 +101,7 @@ void program_keyed_expect(struct program_model *model, uint64_t number, uint32_t
 	model->emitted += deed.emits ? 1 : 0;
 	model->emitted_sum += deed.emits ? number : 0;
 	model->idled += deed.idles;
+	operations_expect(model, number);
 	if (hops > 0)
 		program_keyed_expect(model, child_number(number, 0), hops - 1);
 }
@@ -108,15 +116,12 @@ void program_keyed_id(char id[8], uint64_t number) {
 
 /* ---- the function ---- */
 
-enum { VALUE_COUNT, VALUE_SENT, VALUE_SEEN, VALUE_BLOB, VALUE_VERSION };
-
 static const sofun_value values[] = {
-	{.name = "count", .kind = SOFUN_INT},
-	{.name = "sent", .kind = SOFUN_RAW},
-	{.name = "seen", .kind = SOFUN_RAW},
-	{.name = "blob", .kind = SOFUN_RAW},
-	{.name = "version", .kind = SOFUN_INT},
+	{.name = "count", .kind = SOFUN_INT}, {.name = "sent", .kind = SOFUN_RAW}, {.name = "seen", .kind = SOFUN_RAW},
+	{.name = "blob", .kind = SOFUN_RAW}, {.name = "version", .kind = SOFUN_INT},
+	{.name = "waiting", .kind = SOFUN_INT}, /* operations for which the address waits */
 };
+_Static_assert(sizeof values / sizeof *values == PROGRAM_VALUES, "program_inside.h numbers them");
 
 /* Numbers of the last message to, or from, each instance and each producer. */
 enum { PARTIES = PROGRAM_INSTANCES + PROGRAM_PRODUCERS };
@@ -124,7 +129,7 @@ struct parties {
 	uint64_t last[PARTIES];
 };
 
-static void violation(const char *what, uint64_t a, uint64_t b) {
+void program_violation(const char *what, uint64_t a, uint64_t b) {
 	if (program_hooks.violations++ == 0)
 		snprintf(program_hooks.what, sizeof program_hooks.what, "%s: %llu after %llu", what, (unsigned long long)b,
 			(unsigned long long)a);
@@ -158,7 +163,7 @@ static uint64_t count_get(sofun_context *context, uint32_t schema) {
 		return 0;
 	check(cursor_read_uint(&cursor, &count));
 	if ((count >= PROGRAM_COUNT_2) != (schema == 2))
-		violation("a count of another schema", schema, count);
+		program_violation("a count of another schema", schema, count);
 	return count & (PROGRAM_COUNT_2 - 1);
 }
 
@@ -179,10 +184,10 @@ static bool blob_check(sofun_context *context, uint64_t count) {
 	struct bytes bin = {0};
 	check(bytes.size == 0 || cursor_read_bin(&cursor, &bin));
 	if (bin.size != blob_size(count))
-		violation("the size of the large value", blob_size(count), bin.size);
+		program_violation("the size of the large value", blob_size(count), bin.size);
 	for (size_t i = 0; i < bin.size; i++) {
 		if (bin.data[i] != (uint8_t)(count / 3)) {
-			violation("the content of the large value", count / 3, bin.data[i]);
+			program_violation("the content of the large value", count / 3, bin.data[i]);
 			break;
 		}
 	}
@@ -275,7 +280,7 @@ static bool cancel(sofun_context *context, const char *token, int expected) {
 	int status = timer_of(context)->cancel(context, (sofun_bytes){(const uint8_t *)token, strlen(token)}, &found);
 	check(status == SOFUN_OK || status == SOFUN_STORE);
 	if (status == SOFUN_OK && found != expected)
-		violation("a cancellation found", (uint64_t)expected, (uint64_t)found);
+		program_violation("a cancellation found", (uint64_t)expected, (uint64_t)found);
 	return status == SOFUN_OK;
 }
 
@@ -317,12 +322,12 @@ static void seen_check(sofun_context *context, uint32_t party, uint64_t order) {
 	struct parties seen;
 	if (party == PARTIES) { /* a timer's */
 		if (context->host->time_ms(context) < order)
-			violation("a timer was early", order, context->host->time_ms(context));
+			program_violation("a timer was early", order, context->host->time_ms(context));
 		return;
 	}
 	parties_get(context, VALUE_SEEN, &seen);
 	if (order <= seen.last[party])
-		violation("order of a sender's messages", seen.last[party], order);
+		program_violation("order of a sender's messages", seen.last[party], order);
 	seen.last[party] = order;
 	parties_set(context, VALUE_SEEN, &seen);
 }
@@ -335,38 +340,36 @@ static void idle_send(sofun_context *context, uint64_t number) {
 	check(context->host->send(context, &to, (sofun_bytes){NULL, 0}, (sofun_bytes){&nil, 1}) == SOFUN_OK);
 }
 
-/* From the head, which stands before the id and the route. */
-static uint64_t birth_of(const sofun_message *message) {
+/* The head stands before the id and the route. */
+uint64_t program_birth_of(sofun_bytes id, sofun_bytes payload) {
 	enum { ROUTE_BYTES = 16 };
 	static const size_t routes[] = {0, ROUTE_BYTES, ROUTE_BYTES + sizeof(struct message_keyed)};
 	static const uint8_t flags[] = {0, MESSAGE_ROUTE, MESSAGE_ROUTE | MESSAGE_KEYED};
 	for (int i = 0; i < 3; i++) {
 		struct message_head head;
-		memcpy(&head, message->self.id.data - routes[i] - sizeof head, sizeof head);
-		if (head.payload_size == message->payload.size && head.id_size == message->self.id.size &&
-			(head.flags & (MESSAGE_ROUTE | MESSAGE_KEYED)) == flags[i])
+		memcpy(&head, id.data - routes[i] - sizeof head, sizeof head);
+		bool fits = payload.data == NULL ? head.operation != MESSAGE_ORDINARY && head.operation <= MESSAGE_WAITS
+										 : head.payload_size == payload.size;
+		if (fits && head.id_size == id.size && (head.flags & (MESSAGE_ROUTE | MESSAGE_KEYED)) == flags[i])
 			return head.birth_epoch;
 	}
 	check(false);
 	return 0;
 }
 
-/* Which version handles a message is no matter of chance, and an address never goes back (rule 29). */
-static void version_check(sofun_context *context, const struct program_version *version, const sofun_message *message) {
+uint64_t program_value_uint(sofun_context *context, uint32_t value) {
 	sofun_bytes bytes;
-	uint64_t before = 0;
-	check(context->host->state_get(context, VALUE_VERSION, &bytes) == SOFUN_OK);
+	uint64_t number = 0;
+	check(context->host->state_get(context, value, &bytes) == SOFUN_OK);
 	struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
-	check(bytes.size == 0 || cursor_read_uint(&cursor, &before));
-	if (version->generation < before)
-		violation("an address went back to an old version", before, version->generation);
-	uint64_t birth_epoch = birth_of(message);
-	if (program_hooks.judge != NULL && !program_hooks.judge(program_hooks.arg, version->generation, birth_epoch))
-		violation(
-			"a message came to another version than its fence says: epoch, version", birth_epoch, version->generation);
+	check(bytes.size == 0 || cursor_read_uint(&cursor, &number));
+	return number;
+}
+
+void program_value_set(sofun_context *context, uint32_t value, uint64_t number) {
 	struct buf packed = {0};
-	pack_uint(&packed, version->generation);
-	check(context->host->state_set(context, VALUE_VERSION, (sofun_bytes){packed.data, packed.size}) == SOFUN_OK);
+	pack_uint(&packed, number);
+	check(context->host->state_set(context, value, (sofun_bytes){packed.data, packed.size}) == SOFUN_OK);
 	buf_finish(&packed);
 }
 
@@ -375,9 +378,29 @@ static bool version_fails(const struct program_version *version, uint64_t number
 	return version->broken && hash_mix(number, 79) % 6 == 0;
 }
 
+/* An address never goes back either. */
+void program_version_check(sofun_context *context, const struct program_version *version, uint64_t birth_epoch) {
+	uint64_t before = program_value_uint(context, VALUE_VERSION);
+	if (version->generation < before)
+		program_violation("an address went back to an old version", before, version->generation);
+	if (program_hooks.judge != NULL && !program_hooks.judge(program_hooks.arg, version->generation, birth_epoch))
+		program_violation(
+			"a message came to another version than its fence says: epoch, version", birth_epoch, version->generation);
+	program_value_set(context, VALUE_VERSION, version->generation);
+}
+
+bool program_count_more(sofun_context *context, uint32_t schema) {
+	uint64_t count = count_get(context, schema);
+	if (!blob_check(context, count))
+		return false;
+	program_value_set(context, VALUE_COUNT, count + 1 + (schema == 2 ? PROGRAM_COUNT_2 : 0));
+	blob_set(context, count + 1);
+	return true;
+}
+
 static int program_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
 	const struct program_version *version = plugin_data;
-	version_check(context, version, message);
+	program_version_check(context, version, program_birth_of(message->self.id, message->payload));
 	const uint32_t schema = version->generation % 2 == 1 ? 2 : 1;
 	uint64_t number, depth, party, order;
 	uint32_t fields;
@@ -389,10 +412,10 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 		deed.poison = false;
 	if (program_hooks.entered != NULL)
 		program_hooks.entered(program_hooks.arg, message, version->generation, deed.poison);
-	uint64_t count = count_get(context, schema);
 	if (message->attempt > PROGRAM_ATTEMPTS)
-		violation("an attempt too many", PROGRAM_ATTEMPTS, message->attempt);
-	if (!blob_check(context, count))
+		program_violation("an attempt too many", PROGRAM_ATTEMPTS, message->attempt);
+	program_waiting_check(context);
+	if (!program_count_more(context, schema))
 		return 1;
 	if (party != PARTY_KEYED)
 		seen_check(context, (uint32_t)party, order);
@@ -401,7 +424,7 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 	} else if (depth >= DEPTH_CANCEL) {
 		char token[32];
 		if (depth == DEPTH_NEVER)
-			violation("a timer that was cancelled came", number, number);
+			program_violation("a timer that was cancelled came", number, number);
 		snprintf(token, sizeof token, "a%llx", (unsigned long long)number);
 		deed = (struct deed){.fail_times = deed.fail_times % 99};
 		if (depth == DEPTH_CANCEL && !cancel(context, token, 1))
@@ -419,11 +442,8 @@ static int program_invoke(sofun_context *context, void *plugin_data, const sofun
 				  (sofun_bytes){payload.data, payload.size}) == SOFUN_OK);
 		buf_finish(&payload);
 	}
-	struct buf packed = {0};
-	pack_uint(&packed, count + 1 + (schema == 2 ? PROGRAM_COUNT_2 : 0));
-	check(context->host->state_set(context, VALUE_COUNT, (sofun_bytes){packed.data, packed.size}) == SOFUN_OK);
-	buf_finish(&packed);
-	blob_set(context, count + 1);
+	if (depth < DEPTH_CANCEL)
+		program_operations_start(context, number);
 	if (program_hooks.inside != NULL)
 		program_hooks.inside(program_hooks.arg);
 	if (version_fails(version, number))
@@ -438,6 +458,8 @@ const sofun_function program_function = {
 	.values = values,
 	.value_count = sizeof values / sizeof *values,
 	.invoke = program_invoke,
+	.work = program_work,
+	.on_result = program_result,
 };
 
 /* ---- the other schema ---- */
@@ -483,6 +505,8 @@ const sofun_function program_function_2 = {
 	.invoke = program_invoke,
 	.schemas = schemas,
 	.migrate = program_migrate,
+	.work = program_work,
+	.on_result = program_result,
 };
 
 /* ---- what expires ---- */
@@ -518,10 +542,10 @@ static int idle_invoke(sofun_context *context, void *plugin_data, const sofun_me
 	uint64_t now_ms = context->host->time_ms(context);
 	uint64_t last_ms = idle_get(context, IDLE_LAST);
 	if (last_ms != 0 && now_ms - last_ms >= IDLE_TTL_MS)
-		violation("an instance was idle for too long and is still there", last_ms, now_ms);
+		program_violation("an instance was idle for too long and is still there", last_ms, now_ms);
 	bool blips = last_ms != 0 && now_ms - last_ms < IDLE_BLIP_MS;
 	if (blips != (idle_get(context, IDLE_BLIP) != 0))
-		violation("a value that expires", last_ms, now_ms);
+		program_violation("a value that expires", last_ms, now_ms);
 	idle_set(context, IDLE_COUNT, idle_get(context, IDLE_COUNT) + 1);
 	idle_set(context, IDLE_LAST, now_ms);
 	idle_set(context, IDLE_BLIP, 1);
@@ -534,9 +558,9 @@ static int idle_expire(sofun_context *context, void *plugin_data, const sofun_ex
 	(void)plugin_data;
 	uint64_t now_ms = context->host->time_ms(context);
 	if (now_ms - expiry->last_touch_ms < IDLE_TTL_MS || expiry->last_touch_ms != idle_get(context, IDLE_LAST))
-		violation("an instance expired early", expiry->last_touch_ms, now_ms);
+		program_violation("an instance expired early", expiry->last_touch_ms, now_ms);
 	if (idle_get(context, IDLE_BLIP) != 0)
-		violation("a value outlived its instance", expiry->last_touch_ms, now_ms);
+		program_violation("a value outlived its instance", expiry->last_touch_ms, now_ms);
 	struct buf payload = {0};
 	pack_uint(&payload, idle_get(context, IDLE_COUNT));
 	check(context->host->emit(context, (sofun_bytes){(const uint8_t *)"idle", 4},
@@ -576,7 +600,7 @@ static int program_route(sofun_context *context, void *plugin_data, const sofun_
 	check(cursor_read_array(&cursor, &fields) && cursor_read_uint(&cursor, &producer) &&
 		cursor_read_uint(&cursor, &sequence));
 	if (sequence != record->sequence)
-		violation("a record came under another number", record->sequence, sequence);
+		program_violation("a record came under another number", record->sequence, sequence);
 	child_send(context, record_number(program_hooks.seed, (uint32_t)producer, sequence), 0,
 		PROGRAM_INSTANCES + (uint32_t)producer, sequence);
 	if (program_hooks.inside != NULL)

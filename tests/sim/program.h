@@ -20,6 +20,7 @@ struct program_model {
 	uint64_t emitted_sum; /* of their numbers, mod 2^64: tells a repeat of one and a loss of another apart from none */
 	uint64_t dead;
 	uint64_t messages;
+	uint64_t operations;
 	uint64_t idled; /* messages to instances that expire: what on_expire says of each instance adds up to it */
 };
 
@@ -50,6 +51,9 @@ struct program_hooks {
 	bool poison; /* some messages kill the host, always */
 	void (*entered)(
 		void *arg, const sofun_message *message, uint64_t generation, bool poison); /* does not return if it dies */
+	uint64_t life;                                                                  /* of the host, rising */
+	void (*working)(void *arg, uint64_t id);                                        /* work has begun */
+	void (*outside)(void *arg, uint64_t id);                                        /* somebody must complete it */
 	bool (*judge)(void *arg, uint64_t generation, uint64_t birth_epoch);            /* may that version handle it? */
 	void *arg;
 	uint64_t violations; /* of order, or of a state that is not what the count says */

@@ -81,7 +81,7 @@ static struct version version_of(struct swaps *swaps, const sofun_function *func
 	return (struct version){
 		.function = function,
 		.plugin_data = &swaps->versions[generation],
-		.host = host_api_table(),
+		.host = engine_host(swaps->engine),
 		.image = &swaps->images[generation],
 		.schema = function->schema,
 		.value_count = function->value_count,
@@ -157,7 +157,7 @@ struct view *swaps_view(struct swaps *swaps) {
 		.format = FORMAT_MSGPACK,
 		.wanted = FORMAT_MSGPACK,
 		.router = &program_router,
-		.host = host_api_table(),
+		.host = engine_host(swaps->engine),
 		.image = &swaps->images[swaps->generation],
 	};
 	return view_create(++swaps->view, bindings, TYPES + 1, &route, 1);

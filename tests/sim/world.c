@@ -11,11 +11,13 @@
 #include "fault_disk.h"
 #include "flow/engine_inside.h"
 #include "flow/instance_record.h"
+#include "flow/operation/operations.h"
 #include "flow/recover.h"
 #include "flow/timer/load.h"
 #include "keys.h"
 #include "points.h"
 #include "sim_kv.h"
+#include "sofun/operation.h"
 #include "state/key.h"
 #include "swaps.h"
 #include "wire/cursor.h"
@@ -26,6 +28,8 @@ enum {
 	STEPS_MAX = 400000, /* a run that needs more hangs */
 	BATCH_MAX = 8,
 	IN_FLIGHT_MAX = 3,
+	THREADS = 4, /* of the pool: a call of work begins and ends in one step, but in any order */
+	OUTSIDE_MAX = 4096,
 };
 
 struct producer_client {
@@ -48,8 +52,11 @@ struct world {
 	uint64_t now_us;
 	struct producer_client clients[PROGRAM_PRODUCERS];
 	struct keys keys;
-	bool inside;   /* somebody is in the middle of a turn */
-	jmp_buf death; /* out of the call that the host dies in */
+	bool inside;                   /* somebody is in the middle of a turn */
+	jmp_buf death;                 /* out of the call that the host dies in */
+	struct job *jobs[THREADS];     /* taken, and not run yet */
+	uint64_t outside[OUTSIDE_MAX]; /* operations that somebody must complete */
+	size_t outside_count;
 	bool running[SHARDS_MAX];
 	bool shards_asleep[SHARDS_MAX];
 	bool committer_asleep;
@@ -137,6 +144,7 @@ static bool host_start(struct world *world) {
 		world->engine->flow.shards[i]->cache.memory_max = (size_t)4096 << world_below(world, 6);
 	world->engine->flow.queue_bytes = (size_t)2048 << world_below(world, 8);
 	world->engine->flow.timer_bytes = (size_t)512 << world_below(world, 8);
+	world->engine->flow.operation_bytes = world_below(world, 3) == 0 ? 0 : (size_t)256 << world_below(world, 8);
 	world->parked = world_below(world, 4) == 0;
 	if (!swaps_recover(&world->swaps, world->engine, world->store, &error)) {
 		if (alive(world))
@@ -151,6 +159,8 @@ static bool host_start(struct world *world) {
 		world->clients[i].in_flight = 0;
 	}
 	world->session++;
+	world->outside_count = 0;
+	program_hooks.life++;
 	memset(world->shards_asleep, 0, sizeof world->shards_asleep);
 	memset(world->running, 0, sizeof world->running);
 	world->inside = false;
@@ -164,6 +174,11 @@ static bool host_start(struct world *world) {
 
 static void host_drop(struct world *world) {
 	struct error error;
+	for (int i = 0; i < THREADS; i++) {
+		if (world->jobs[i] != NULL)
+			job_free(world->jobs[i]);
+		world->jobs[i] = NULL;
+	}
 	if (world->engine != NULL) {
 		world->engine->started = false;
 		engine_destroy(world->engine);
@@ -342,6 +357,64 @@ static void committer_run(struct world *world) {
 		world->committer_asleep = !committer_step(committer);
 }
 
+/* ---- operations ---- */
+
+static void outside_hook(void *arg, uint64_t id) {
+	struct world *world = arg;
+	check(world->outside_count < OUTSIDE_MAX);
+	world->outside[world->outside_count++] = id;
+}
+
+struct row_find {
+	uint64_t id;
+	uint64_t epoch; /* of its row; UINT64_MAX: there is none */
+};
+
+static void row_find(void *arg, const struct operation *operation) {
+	struct row_find *find = arg;
+	if (operation->id == find->id)
+		find->epoch = operation->row_epoch;
+}
+
+static void working_hook(void *arg, uint64_t id) {
+	struct world *world = arg;
+	struct flow *flow = &world->engine->flow;
+	struct row_find find = {.id = id, .epoch = UINT64_MAX};
+	for (uint32_t i = 0; i < flow->shards_count; i++)
+		operations_each(&flow->shards[i]->operations, row_find, &find);
+	if (find.epoch > atomic_load(&flow->durable))
+		wrong(world, "work began before its operation was durable: epoch", find.epoch, atomic_load(&flow->durable));
+}
+
+/* Somebody outside brings a result; now and then twice. */
+static void outside_step(struct world *world) {
+	const uint8_t nil = 0xc0;
+	const sofun_host *host = engine_host(world->engine);
+	if (world->outside_count == 0)
+		return;
+	size_t at = world_below(world, world->outside_count);
+	uint64_t id = world->outside[at];
+	bool success = world_below(world, 2) == 0;
+	check(sofun_operation_of(host)->complete(host, id, success ? SOFUN_RESULT_SUCCESS : SOFUN_RESULT_FAILURE,
+			  (sofun_bytes){&nil, success ? 1 : 0}) == SOFUN_OK);
+	if (world_below(world, 8) != 0)
+		world->outside[at] = world->outside[--world->outside_count];
+}
+
+static void work_step(struct world *world) {
+	struct work_pool *pool = &world->engine->flow.pool;
+	size_t at = world_below(world, THREADS);
+	if (world->jobs[at] == NULL) {
+		world->jobs[at] = work_pool_take(pool);
+	} else {
+		struct job *job = world->jobs[at];
+		world->jobs[at] = NULL;
+		work_pool_run(&pool->slots[at], job);
+	}
+	if (world_below(world, 2) == 0)
+		outside_step(world);
+}
+
 /* What happens while a shard is inside its function, or between two steps of its turn: cuts, on its behalf too, and turns
  * of the other shards. */
 static void inside_hook(void *arg) {
@@ -360,6 +433,8 @@ static void inside_hook(void *arg) {
 			committer_run(world);
 		if (world_below(world, 3) == 0)
 			store_applier_step(world->store);
+		if (world_below(world, 4) == 0)
+			work_step(world);
 	}
 	world->inside = nested;
 	world->result->cuts_inside += world->engine->committer.epoch - before;
@@ -396,7 +471,7 @@ static void world_step(struct world *world) {
 	world->result->steps++;
 	world->now_us += world_below(world, 400);
 	monotonic_simulate(world->now_us);
-	uint64_t choice = world_below(world, 16);
+	uint64_t choice = world_below(world, 17);
 	if (choice < 8) {
 		shard_run(world);
 	} else if (choice < 11) {
@@ -409,6 +484,8 @@ static void world_step(struct world *world) {
 		client_step(world);
 	} else if (choice < 15) {
 		clock_run(world);
+	} else if (choice < 16) {
+		work_step(world);
 	} else {
 		engine_take_answers(world->engine, world_answered, world);
 	}
@@ -578,6 +655,9 @@ static void world_compare(struct world *world) {
 		wrong(world, "dead letters", rows_count(world, REDO_RUNTIME, KEY_DEAD), model.dead);
 	if (rows_count(world, REDO_RUNTIME, KEY_TIMER) + rows_count(world, REDO_RUNTIME, KEY_TOKEN) != 0)
 		wrong(world, "rows of timers when none is left", rows_count(world, REDO_RUNTIME, KEY_TIMER), 0);
+	rows_are(world, "rows of operations when none is under way", KEY_OPERATION, 0);
+	if (atomic_load(&world->engine->flow.operations_open) != 0)
+		wrong(world, "operations that are under way", atomic_load(&world->engine->flow.operations_open), 0);
 	if (rows_count(world, REDO_RUNTIME, KEY_QUEUE_RUN) != 0)
 		wrong(world, "rows of waiting messages when none waits", rows_count(world, REDO_RUNTIME, KEY_QUEUE_RUN), 0);
 	if (rows_count(world, 2, KEY_INSTANCE) != 0)
@@ -681,6 +761,8 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 		.judge = judge_hook,
 		.poison = options->seed % 3 == 2,
 		.entered = entered_hook,
+		.working = working_hook,
+		.outside = outside_hook,
 		.arg = &world,
 	};
 	deaths_forget();

@@ -40,6 +40,19 @@ static void waiting_print(const json_t *waiting) {
 	}
 }
 
+static void operations_print(const json_t *operations) {
+	const json_t *first = json_array_get(json_object_get(operations, "oldest"), 0);
+	if (first == NULL)
+		return;
+	struct buf id = {0};
+	text_of_json(json_object_get(first, "id"), &id);
+	printf(
+		"\n%lld operations are under way, %lld of them running and %lld waiting for a thread; the oldest is of %s %.*s (%s)\n",
+		number(operations, "open"), number(operations, "running"), number(operations, "queued"), text(first, "type"),
+		(int)id.size, (const char *)id.data, text(first, "state"));
+	buf_finish(&id);
+}
+
 static void migrations_print(const json_t *migrations) {
 	size_t index;
 	const json_t *row;
@@ -69,6 +82,7 @@ static void crashes_print(const json_t *crashes) {
 	const json_t *row;
 	json_array_foreach(crashes, index, row) {
 		const bool record = json_object_get(row, "ingress") != NULL;
+		const bool work = strcmp(text(row, "in"), "work") == 0;
 		const json_t *id = json_object_get(row, record ? "producer" : "id");
 		struct buf named = {0};
 		printf("%scrash: %s, %lld times, %lld alone", index == 0 ? "\n" : "", text(row, "cause"), number(row, "deaths"),
@@ -77,7 +91,10 @@ static void crashes_print(const json_t *crashes) {
 			printf(", in %s %s (%s)", text(row, "plugin"), text(row, "version"), text(row, "in"));
 		if (id != NULL) {
 			text_of_json(id, &named);
-			printf(", %s %s %.*s", record ? "a record of ingress" : "a message to",
+			printf(", %s %s %.*s",
+				record     ? "a record of ingress"
+					: work ? "an operation of"
+						   : "a message to",
 				text(row, record ? "ingress" : "function"), (int)named.size, (const char *)named.data);
 		}
 		printf(": %s\n", text(row, "verdict"));
@@ -97,6 +114,7 @@ static int status_run(const struct invocation *run) {
 		putchar('\n');
 		plugins_print(json_object_get(status, "plugins"), json_object_get(status, "refused"));
 		waiting_print(json_object_get(status, "waiting"));
+		operations_print(json_object_get(status, "operations"));
 		migrations_print(json_object_get(status, "migrations"));
 		blocked_print(json_object_get(status, "blocked"));
 		crashes_print(json_object_get(status, "crashes"));

@@ -49,7 +49,7 @@ static int migration_emit(sofun_context *context, sofun_bytes egress_or_type, so
 }
 
 void host_api_migration_fill(sofun_host *table) {
-	*table = *host_api_table();
+	host_api_fill(table);
 	table->state_get = migration_get;
 	table->state_set = migration_set;
 	table->state_clear = migration_clear;

@@ -33,10 +33,12 @@
 	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
 	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
 	SOFUN_MANIFEST(name##_value_lines) = SOFUN_EACH(SOFUN_VALUE_LINE, type, __VA_ARGS__); \
-	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, NULL, NULL, 0, NULL)
+	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, NULL, NULL, 0, NULL, \
+		NULL, NULL)
 
 /* A function type that keeps nothing. */
-#define SOFUN_STATELESS_FUNCTION(name, type) SOFUN_FUNCTION_STRUCT(name, type, 1, NULL, 0, NULL, NULL, 0, NULL)
+#define SOFUN_STATELESS_FUNCTION(name, type) \
+	SOFUN_FUNCTION_STRUCT(name, type, 1, NULL, 0, NULL, NULL, 0, NULL, NULL, NULL)
 
 /* A function type whose instances end with all their state when no message came for idle_ttl_ms. on_expire: NULL, or a
  * function of that type (function.h) declared before. Since 1.1. */
@@ -44,7 +46,16 @@
 	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
 	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
 	SOFUN_MANIFEST(name##_value_lines) = SOFUN_EACH(SOFUN_VALUE_LINE, type, __VA_ARGS__); \
-	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, NULL, NULL, idle_ttl_ms, on_expire)
+	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, NULL, NULL, idle_ttl_ms, on_expire, \
+		NULL, NULL)
+
+/* A function type that starts operations (operation.h). work: NULL, or a function of that type declared before; on_result: a
+ * function of that type declared before. Since 1.1. */
+#define SOFUN_OPERATING_FUNCTION(name, type, schema, work, on_result, ...) \
+	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
+	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
+	SOFUN_MANIFEST(name##_value_lines) = SOFUN_EACH(SOFUN_VALUE_LINE, type, __VA_ARGS__); \
+	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, NULL, NULL, 0, NULL, work, on_result)
 
 /* A function type whose state had other schemas before. The earlier ones stand before it, each as its version declared
  * it; they make constants NAME_VALUE too. Expects also `static int NAME_migrate(...)`. ways: UP (from it), DOWN (back
@@ -62,7 +73,7 @@
 	static const sofun_schema *const name##_schemas[] = {SOFUN_EACH(SOFUN_SCHEMA_ENTRY, , SOFUN_STRIP earlier) NULL}; \
 	static int name##_migrate(sofun_context *context, void *plugin_data, const sofun_migration *migration); \
 	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, name##_schemas, \
-		name##_migrate, 0, NULL)
+		name##_migrate, 0, NULL, NULL, NULL)
 
 #define SOFUN_SCHEMA(name, type, schema, ways, ...) \
 	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
@@ -144,12 +155,13 @@
 #define SOFUN_WAYS_WORD_DOWN "down"
 #define SOFUN_WAYS_WORD_BOTH "both"
 
-#define SOFUN_FUNCTION_STRUCT(name, type, schema, values, value_count, schemas, migrate, idle_ttl_ms, on_expire) \
+#define SOFUN_FUNCTION_STRUCT(name, type, schema, values, value_count, schemas, migrate, idle_ttl_ms, on_expire, work, \
+	on_result) \
 	SOFUN_MANIFEST(name##_function_lines) = "function " type " schema=" SOFUN_TEXT(schema) "\n"; \
 	static int name##_invoke(sofun_context *context, void *plugin_data, const sofun_message *message); \
 	SOFUN_HIDDEN extern const sofun_function name##_function; \
 	const sofun_function name##_function = {sizeof(sofun_function), schema, type, values, value_count, 0, \
-		name##_invoke, schemas, migrate, idle_ttl_ms, on_expire}
+		name##_invoke, schemas, migrate, idle_ttl_ms, on_expire, work, on_result}
 
 /* x is the tuple that SOFUN_VALUE made. */
 #define SOFUN_VALUE_NUMBER(function, I, x) SOFUN_VALUE_NUMBER_(function, SOFUN_FIRST x),

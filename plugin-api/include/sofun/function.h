@@ -3,6 +3,7 @@
 #define SOFUN_FUNCTION_H
 
 #include "host.h"
+#include "operation.h"
 
 #ifdef __cplusplus
 extern "C" {
@@ -91,6 +92,15 @@ typedef struct sofun_function {
 	 * together with the instance's end. Not 0: it is tried again by policy, and after the last attempt there is a dead
 	 * letter and the instance ends all the same. Thread and plugin_data as invoke's. */
 	int (*on_expire)(sofun_context *context, void *plugin_data, const sofun_expiry *expiry);
+	/* Since 1.1; may be NULL. An operation (operation.h) that this function started: it may block and take long, and it is
+	 * called for many operations at once, on threads of the host's pool. It sees metadata and plugin_data, no state. 0:
+	 * success; SOFUN_WORK_LATER: `complete` brings the result; else failure. Called once at most for each operation. */
+	int (*work)(sofun_work *work, void *plugin_data);
+	/* Since 1.1; may be NULL. What came of an operation of this instance: once for each. It may do all that invoke may,
+	 * reply to who called when the operation was started included, and counts as a message: 0: its effects happen. Not 0: it
+	 * is tried again by policy, ahead of what waits for the address; after the last attempt there is a dead letter with the
+	 * code `result_failed`. Thread and plugin_data as invoke's. */
+	int (*on_result)(sofun_context *context, void *plugin_data, const sofun_result *result);
 } sofun_function;
 
 #ifdef __cplusplus

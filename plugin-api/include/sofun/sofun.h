@@ -5,6 +5,7 @@
 #include "declare.h"
 #include "effects.h"
 #include "list.h"
+#include "operation.h"
 #include "state.h"
 #include "table.h"
 #include "timer.h"

@@ -39,7 +39,8 @@ enum {
 	SOFUN_NOT_ALLOWED = -4,  /* not in this state: a reply to a message that has no reply route is SOFUN_OK and dropped;
 	                            state in a router is not allowed */
 	SOFUN_STORE = -5,        /* the store could not be read; fail the invocation, the host retries it */
-	SOFUN_TOKEN_IN_USE = -6  /* a timer of this address has that token; the invocation fails, whatever it returns */
+	SOFUN_TOKEN_IN_USE = -6, /* a timer of this address has that token; the invocation fails, whatever it returns */
+	SOFUN_BUSY = -7          /* no more operations can be under way now; nothing was started */
 };
 
 enum { SOFUN_LOG_DEBUG, SOFUN_LOG_INFO, SOFUN_LOG_WARN, SOFUN_LOG_ERROR };

@@ -6,7 +6,9 @@
 #include "flow/dead_letter.h"
 #include "flow/instance_record.h"
 #include "flow/message.h"
+#include "flow/operation/rows.h"
 #include "flow/timer/place.h"
+#include "sofun/operation.h"
 
 static void buf_is(const struct buf *buf, const char *hex) {
 	char text[2048];
@@ -68,6 +70,81 @@ START_TEST(run_cut_anywhere_is_refused) {
 		buf.data[i] ^= 0x55;
 	}
 	buf_finish(&buf);
+}
+END_TEST
+
+/* The message that asks for an operation, from an address to itself. */
+static void asked_put(struct buf *asked, uint8_t operation) {
+	struct message_parts parts = {
+		.head = {.hash = 0xaabbccdd, .birth_epoch = 7, .type = 3, .caller_type = 3, .flags = MESSAGE_COUNTED},
+		.id = bytes_text("ab"),
+		.caller_id = bytes_text("ab"),
+		.payload = bytes_of("\x92\x01\x02", 3),
+	};
+	uint32_t size = message_measure(&parts);
+	parts.head.side = 2;
+	parts.head.operation = operation;
+	message_put(buf_reserve(asked, size), &parts);
+	asked->size = size;
+}
+
+START_TEST(operation_golden) {
+	struct buf asked = {0};
+	struct buf result = {0};
+	struct key key = key_operation(UINT64_C(0x0102030405060708));
+	struct buf row = {0};
+	buf_append_bytes(&row, key_bytes(&key));
+	buf_is(&row, "4f0102030405060708");
+	asked_put(&asked, MESSAGE_WAITS);
+	buf_is(&asked,
+		"28000000ddccbbaa07000000000000000300030002020002030000000202000061626162920102"
+		"00");
+	ck_assert(operation_row_valid(bytes_buf(&asked)));
+	const struct operation_outcome outcome = {
+		.id = 300, .status = SOFUN_RESULT_FAILURE, .result = bytes_text("no"), .metadata = bytes_of("\x92\x01\x02", 3)};
+	operation_result_write(&result, asked.data, &outcome);
+	buf_is(&result,
+		"30000000ddccbbaa070000000000000003000300020200020b0000000202000061626162"
+		"94cd012c01a26e6f92010200");
+	buf_finish(&row);
+	buf_finish(&asked);
+	buf_finish(&result);
+}
+END_TEST
+
+START_TEST(an_outcome_comes_back_as_it_went) {
+	static const struct bytes metadata = {(const uint8_t *)"\x81\xa1k\xc0", 4};
+	const struct operation_outcome outcomes[] = {
+		{1, SOFUN_RESULT_SUCCESS, bytes_of("\x93\x01\x02\x03", 4), metadata},
+		{UINT64_MAX, SOFUN_RESULT_FAILURE, bytes_text("it rains"), metadata},
+		{77, SOFUN_RESULT_UNKNOWN, bytes_of(NULL, 0), metadata},
+	};
+	for (size_t i = 0; i < 3; i++) {
+		struct buf payload = {0};
+		struct operation_outcome read;
+		operation_outcome_write(&payload, &outcomes[i]);
+		ck_assert(operation_outcome_read(bytes_buf(&payload), &read));
+		ck_assert(read.id == outcomes[i].id && read.status == outcomes[i].status);
+		ck_assert(bytes_equal(read.result, outcomes[i].result) && bytes_equal(read.metadata, metadata));
+		for (size_t cut = 0; cut < payload.size; cut++)
+			ck_assert(!operation_outcome_read(bytes_of(payload.data, cut), &read));
+		buf_append_u8(&payload, 0);
+		ck_assert(!operation_outcome_read(bytes_buf(&payload), &read));
+		buf_finish(&payload);
+	}
+}
+END_TEST
+
+START_TEST(a_row_of_an_operation_that_is_none_is_refused) {
+	struct buf asked = {0};
+	asked_put(&asked, MESSAGE_ORDINARY);
+	ck_assert(!operation_row_valid(bytes_buf(&asked)));
+	asked_put(&asked, 3);
+	ck_assert(!operation_row_valid(bytes_buf(&asked)));
+	asked_put(&asked, MESSAGE_GOES_ON);
+	for (size_t cut = 0; cut < asked.size; cut++)
+		ck_assert(!operation_row_valid(bytes_of(asked.data, cut)));
+	buf_finish(&asked);
 }
 END_TEST
 
@@ -201,6 +278,9 @@ int main(void) {
 	TCase *tests = tcase_create("rows");
 	tcase_add_test(tests, message_golden);
 	tcase_add_test(tests, run_cut_anywhere_is_refused);
+	tcase_add_test(tests, operation_golden);
+	tcase_add_test(tests, an_outcome_comes_back_as_it_went);
+	tcase_add_test(tests, a_row_of_an_operation_that_is_none_is_refused);
 	tcase_add_test(tests, shards_share_the_hashes_evenly);
 	tcase_add_test(tests, instance_golden);
 	tcase_add_test(tests, timer_keys_golden);

@@ -59,7 +59,8 @@ static void good(void) {
 	schema_list[0] = &schemas[0];
 	schema_list[1] = &schemas[1];
 	schema_list[2] = NULL;
-	function = (sofun_function){sizeof function, 3, "a/b", values, 2, 0, invoke, schema_list, migrate, 0, NULL};
+	function =
+		(sofun_function){sizeof function, 3, "a/b", values, 2, 0, invoke, schema_list, migrate, 0, NULL, NULL, NULL};
 	for (int i = 0; i < 2; i++) {
 		routers[i] = (sofun_router){sizeof routers[i], 0, "in", "line", route};
 		router_list[i] = &routers[i];

@@ -20,6 +20,17 @@ static struct {
 	bool crashed;
 } state;
 
+static struct point *point_named(const char *name) {
+	for (unsigned i = 0; i < state.count; i++) {
+		if (strcmp(state.points[i].name, name) == 0)
+			return &state.points[i];
+	}
+	check(state.count < POINTS_MAX);
+	struct point *point = &state.points[state.count++];
+	snprintf(point->name, sizeof point->name, "%s", name);
+	return point;
+}
+
 static struct point *point_of(const struct fault_event *event) {
 	char name[POINT_NAME_BYTES];
 	if (strncmp(event->operation, "kv_", 3) == 0)
@@ -27,14 +38,13 @@ static struct point *point_of(const struct fault_event *event) {
 			name, sizeof name, "%s %s", event->operation, strstr(event->path, "types") != NULL ? "type" : "runtime");
 	else
 		fault_event_name(event, name, sizeof name);
-	for (unsigned i = 0; i < state.count; i++) {
-		if (strcmp(state.points[i].name, name) == 0)
-			return &state.points[i];
-	}
-	check(state.count < POINTS_MAX);
-	struct point *point = &state.points[state.count++];
-	memcpy(point->name, name, sizeof name);
-	return point;
+	return point_named(name);
+}
+
+void point_pass(const char *name, bool crashes) {
+	struct point *point = point_named(name);
+	point->passed += crashes ? 0 : 1;
+	point->crashed += crashes ? 1 : 0;
 }
 
 static enum fault_action decide(void *arg, const struct fault_event *event) {

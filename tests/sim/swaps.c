@@ -24,6 +24,7 @@ void swaps_init(struct swaps *swaps, uint64_t seed) {
 		snprintf(swaps->images[i].name, sizeof swaps->images[i].name, "sim");
 		snprintf(swaps->images[i].version, sizeof swaps->images[i].version, "%d.0.0", i + 1);
 		swaps->images[i].hash[1] = (uint8_t)(i + 1);
+		swaps->images[i].note = (uint32_t)i + 1;
 	}
 }
 
@@ -48,6 +49,7 @@ bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *sto
 	struct buf row = {0};
 	swaps->engine = engine;
 	swaps->asked = false;
+	swaps->surveying = false;
 	swaps->settles = false;
 	swaps->view = 0;
 	swaps->fence = 0;
@@ -200,6 +202,37 @@ static void drain_end(struct swaps *swaps) {
 	engine_commit_rows(swaps->engine, TOKEN_SETTLED, &row, 1);
 }
 
+/* A fence on its way: what the committer has made of it. */
+static const char *fence_phase(const struct swaps *swaps) {
+	const struct fence *fence = swaps->engine->fence;
+	bool late = swaps->settles;
+	if (fence->epoch == 0)
+		return late ? "swap: end at its deadline asked" : "swap: fence asked";
+	if (atomic_load(&swaps->engine->flow.durable) + 1 >= fence->epoch)
+		return late ? "swap: end at its deadline durable, not told" : "swap: fence durable, not told";
+	if (swaps->engine->committer.state == COMMITTER_WRITING)
+		return late ? "swap: end at its deadline being written" : "swap: fence being written";
+	return late ? "swap: end at its deadline published" : "swap: fence published";
+}
+
+const char *swaps_phase(const struct swaps *swaps) {
+	if (swaps->asked)
+		return swaps->engine->fence != NULL ? fence_phase(swaps) : "swap: drained, its row on the way";
+	if (swaps->fence == 0)
+		return "swap: none";
+	return engine_adopted(swaps->engine) < swaps->fenced_view ? "swap: some shard has not seen the fence"
+															  : "swap: drains";
+}
+
+/* What is left on each shard adds up to what is left. */
+static void left_check(struct swaps *swaps, uint16_t number, uint64_t messages) {
+	uint64_t left[SHARDS_MAX] = {0}, sum = 0;
+	engine_left_add(swaps->engine, number, swaps->side, left);
+	for (uint32_t shard = 0; shard < engine_shards(swaps->engine); shard++)
+		sum += left[shard];
+	check(sum == messages || (sum == 0 && messages == 1)); /* 1: not known to be durable */
+}
+
 static bool drained(struct swaps *swaps) {
 	struct engine_waiting waiting;
 	if (engine_adopted(swaps->engine) < swaps->fenced_view)
@@ -207,9 +240,25 @@ static bool drained(struct swaps *swaps) {
 	bool empty = true;
 	for (uint16_t number = 1; number <= TYPES; number++) {
 		engine_waiting(swaps->engine, number, swaps->side, swaps->fence, &waiting);
+		left_check(swaps, number, waiting.messages);
 		empty = empty && waiting.messages == 0;
 	}
 	return empty || swaps->lax[swaps->generation];
+}
+
+static void wait_count(void *arg, const struct engine_wait *wait) {
+	uint64_t *count = arg;
+	check(wait->id.size > 0 && wait->messages > 0 && wait->type[0] != '\0');
+	(*count)++;
+}
+
+/* The addresses that wait for a version: no more than are told of, and no more than there are messages. */
+static void survey_check(struct swaps *swaps) {
+	uint64_t named = 0, told = 0;
+	for (uint64_t i = 0; i < 2 && i <= swaps->generation; i++)
+		told += engine_waits_each(swaps->engine, swaps->images[swaps->generation - i].note, wait_count, &named);
+	check(named <= told);
+	swaps->surveys++;
 }
 
 static void undecided_count(void *arg, const struct engine_blocked *undecided) {
@@ -224,6 +273,10 @@ static void promote(struct swaps *swaps) {
 }
 
 void swaps_step(struct swaps *swaps, uint64_t chance) {
+	if (swaps->live && !swaps->surveying && chance % 32 == 9) {
+		swaps->surveying = true;
+		engine_survey(swaps->engine, TOKEN_SURVEY);
+	}
 	if (!swaps->live || swaps->asked)
 		return;
 	bool undecided = engine_undecided_each(swaps->engine, undecided_count, NULL) > 0;
@@ -247,6 +300,11 @@ void swaps_step(struct swaps *swaps, uint64_t chance) {
 }
 
 void swaps_answered(struct swaps *swaps, const struct engine_answer *answer) {
+	if (answer->token == TOKEN_SURVEY) {
+		swaps->surveying = false;
+		survey_check(swaps);
+		return;
+	}
 	if (answer->code != ERROR_NONE)
 		return;
 	swaps->asked = false;

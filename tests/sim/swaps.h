@@ -32,6 +32,8 @@ struct swaps {
 	uint64_t done;
 	uint64_t seed;
 	uint64_t undecided; /* looks that found somebody waiting for a verdict */
+	bool surveying;     /* somebody asked who waits */
+	uint64_t surveys;   /* answered */
 
 	/* by generation, over all lives */
 	struct program_version versions[SWAPS_MAX];
@@ -40,13 +42,16 @@ struct swaps {
 	uint64_t probation_ms[SWAPS_MAX]; /* until when; 0: over */
 };
 
-enum { TOKEN_SWAP = 500, TOKEN_SETTLED };
+enum { TOKEN_SWAP = 500, TOKEN_SETTLED, TOKEN_SURVEY };
 
 void swaps_init(struct swaps *swaps, uint64_t seed);
 
 /* What the store says, after engine_create; then the first view. False: the store could not be read. */
 bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *store, struct error *error);
 struct view *swaps_view(struct swaps *swaps);
+
+/* What it is at, as a crash point. */
+const char *swaps_phase(const struct swaps *swaps);
 
 /* Now and then: begins a swap, or ends the drain of the last one. */
 void swaps_step(struct swaps *swaps, uint64_t chance);

@@ -190,8 +190,15 @@ static void host_drop(struct world *world) {
 }
 
 /* The process dies, or the power goes. */
+static const char *swap_phase(const struct world *world) {
+	if (world->engine == NULL || !world->engine->started)
+		return "swap: the host starts";
+	return swaps_phase(&world->swaps);
+}
+
 static void host_crash(struct world *world) {
 	bool power = world_below(world, 2) == 0;
+	point_pass(swap_phase(world), true);
 	host_drop(world);
 	deaths_life_ends(world_below(world, 4) != 0);
 	if (power) {
@@ -250,7 +257,7 @@ static void world_answered(void *arg, const struct engine_answer *answer) {
 			wrong(world, what, answer->code, answer->number);
 		return;
 	}
-	if (answer->token == TOKEN_SWAP || answer->token == TOKEN_SETTLED)
+	if (answer->token >= TOKEN_SWAP && answer->token <= TOKEN_SURVEY)
 		swaps_answered(&world->swaps, answer);
 	else if (answer->token >= TOKEN_INGEST)
 		ingest_answered(world, answer);
@@ -708,6 +715,7 @@ static bool world_live(struct world *world) {
 			wrong_error(world, "the store failed", &world->engine->flow.failure);
 			return true;
 		}
+		point_pass(swap_phase(world), false);
 		if (world->crash_countdown > 0 && --world->crash_countdown == 0)
 			return false;
 		/* a barrier does not wait for timers: the last one has none before it and none behind it */

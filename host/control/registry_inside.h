@@ -501,6 +501,9 @@ void plugin_remove(struct registry *registry, struct plugin *plugin);
 /* It is in no view any more: its row, fini, the unmapping. */
 void plugin_leave(struct plugin *plugin, uint64_t view);
 void plugin_turn(struct plugin *plugin, enum plugin_state state);
+/* The file that it came from, as it stands now, does not bring it back by itself; or may do so again. */
+void verdict_hold_file(const struct registry *registry, struct verdict *verdict);
+void verdict_release_file(struct verdict *verdict);
 void drain_later(struct registry *registry);
 void plugins_file_removed(struct registry *registry, const char *file);
 void plugins_stop(struct registry *registry);

@@ -259,8 +259,12 @@ static void verdict_place(const struct lineage *lineage, struct verdict *verdict
 	bool live = share_has(&lineage->now, verdict);
 	struct plugin *plugin = plugin_of_verdict(lineage->registry, verdict);
 	verdict->state = live ? VERDICT_LIVE : VERDICT_DRAINING;
-	if (live)
+	if (live) {
 		verdict_forgive(verdict);
+		verdict_release_file(verdict);
+	} else { /* durable with the fence: a crash within the drain does not bring it back, either */
+		verdict_hold_file(lineage->registry, verdict);
+	}
 	if (plugin == NULL)
 		return;
 	plugin_turn(plugin, live ? PLUGIN_LIVE : PLUGIN_DRAINING);

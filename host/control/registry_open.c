@@ -110,8 +110,7 @@ static void candidate_go_live(struct candidate *candidate) {
 	change.then = candidate_live;
 	change.arg = candidate;
 	verdict->attempts = 0;
-	verdict->held_inode = 0;
-	verdict->held_ctime_ns = 0;
+	verdict_release_file(verdict);
 	verdict->kept = 1;
 	candidate_replace_parked(candidate, lineage);
 	candidate->plugin = plugin_add(registry, verdict, candidate->found.image, PLUGIN_LIVE);
@@ -142,7 +141,7 @@ static void candidate_kept(void *arg, bool good) {
 
 static void candidate_keep(struct candidate *candidate) {
 	candidate->verdict->attempts = 0;
-	candidate->verdict->held_inode = 0;
+	verdict_release_file(candidate->verdict);
 	candidate->verdict->state = VERDICT_READY;
 	verdict_commit(candidate->registry, candidate->verdict, NULL, 0, candidate_kept, candidate);
 }

@@ -64,13 +64,13 @@ void plugin_turn(struct plugin *plugin, enum plugin_state state) {
 /* ---- its file ---- */
 
 /* The file that it came from still stands there, with those bytes. */
-static bool plugin_file_own(const struct plugin *plugin, struct file_identity *ret_identity) {
-	const struct registry *registry = plugin->registry;
-	const struct offer *offer = offer_find(registry, plugin->verdict->file);
+static bool verdict_file_own(
+	const struct registry *registry, const struct verdict *verdict, struct file_identity *ret_identity) {
+	const struct offer *offer = offer_find(registry, verdict->file);
 	struct stat status;
-	if (offer == NULL || !offer->hashed || memcmp(offer->hash, plugin->verdict->hash, HASH_BYTES) != 0)
+	if (offer == NULL || !offer->hashed || memcmp(offer->hash, verdict->hash, HASH_BYTES) != 0)
 		return false;
-	char *path = path_join(registry->options.config->plugins, plugin->verdict->file);
+	char *path = path_join(registry->options.config->plugins, verdict->file);
 	bool good = stat(path, &status) == 0;
 	free(path);
 	if (!good)
@@ -82,17 +82,33 @@ static bool plugin_file_own(const struct plugin *plugin, struct file_identity *r
 /* Written with the row `retired`, before the file goes: if it cannot go, or the host dies in between, that very file
  * does not come back by itself. */
 static void plugin_hold_file(struct plugin *plugin) {
-	struct file_identity identity;
-	if ((!plugin->by_request && !plugin->retained) || !plugin_file_own(plugin, &identity))
+	if (plugin->by_request || plugin->retained)
+		verdict_hold_file(plugin->registry, plugin->verdict);
+}
+
+/* Whatever it holds: the verdict is asked of files with its own content only, and while the host recovers nobody has looked. */
+void verdict_hold_file(const struct registry *registry, struct verdict *verdict) {
+	struct stat status;
+	if (verdict->file[0] == '\0')
 		return;
-	plugin->verdict->held_inode = identity.inode;
-	plugin->verdict->held_ctime_ns = identity.ctime_ns;
+	char *path = path_join(registry->options.config->plugins, verdict->file);
+	if (stat(path, &status) == 0) {
+		struct file_identity identity = file_identity_of(&status);
+		verdict->held_inode = identity.inode;
+		verdict->held_ctime_ns = identity.ctime_ns;
+	}
+	free(path);
+}
+
+void verdict_release_file(struct verdict *verdict) {
+	verdict->held_inode = 0;
+	verdict->held_ctime_ns = 0;
 }
 
 static void plugin_take_file(struct plugin *plugin) {
 	struct registry *registry = plugin->registry;
 	struct file_identity identity;
-	if (!plugin->by_request || !plugin_file_own(plugin, &identity))
+	if (!plugin->by_request || !verdict_file_own(registry, plugin->verdict, &identity))
 		return;
 	char *path = path_join(registry->options.config->plugins, plugin->verdict->file);
 	int result = registry->options.disk->unlink(registry->options.disk, path);

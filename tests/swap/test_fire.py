@@ -6,111 +6,27 @@ repeated or out of order, that images come and go in balance, and that memory st
 import random
 import sys
 import threading
-import time
 from collections import Counter
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
-from lib.campaign import Producer, play_counts, tally
+from lib.campaign import Producer, play_counts
 from lib.harness import expect, expect_equal, wait_until
-from lib.host import Host
-from lib.http import HttpError
-from lib.program import Program, Shape, difference, emitted_numbers
-
-RETRY = {"retry.backoff_ms": 3, "retry.factor": 2}
-VERSIONS = ("1.0.0", "1.1.0")
-
-
-class Stream:
-	"""Two producers, each with a program of its own; instances of their own too, so that the expectation is their sum."""
-
-	def __init__(self, test, host, messages):
-		self.host = host
-		self.programs, self.producers = [], []
-		for number in range(2):
-			program = Program(test.random, messages, Shape(retry=0.01))
-			self.programs.append(program)
-			self.producers.append(Producer(host.socket, program.packed, random.Random(test.random.random()), name=f"p{number}"))
-
-	def start(self):
-		for producer in self.producers:
-			producer.gate.set()
-			producer.start()
-
-	def feed(self):
-		"""The stream must not end before the swaps do."""
-		for number, program in enumerate(self.programs):
-			producer = self.producers[number]
-			producer.check()
-			if producer.is_alive() and len(program.packed) - producer.durable > 1000:
-				continue
-			program.grow(20000)
-			producer.limit = len(program.packed)
-			if not producer.is_alive():  # it was through before it saw the rest: another goes on from its position
-				self.producers[number] = Producer(self.host.socket, program.packed, random.Random(number), name=f"p{number}")
-				self.producers[number].gate.set()
-				self.producers[number].start()
-
-	def finish(self):
-		self.feed()
-		for producer in self.producers:
-			producer.finish(120)
-
-	def verify(self):
-		self.host.barrier()
-		counts, emits, messages = Counter(), [], 0
-		for program in self.programs:
-			expected = program.expected()
-			counts.update(expected[0])
-			emits += expected[1]
-			messages += expected[2]
-		got, gaps = play_counts(self.host)
-		expect(got == dict(counts), f"counts: {difference(got, dict(counts))}")
-		expect_equal(gaps, {}, "gaps in the order of a sender's messages to a target")
-		numbers = emitted_numbers(self.host.egress("play"))
-		expect(numbers == sorted(emits), f"egress: {difference(tally(numbers), tally(emits))}")
-		expect_equal(self.host.status()["in_flight"], 0, "in flight after the barrier")
-		expect_equal(len(self.host.dead()), 0, "dead letters")
-		return messages
-
-
-def swap(host, version, drain):
-	"""True once it is live; a host that dies meanwhile, or whose last drain goes on, is asked again later."""
-	try:
-		host.http.post("/v1/plugins/play/swap", {"version": version, "drain": drain, "deadline_ms": 20000})
-		return True
-	except HttpError as error:
-		expect(error.status in (409, 503), f"swap to {version}: {error.error}")
-		return False
-	except OSError:
-		return False
-
-
-def images_balance(host):
-	status = host.status()
-	images = status["images"]
-	states = Counter(row["state"] for row in status["plugins"])
-	expect_equal(images["loaded"], states["live"] + states["draining"] + states["stuck"], f"loaded images: {states}")
-
-
-def live(host):
-	return host.plugin("play")["version"]
+from lib.program import Program, Shape, difference
+from lib.swapping import VERSIONS, Stream, images_balance, live, other, swap, two_versions
 
 
 def fire(test, shards, swaps, kills):
-	host = Host(test, plugins=(), shards=shards[0], settings=RETRY).start()
-	for name in ("play", "next/play"):
-		host.http.post("/v1/plugins", {"path": str(test.plugin(name))})
-	wait_until(lambda: host.status()["images"]["loaded"] == 1, 20, "one image")
+	host = two_versions(test, shards=shards[0])
 	stream = Stream(test, host, 120000)
 	stream.start()
 	done, killed = 0, 0
 	kill_at = sorted(test.random.sample(range(1, swaps), kills))
 	while done < swaps:
 		stream.feed()
-		version = VERSIONS[1 - VERSIONS.index(live(host))]
+		version = other(host)
 		killer = None
 		if killed < kills and done >= kill_at[killed]:
 			killer = threading.Timer(test.random.random() * 0.12, host.process.kill)
@@ -198,16 +114,14 @@ def test_swaps_under_load_leave_no_memory(test):
 	more or less by chance: the host counts that itself."""
 	test.need_plain_build("it keeps every image mapped")
 	swaps = test.by_scale(60, 200)
-	host = Host(test, plugins=(), shards=2, settings={**RETRY, "limits.memory_bytes": "64MiB"}).start()
-	for name in ("play", "next/play"):
-		host.http.post("/v1/plugins", {"path": str(test.plugin(name))})
+	host = two_versions(test, shards=2, settings={"limits.memory_bytes": "64MiB"})
 	replay = Replay(test, host, 20000)
 	replay.go()
 	wait_until(lambda: host.metrics()["sofun_checkpoints_total"] >= 2, 60, "the store has been through some checkpoints")
 	early, done = None, 0
 	while done < swaps:
 		replay.go()
-		if swap(host, VERSIONS[1 - VERSIONS.index(live(host))], ("accepted", "running")[done % 2]):
+		if swap(host, other(host), ("accepted", "running")[done % 2]):
 			done += 1
 		if done == 20 and early is None:
 			early = resident_at_rest(host, replay)

@@ -115,7 +115,7 @@ def test_many_are_counted_and_the_oldest_named(test):
 
 def test_past_the_deadline_what_waits_goes_to_the_new_version(test):
 	"""The witness: a message that fails with its last attempt is a dead letter that names the version."""
-	host = two_versions(test, shards=2, settings={**BACKOFF, "retry.attempts": 2})
+	host = two_versions(test, shards=2, settings={**BACKOFF, "retry.attempts": 2, "crash.probation_ms": 1})
 	with host.rpc() as rpc:
 		for id in ("a", "b", "c"):
 			rpc.send("test/play", id, {"fail": "x"})

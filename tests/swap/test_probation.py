@@ -3,6 +3,7 @@
 makes it dead letters; and a version that fails more than the one before goes back by itself, for good. Versions of the fixture
 `fickle` (tests/fixtures/fickle/fickle.c)."""
 
+import subprocess
 import sys
 import threading
 from pathlib import Path
@@ -168,6 +169,40 @@ def test_without_probation_nothing_waits(test):
 	send_many(host, [-1] * 100)
 	host.barrier()
 	expect_equal((len(host.dead()), version(host)), (100, "2.0.0"), "dead letters, and the version")
+
+
+def test_versions_stand_side_by_side(test):
+	host = Host(test, plugins=(), settings={**BY_HAND, "plugins.policy": "manual"}).start()
+	load(test, host, "fickle")
+	load(test, host, "fickle_2")
+	order(host, "swap", version="2.0.0", canary=50)
+	settled(host)
+	send_many(host, [-1 if n % 4 == 0 else n for n in range(400)])
+	wait_until(lambda: host.status()["in_flight"] == host.status()["undecided"]["count"] > 0, 20, "all but those that wait")
+	rows = {version: row["figures"][0] for version, row in versions(host).items()}
+	waiting = host.status()["undecided"]["count"]
+	expect_equal(sum(row["messages"] for row in rows.values()), 400, "messages of both")
+	expect_equal((rows["1.0.0"]["failures"], rows["1.0.0"]["error_percent"]), (0, 0), "the base's failures")
+	bad = rows["2.0.0"]
+	expect_equal((bad["messages_failed"], bad["failures"], bad["retries"], bad["exhausted"]), (waiting, 2 * waiting, waiting, waiting),
+		"the canary's failures")
+	expect_equal(bad["attempts"], bad["messages"] + bad["retries"], "its attempts")
+	expect(15 < bad["error_percent"] < 35 and bad["p99_s"] >= bad["p50_s"] > 0, bad)
+	metrics = host.metrics()
+	for version, row in rows.items():
+		labels = f'{{function="{TYPE}",version="{version}"}}'
+		shown = [metrics[f"sofun_version_{name}_total{labels}"] for name in ("attempts", "failures", "retries", "exhausted")]
+		expect_equal(shown, [row["attempts"], row["failures"], row["retries"], row["exhausted"]], f"metrics of {version}")
+	expect_equal(metrics["sofun_undecided_addresses"], waiting, "the gauge")
+	for command in (["versions", "fickle"], ["top", "--interval", "0.2"]):
+		text = subprocess.run([test.find("sofun"), "--data", host.data, *command], check=True, capture_output=True, text=True).stdout
+		lines = [line.split() for line in text.splitlines() if line.startswith(TYPE)]
+		expect_equal([line[:2] for line in lines], [[TYPE, "1.0.0"], [TYPE, "2.0.0"]], f"{command}: {text}")
+	order(host, "swap", version="1.0.0")
+	settled(host)
+	order(host, "swap", version="2.0.0")
+	settled(host)
+	expect_equal(versions(host)["2.0.0"]["figures"][0]["attempts"], 0, "a version that comes again counts from nothing")
 
 
 # ---- going back by itself ----

@@ -65,14 +65,15 @@ static void migrations_print(const json_t *migrations) {
 	}
 }
 
-static void blocked_print(const json_t *blocked) {
+/* Addresses that wait for a reason: how many, and one of them. */
+static void addresses_print(const json_t *blocked, const char *why) {
 	const json_t *first = json_array_get(json_object_get(blocked, "addresses"), 0);
 	if (first == NULL)
 		return;
 	struct buf id = {0};
 	text_of_json(json_object_get(first, "id"), &id);
-	printf("\n%lld addresses wait because their state cannot be migrated, e.g. %s %.*s: %s\n", number(blocked, "count"),
-		text(first, "type"), (int)id.size, (const char *)id.data, text(first, "reason"));
+	printf("\n%lld addresses wait %s, e.g. %s %.*s: %s\n", number(blocked, "count"), why, text(first, "type"),
+		(int)id.size, (const char *)id.data, text(first, "reason"));
 	buf_finish(&id);
 }
 
@@ -116,10 +117,13 @@ static int status_run(const struct invocation *run) {
 		waiting_print(json_object_get(status, "waiting"));
 		operations_print(json_object_get(status, "operations"));
 		migrations_print(json_object_get(status, "migrations"));
-		blocked_print(json_object_get(status, "blocked"));
+		addresses_print(json_object_get(status, "blocked"), "because their state cannot be migrated");
+		addresses_print(json_object_get(status, "undecided"),
+			"for whether a version on probation is trusted (promote) or goes back (rollback)");
 		crashes_print(json_object_get(status, "crashes"));
-		if (number(status, "retrying") > 0)
-			printf("\n%lld addresses wait for the next attempt of a message that failed\n", number(status, "retrying"));
+		long long retrying = number(status, "retrying") - number(json_object_get(status, "undecided"), "count");
+		if (retrying > 0)
+			printf("\n%lld addresses wait for the next attempt of a message that failed\n", retrying);
 		if (number(status, "dead") > 0)
 			puts("\nThere are dead letters; see them: sofun dead");
 	}

@@ -8,6 +8,7 @@
 #include "fail.h"
 #include "show/output.h"
 #include "show/plugin_print.h"
+#include "show/versions_print.h"
 
 enum { DEADLINE_MS_MAX = 86400000 };
 
@@ -75,7 +76,7 @@ static int versions_run(const struct invocation *run) {
 	if (run->json)
 		output_json(answer);
 	else
-		plugins_print(versions, NULL);
+		versions_print(versions);
 	json_decref(answer);
 	return EXIT_OK;
 }
@@ -116,9 +117,12 @@ const struct command swap_command = {
 const struct command promote_command = {
 	.name = "promote",
 	.usage = "NAME [--wait]",
-	.summary = "give a canary all ids",
-	.help = "Ends the canary of the plugin NAME by making it the live version of all ids.\n\n"
-			"  sofun promote counter",
+	.summary = "give a canary all ids, or trust a new version",
+	.help =
+		"Ends the canary of the plugin NAME by making it the live version of all ids. Of a version that has all ids and is\n"
+		"on probation it ends the probation: messages that failed for good on it become dead letters, instead of\n"
+		"waiting for whether it is rolled back.\n\n"
+		"  sofun promote counter",
 	.options = wait_options,
 	.arguments_min = 1,
 	.arguments_max = 1,
@@ -129,8 +133,11 @@ const struct command rollback_command = {
 	.name = "rollback",
 	.usage = "NAME [--wait]",
 	.summary = "go back to the version before",
-	.help = "Switches the plugin NAME to the version that was live before, in one step.\n\n"
-			"  sofun rollback counter",
+	.help =
+		"Switches the plugin NAME to the version that was live before, in one step; only what runs is finished by the one\n"
+		"that goes. Messages that failed for good on it while it was on probation are run anew, in their order. A new\n"
+		"version that fails more than the one before goes back by itself (rollback.error_percent).\n\n"
+		"  sofun rollback counter",
 	.completes = "plugin",
 	.options = wait_options,
 	.arguments_min = 1,
@@ -142,7 +149,9 @@ const struct command versions_command = {
 	.name = "versions",
 	.usage = "NAME",
 	.summary = "the versions of a plugin that the host knows",
-	.help = "Lists the versions of the plugin NAME with their state and share.\n\n"
+	.help = "Lists the versions of the plugin NAME with their state and share, and side by side what those that are\n"
+			"loaded have counted since they came: messages, how many of them failed at first, retries, messages that\n"
+			"exhausted their attempts, latency. Then who is on probation, and who went back by itself, and why.\n\n"
 			"  sofun versions counter",
 	.completes = "plugin",
 	.arguments_min = 1,

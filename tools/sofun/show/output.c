@@ -10,7 +10,7 @@
 #include "show/terminal.h"
 
 enum {
-	COLUMNS_MAX = 10,
+	COLUMNS_MAX = 12,
 	COLUMN_GAP = 2,
 	COLUMN_WIDTH_MIN = 8, /* a narrower one says nothing */
 };

@@ -70,19 +70,22 @@ bool figure_label(const struct figure *figure, const char *label, char *ret_valu
 	return false;
 }
 
-static bool figure_is(const struct figure *figure, const char *name, const char *label, const char *value) {
+static bool label_is(const struct figure *figure, const char *label, const char *value) {
 	char found[256];
-	if (strcmp(figure->name, name) != 0)
-		return false;
 	return label == NULL || (figure_label(figure, label, found, sizeof found) && strcmp(found, value) == 0);
 }
 
+static bool figure_is(const struct figure *figure, const char *name, const struct figure_choice *choice) {
+	return strcmp(figure->name, name) == 0 && label_is(figure, choice->label, choice->value) &&
+		label_is(figure, choice->also, choice->also_value);
+}
+
 double figure_value(
-	const struct figures *figures, const char *name, const char *label, const char *value, double fallback) {
+	const struct figures *figures, const char *name, const struct figure_choice *choice, double fallback) {
 	bool found = false;
 	double sum = 0;
 	for (size_t i = 0; i < figures->count; i++) {
-		if (!figure_is(&figures->all[i], name, label, value))
+		if (!figure_is(&figures->all[i], name, choice))
 			continue;
 		found = true;
 		sum += figures->all[i].value;
@@ -104,8 +107,8 @@ static double bucket_before(const struct figures *before, const struct figure *n
 	return 0;
 }
 
-double figure_quantile(const struct figures *before, const struct figures *after, const char *name, const char *label,
-	const char *value, double quantile) {
+double figure_quantile(const struct figures *before, const struct figures *after, const char *name,
+	const struct figure_choice *choice, double quantile) {
 	enum { BUCKETS_MAX = 64 };
 	struct bucket buckets[BUCKETS_MAX];
 	char bucket_name[128], upper[32];
@@ -113,7 +116,7 @@ double figure_quantile(const struct figures *before, const struct figures *after
 	(void)snprintf(bucket_name, sizeof bucket_name, "%s_bucket", name);
 	for (size_t i = 0; i < after->count && count < BUCKETS_MAX; i++) {
 		const struct figure *figure = &after->all[i];
-		if (!figure_is(figure, bucket_name, label, value) || !figure_label(figure, "le", upper, sizeof upper))
+		if (!figure_is(figure, bucket_name, choice) || !figure_label(figure, "le", upper, sizeof upper))
 			continue;
 		buckets[count].upper = strcmp(upper, "+Inf") == 0 ? INFINITY : strtod(upper, NULL);
 		buckets[count++].count = figure->value - bucket_before(before, figure);

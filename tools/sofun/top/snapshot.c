@@ -60,21 +60,23 @@ struct between {
 };
 
 /* How fast a counter grew; NAN: the host has none of that name. */
-static double rate(const struct between *at, const char *name, const char *label, const char *value) {
-	const double now = figure_value(&at->after->figures, name, label, value, NAN);
-	const double then = figure_value(&at->before->figures, name, label, value, 0);
+static double rate(const struct between *at, const char *name, const struct figure_choice *choice) {
+	const double now = figure_value(&at->after->figures, name, choice, NAN);
+	const double then = figure_value(&at->before->figures, name, choice, 0);
 	return now < then ? now / at->seconds : (now - then) / at->seconds; /* a new process begins at 0 */
 }
 
+static const struct figure_choice all_of_it = {NULL, NULL, NULL, NULL};
+
 static void rate_set(json_t *object, const struct between *at, const char *key, const char *name) {
-	json_object_set_new(object, key, number_or_null(rate(at, name, NULL, NULL)));
+	json_object_set_new(object, key, number_or_null(rate(at, name, &all_of_it)));
 }
 
 static void quantiles_set(
-	json_t *object, const struct between *at, const char *name, const char *label, const char *value) {
+	json_t *object, const struct between *at, const char *name, const struct figure_choice *choice) {
 	const struct figures *before = &at->before->figures, *after = &at->after->figures;
-	json_object_set_new(object, "p50_s", number_or_null(figure_quantile(before, after, name, label, value, 0.5)));
-	json_object_set_new(object, "p99_s", number_or_null(figure_quantile(before, after, name, label, value, 0.99)));
+	json_object_set_new(object, "p50_s", number_or_null(figure_quantile(before, after, name, choice, 0.5)));
+	json_object_set_new(object, "p99_s", number_or_null(figure_quantile(before, after, name, choice, 0.99)));
 }
 
 /* ---- functions and shards ---- */
@@ -91,18 +93,28 @@ static json_int_t waiting_of(const json_t *status, const char *type) {
 	return 0;
 }
 
+/* Of the version alone, where the host tells its versions apart. */
 static json_t *function_make(const struct between *at, const json_t *plugin, const char *type) {
-	static const char *const rates[][2] = {{"in_per_s", "sofun_function_messages_in_total"},
-		{"out_per_s", "sofun_function_messages_out_total"}, {"egress_per_s", "sofun_function_egress_records_total"},
-		{"failures_per_s", "sofun_function_failures_total"}, {"retries_per_s", "sofun_function_retries_total"}};
-	json_t *row = json_pack("{s:s, s:O, s:O}", "type", type, "plugin", json_object_get(plugin, "name"), "version",
-		json_object_get(plugin, "version"));
+	static const char *const rates[][3] = {
+		{"in_per_s", "sofun_version_attempts_total", "sofun_function_messages_in_total"},
+		{"out_per_s", "sofun_version_messages_out_total", "sofun_function_messages_out_total"},
+		{"egress_per_s", "sofun_version_egress_records_total", "sofun_function_egress_records_total"},
+		{"failures_per_s", "sofun_version_failures_total", "sofun_function_failures_total"},
+		{"retries_per_s", "sofun_version_retries_total", "sofun_function_retries_total"}};
+	const struct figure_choice function = {"function", type, NULL, NULL};
+	const struct figure_choice version = {
+		"function", type, "version", json_string_value(json_object_get(plugin, "version"))};
+	const struct figure_choice of_type = {"type", type, NULL, NULL};
+	const bool apart = !isnan(figure_value(&at->after->figures, rates[0][1], &version, NAN));
+	json_t *row = json_pack("{s:s, s:O, s:O, s:O}", "type", type, "plugin", json_object_get(plugin, "name"), "version",
+		json_object_get(plugin, "version"), "state", json_object_get(plugin, "state"));
 	for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++)
-		json_object_set_new(row, rates[i][0], number_or_null(rate(at, rates[i][1], "function", type)));
-	quantiles_set(row, at, "sofun_function_seconds", "function", type);
+		json_object_set_new(row, rates[i][0],
+			number_or_null(apart ? rate(at, rates[i][1], &version) : rate(at, rates[i][2], &function)));
+	quantiles_set(row, at, apart ? "sofun_version_seconds" : "sofun_function_seconds", apart ? &version : &function);
 	json_object_set_new(row, "waiting", json_integer(waiting_of(at->after->status, type)));
 	json_object_set_new(
-		row, "instances", number_or_null(figure_value(&at->after->figures, "sofun_instances", "type", type, NAN)));
+		row, "instances", number_or_null(figure_value(&at->after->figures, "sofun_instances", &of_type, NAN)));
 	return row;
 }
 
@@ -127,12 +139,12 @@ static json_t *shards_make(const struct between *at) {
 	for (json_int_t i = 0; i < count; i++) {
 		char number[24];
 		(void)snprintf(number, sizeof number, "%lld", (long long)i);
+		const struct figure_choice shard = {"shard", number, NULL, NULL};
 		json_t *row = json_pack("{s:I}", "shard", i);
 		for (size_t k = 0; k < sizeof gauges / sizeof gauges[0]; k++)
-			json_object_set_new(row, gauges[k][0],
-				number_or_null(figure_value(&at->after->figures, gauges[k][1], "shard", number, NAN)));
-		json_object_set_new(
-			row, "cache_misses_per_s", number_or_null(rate(at, "sofun_cache_misses_total", "shard", number)));
+			json_object_set_new(
+				row, gauges[k][0], number_or_null(figure_value(&at->after->figures, gauges[k][1], &shard, NAN)));
+		json_object_set_new(row, "cache_misses_per_s", number_or_null(rate(at, "sofun_cache_misses_total", &shard)));
 		json_array_append_new(list, row);
 	}
 	return list;
@@ -156,7 +168,7 @@ json_t *snapshot_make(const struct look *before, const struct look *after) {
 	}
 	for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++)
 		rate_set(all, &at, rates[i][0], rates[i][1]);
-	quantiles_set(commit, &at, "sofun_commit_seconds", NULL, NULL);
+	quantiles_set(commit, &at, "sofun_commit_seconds", &all_of_it);
 	json_object_set_new(all, "commit", commit);
 	json_object_set_new(all, "functions", functions_make(&at));
 	json_object_set_new(all, "shards", shards_make(&at));

@@ -110,9 +110,9 @@ static void rows_print(const json_t *rows, const struct column *columns, size_t 
 }
 
 static const struct column function_columns[] = {{"FUNCTION", "type", CELL_TEXT}, {"VERSION", "version", CELL_TEXT},
-	{"IN/S", "in_per_s", CELL_RATE}, {"OUT/S", "out_per_s", CELL_RATE}, {"EGRESS/S", "egress_per_s", CELL_RATE},
-	{"FAILED/S", "failures_per_s", CELL_RATE}, {"P50 MS", "p50_s", CELL_MS}, {"P99 MS", "p99_s", CELL_MS},
-	{"WAITING", "waiting", CELL_COUNT}, {"INSTANCES", "instances", CELL_COUNT}};
+	{"IN/S", "in_per_s", CELL_RATE}, {"OUT/S", "out_per_s", CELL_RATE}, {"EMIT/S", "egress_per_s", CELL_RATE},
+	{"FAIL/S", "failures_per_s", CELL_RATE}, {"RETRY/S", "retries_per_s", CELL_RATE}, {"P50 MS", "p50_s", CELL_MS},
+	{"P99 MS", "p99_s", CELL_MS}, {"WAIT", "waiting", CELL_COUNT}, {"IDS", "instances", CELL_COUNT}};
 
 static const struct column shard_columns[] = {{"SHARD", "shard", CELL_COUNT},
 	{"BACKLOG KIB", "backlog_bytes", CELL_KIB}, {"INPUT KIB", "input_bytes", CELL_KIB},

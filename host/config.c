@@ -290,5 +290,6 @@ void config_finish(struct config *config) {
 		free(config->ingresses[i].name);
 	free(config->ingresses);
 	config_sinks_finish(config);
+	ttl_rules_finish(&config->ttl);
 	*config = (struct config){0};
 }

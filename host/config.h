@@ -27,18 +27,53 @@ struct sink_config {
 	uint64_t keep;         /* rotated files; 0: all */
 };
 
+/* Kinds of expiry of a function type's state: of whole instances, and of single values. */
+enum ttl_kind { TTL_IDLE, TTL_AFTER_WRITE, TTL_AFTER_INVOKE, TTL_KINDS };
+#define TTL_MS_MAX UINT64_C(3155760000000) /* a hundred years */
+#define TTL_UNSET UINT64_MAX               /* left to whoever comes next */
+
+/* Where a value of a setting comes from. */
+enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_FLAG, CONFIG_REQUEST };
+
+/* When state ends by itself, where that is not left to the plugin. */
+struct ttl_rule {
+	char *type;
+	char *value; /* "": whole instances */
+	enum ttl_kind kind;
+	uint64_t ms; /* 0: never */
+	enum config_source source;
+};
+struct ttl_rules {
+	struct ttl_rule *items; /* in no order */
+	size_t count;
+};
+
+/* "idle_ttl_ms", "expire_after_write_ms", "expire_after_invoke_ms". */
+const char *ttl_kind_name(enum ttl_kind kind);
+
+/* NULL: it is left to whoever comes next. */
+struct ttl_rule *ttl_rules_find(
+	const struct ttl_rules *rules, struct bytes type, struct bytes value, enum ttl_kind kind);
+void ttl_rules_put(struct ttl_rules *rules, struct bytes type, struct bytes value, enum ttl_kind kind, uint64_t ms,
+	enum config_source source);
+void ttl_rules_remove(struct ttl_rules *rules, struct bytes type, struct bytes value, enum ttl_kind kind);
+void ttl_rules_copy(struct ttl_rules *to, const struct ttl_rules *from);          /* instead of what is in it */
+void ttl_rules_copy_requests(struct ttl_rules *to, const struct ttl_rules *from); /* those from requests, besides */
+void ttl_rules_finish(struct ttl_rules *rules);
+
+/* What the name of a type, or of a value, may be. */
+bool ttl_type_valid(struct bytes type);
+bool ttl_value_valid(struct bytes value);
+
 struct config_list {
 	char **items;
 	size_t count;
 };
 
-/* Where a setting's value comes from. */
-enum config_source { CONFIG_DEFAULT, CONFIG_FILE, CONFIG_FLAG, CONFIG_REQUEST };
-
 enum { CONFIG_SETTINGS_MAX = 64 };
 
 /* Numbers are atomic: shards and committer read them while the loop thread changes what may change (config_live.h). Texts
- * and lists never change, the policy is read by the loop thread only. */
+ * and lists never change, but for `ttl`; that and the policy are read by the loop thread only. */
 struct config {
 	char *data;    /* --data */
 	char *plugins; /* --plugins; default <data>/plugins */
@@ -60,6 +95,7 @@ struct config {
 	size_t ingress_count;
 	struct sink_config *sinks;
 	size_t sink_count;
+	struct ttl_rules ttl;
 
 	_Atomic uint32_t retry_attempts;
 	_Atomic uint64_t retry_backoff_ms;

@@ -105,6 +105,24 @@ void config_sinks_print(const struct config *config, struct buf *text);
 void config_sinks_document(
 	void (*line)(void *arg, const char *key, const char *value, const char *meaning, const char *reason), void *arg);
 
+/* config_ttl.c. Takes a key below `functions` apart; false: it is no setting. */
+bool config_ttl_key(const char *key, struct bytes *ret_type, struct bytes *ret_value, enum ttl_kind *ret_kind);
+
+/* config_ttl.c. As config_key_kind and config_value_set, for keys below `functions`. */
+enum config_kind config_ttl_kind(const char *key);
+bool config_ttl_set(struct config *config, const char *key, const struct config_value *value,
+	const struct config_place *place, struct error *error);
+
+/* config_ttl.c. Every rule, in an order of its own. */
+void config_ttl_print(const struct config *config, struct buf *text);
+
+/* config_ttl.c. As config_sinks_document. */
+void config_ttl_document(
+	void (*line)(void *arg, const char *key, const char *value, const char *meaning, const char *reason), void *arg);
+
+/* config_settings.c. A whole number, and nothing behind it. */
+bool config_number_read(const char *text, uint64_t *ret_number);
+
 /* config_sinks.c */
 void config_sinks_finish(struct config *config);
 

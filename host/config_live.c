@@ -47,6 +47,7 @@ struct config_live *config_live_create(struct config *running, int argc, char *c
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (config_settings[i].live)
 			value_copy(&live->base, running, &config_settings[i]);
+	ttl_rules_copy(&live->base.ttl, &running->ttl);
 	return live;
 }
 
@@ -106,14 +107,22 @@ static char *sinks_text(const struct config *config) {
 	return (char *)text.data;
 }
 
+static char *ttl_text(const struct config *config) {
+	struct buf text = {0};
+	config_ttl_print(config, &text);
+	buf_append_u8(&text, '\0');
+	return (char *)text.data;
+}
+
 static struct config_changes differences(const struct config *from, const struct config *to) {
-	struct config_changes changes = {.items = check_alloc(config_setting_count + 2, sizeof *changes.items)};
+	struct config_changes changes = {.items = check_alloc(config_setting_count + 3, sizeof *changes.items)};
 	for (size_t i = 0; i < config_setting_count; i++) {
 		const struct setting *setting = &config_settings[i];
 		difference_add(&changes, setting->key, value_text(from, setting), value_text(to, setting), setting->live);
 	}
 	difference_add(&changes, "ingresses", ingresses_text(from), ingresses_text(to), false);
 	difference_add(&changes, "egresses", sinks_text(from), sinks_text(to), false);
+	difference_add(&changes, "functions", ttl_text(from), ttl_text(to), true);
 	return changes;
 }
 
@@ -121,6 +130,7 @@ static void live_copy(struct config *to, const struct config *from) {
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (config_settings[i].live)
 			value_copy(to, from, &config_settings[i]);
+	ttl_rules_copy(&to->ttl, &from->ttl);
 }
 
 /* Takes the changes over that may be made. */
@@ -140,9 +150,24 @@ static bool restart_refuse(const struct setting *setting, struct error *error) {
 	return false;
 }
 
+static bool ttl_reset(struct config *wanted, const struct config *base, const char *key) {
+	struct bytes type, value;
+	enum ttl_kind kind;
+	bool known = config_ttl_key(key, &type, &value, &kind);
+	check(known);
+	const struct ttl_rule *rule = ttl_rules_find(&base->ttl, type, value, kind);
+	if (rule != NULL)
+		ttl_rules_put(&wanted->ttl, type, value, kind, rule->ms, rule->source);
+	else
+		ttl_rules_remove(&wanted->ttl, type, value, kind);
+	return true;
+}
+
 static bool reset(struct config *wanted, const struct config *base, const char *key, struct error *error) {
 	const struct setting *setting = config_setting_find(key);
 	const struct config_place place = {.source = "body"};
+	if (config_ttl_kind(key) == CONFIG_SETTING)
+		return ttl_reset(wanted, base, key);
 	if (setting == NULL)
 		return config_key_refuse(key, &place, error);
 	if (!setting->live)
@@ -198,6 +223,7 @@ static void requests_keep(struct config *wanted, const struct config *running) {
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (running->sources[i] == CONFIG_REQUEST)
 			value_copy(wanted, running, &config_settings[i]);
+	ttl_rules_copy_requests(&wanted->ttl, &running->ttl);
 }
 
 bool config_live_reload(struct config_live *live, struct config_changes *ret_changes, struct error *error) {

@@ -151,6 +151,17 @@ static void yaml_sink(void *arg, const char *key, const char *value, const char 
 	buf_printf(arg, "\n# %s; default: %s.\n#%s%s: %s\n", meaning, reason, command ? " " : "", key, value);
 }
 
+/* Such a key names a function type, so it is no example that fits every host. */
+static void yaml_ttl(void *arg, const char *key, const char *value, const char *meaning, const char *reason) {
+	buf_printf(
+		arg, "\n# %s; default: %s.\n# %s: %s\n# (may change while the host runs)\n", meaning, reason, key, value);
+}
+
+static void man_ttl(void *arg, const char *key, const char *value, const char *meaning, const char *reason) {
+	(void)value;
+	buf_printf(arg, ".TP\n.B %s\n%s. Default: %s. May change while the host runs.\n", key, meaning, reason);
+}
+
 static void man_sink(void *arg, const char *key, const char *value, const char *meaning, const char *reason) {
 	(void)value;
 	buf_printf(arg, ".TP\n.B %s\n%s. Default: %s.\n", key, meaning, reason);
@@ -163,6 +174,7 @@ void config_settings_print(struct buf *text) {
 	config_finish(&presets);
 	buf_printf(text, "  %-26s %s  [what the router declares]\n", ingress_key, ingress_meaning);
 	config_sinks_document(help_sink, text);
+	config_ttl_document(help_sink, text);
 }
 
 static void yaml_setting(void *arg, const struct config_shown *shown) {
@@ -183,6 +195,7 @@ static void yaml_document(struct buf *text) {
 	config_each(&presets, yaml_setting, text);
 	buf_printf(text, "\n# %s: %s.\n#%s: line\n", ingress_meaning, ingress_reason, ingress_key);
 	config_sinks_document(yaml_sink, text);
+	config_ttl_document(yaml_ttl, text);
 	config_finish(&presets);
 }
 
@@ -211,6 +224,7 @@ static void man_document(struct buf *text) {
 	config_each(&presets, man_setting, text);
 	buf_printf(text, ".TP\n.B %s\n%s. Default: %s.\n", ingress_key, ingress_meaning, ingress_reason);
 	config_sinks_document(man_sink, text);
+	config_ttl_document(man_ttl, text);
 	buf_printf(text, ".SH SEE ALSO\n.BR sofund (8),\n.BR sofun (1)\n");
 	config_finish(&presets);
 }

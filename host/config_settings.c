@@ -53,6 +53,8 @@ enum config_kind config_key_kind(const char *key) {
 		return CONFIG_SECTION;
 	if (config_sink_kind(key) != CONFIG_UNKNOWN)
 		return config_sink_kind(key);
+	if (config_ttl_kind(key) != CONFIG_UNKNOWN)
+		return config_ttl_kind(key);
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (strncmp(config_settings[i].key, key, size) == 0 && config_settings[i].key[size] == '.')
 			return CONFIG_SECTION;
@@ -117,6 +119,8 @@ bool config_key_refuse(const char *key, const struct config_place *place, struct
 		error_hint(error, "did you mean %s<name>%s?", ingress_prefix, ingress_suffix);
 	else if (strncmp(key, "egresses.", 9) == 0)
 		error_hint(error, "did you mean egresses.<name>.sink.file?");
+	else if (strncmp(key, "functions.", 10) == 0)
+		error_hint(error, "did you mean functions.<ns/name>.idle_ttl_ms?");
 	else if (nearest != NULL)
 		error_hint(error, "did you mean %s?", nearest);
 	else
@@ -168,6 +172,10 @@ static bool unit_read(const char *unit, uint64_t *number) {
 			return true;
 		}
 	return false;
+}
+
+bool config_number_read(const char *text, uint64_t *ret_number) {
+	return digits_read(&text, ret_number) && *text == '\0';
 }
 
 bool config_size_read(const char *text, uint64_t *ret_number) {
@@ -325,6 +333,8 @@ bool config_value_set(struct config *config, const char *key, const struct confi
 	}
 	if (config_sink_kind(key) == CONFIG_SETTING)
 		return config_sink_set(config, key, value, place, error);
+	if (config_ttl_kind(key) == CONFIG_SETTING)
+		return config_ttl_set(config, key, value, place, error);
 	bool ingress = ingress_name(key, &name);
 	check(ingress);
 	if (value->list)

@@ -131,7 +131,9 @@ static bool node_apply(
 		return config_key_refuse(key, &place, reading->error);
 	if (kind == CONFIG_SETTING)
 		return setting_apply(reading, node, key);
-	if (node->type != YAML_MAPPING_NODE && (strncmp(key, "ingresses.", 10) == 0 || strncmp(key, "egresses.", 9) == 0))
+	if (node->type != YAML_MAPPING_NODE &&
+		(strncmp(key, "ingresses.", 10) == 0 || strncmp(key, "egresses.", 9) == 0 ||
+			strncmp(key, "functions.", 10) == 0))
 		return config_key_refuse(key, &place, reading->error);
 	if (node->type != YAML_MAPPING_NODE)
 		return shape_refuse(reading, node, key, "a mapping of settings");

@@ -28,6 +28,13 @@ static const struct endpoint endpoints[] = {
 		"calls a function with the body as payload; mode=send: answers when the message is durable", false},
 	{"GET", "/v1/state/{ns}/{name}", "limit,after", handle_state_list, "ids of the instances with state", false},
 	{"GET", "/v1/state/{ns}/{name}/{id}", "", handle_state_show, "the values of one instance", false},
+	{"GET", "/v1/ttl/{ns}/{name}", "", handle_ttl_show,
+		"when state of a function ends by itself: as the plugin, the settings and the command have it, and since when",
+		false},
+	{"POST", "/v1/ttl/{ns}/{name}", "", handle_ttl_set,
+		"{idle_ttl_ms, values: {name: {expire_after_write_ms, expire_after_invoke_ms}}, clear}: sets it above plugin and "
+		"settings, durably; 0: never, null: no more; answers when it holds",
+		false},
 	{"GET", "/v1/dead", "limit,after," DEAD_FILTER_KEYS, handle_dead_list,
 		"dead letters that have all of what is asked for, oldest first; a page may be short, next is null at the end",
 		false},

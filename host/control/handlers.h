@@ -31,6 +31,10 @@ void handle_function(struct exchange *exchange);
 void handle_state_list(struct exchange *exchange);
 void handle_state_show(struct exchange *exchange);
 
+/* ttl.c */
+void handle_ttl_show(struct exchange *exchange);
+void handle_ttl_set(struct exchange *exchange);
+
 /* read_dead.c */
 void handle_dead_list(struct exchange *exchange);
 void handle_dead_show(struct exchange *exchange);

@@ -16,6 +16,8 @@ static void job_done(void *arg) {
 		exchange_json(job->exchange, 200, job->body);
 	else
 		exchange_error(job->exchange, &job->error);
+	if (job->finish != NULL)
+		job->finish(job);
 	free(job);
 }
 

@@ -18,6 +18,8 @@ struct read_job {
 	struct exchange *exchange;
 	/* [reader thread] Sets body (200), or error. Of the exchange it may read the parameters only. */
 	void (*work)(struct read_job *job, struct store *store);
+	/* What the job owns besides; NULL: nothing. */
+	void (*finish)(struct read_job *job);
 	json_t *body;
 	struct error error;
 };

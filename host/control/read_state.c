@@ -29,6 +29,10 @@ struct state_job {
 	json_t *operations; /* show: under way; NULL: none is, or the document has them */
 };
 
+static void expiry_release(struct read_job *job) {
+	registry_expiry_finish(&((struct state_job *)job)->expiry);
+}
+
 /* The job for the type that the path names; NULL: it was answered. */
 static struct state_job *job_create(struct exchange *exchange) {
 	struct registry_type type;
@@ -48,6 +52,7 @@ static struct state_job *job_create(struct exchange *exchange) {
 	}
 	struct state_job *state = check_alloc(1, sizeof *state);
 	state->job.exchange = exchange;
+	state->job.finish = expiry_release;
 	state->database = type.number;
 	state->type = type.name;
 	state->version = type.version;
@@ -60,28 +65,29 @@ static struct state_job *job_create(struct exchange *exchange) {
 
 /* ---- expiry ---- */
 
-/* by_ms after from_ms; UINT64_MAX: never, since one of them is not known. */
-static uint64_t end_ms(uint64_t from_ms, uint64_t by_ms) {
-	return from_ms == 0 || by_ms == 0 || from_ms > UINT64_MAX - by_ms ? UINT64_MAX : from_ms + by_ms;
+static uint64_t instance_end_ms(const struct state_job *state, struct bytes id, const struct instance_header *header) {
+	return ttl_idle_due_ms(registry_expiry_of(&state->expiry, id), header->last_touch_ms);
 }
 
-static uint64_t instance_end_ms(const struct state_job *state, const struct instance_header *header) {
-	return end_ms(header->last_touch_ms, state->expiry.idle_ttl_ms);
+static uint64_t value_end_ms(const struct state_job *state, struct bytes id, const struct instance_header *header,
+	const struct instance_value *value) {
+	const struct ttl *ttl = ttl_of_schema(registry_expiry_of(&state->expiry, id), (uint32_t)header->schema);
+	return ttl_value_due_ms(ttl, value->number, value->written_ms, header->last_touch_ms);
 }
 
-static uint64_t value_end_ms(
-	const struct state_job *state, const struct instance_header *header, const struct instance_value *value) {
-	const struct registry_expiry *expiry = &state->expiry;
-	if (header->schema != expiry->schema || value->number >= expiry->value_count)
-		return UINT64_MAX;
-	uint64_t write_ms = end_ms(value->written_ms, expiry->values[value->number].after_write_ms);
-	uint64_t invoke_ms = end_ms(header->last_touch_ms, expiry->values[value->number].after_invoke_ms);
-	return write_ms < invoke_ms ? write_ms : invoke_ms;
-}
-
-static bool row_expired(const struct state_job *state, struct bytes row) {
+/* All of it: by its own time, or value by value. */
+static bool row_expired(const struct state_job *state, struct bytes id, struct bytes row) {
 	struct instance_header header;
-	return instance_header_take(&row, &header) && instance_end_ms(state, &header) <= state->now_ms;
+	struct instance_value value;
+	if (registry_expiry_of(&state->expiry, id) == NULL || !instance_header_take(&row, &header))
+		return false;
+	if (instance_end_ms(state, id, &header) <= state->now_ms)
+		return true;
+	bool any = row.size > 0;
+	while (row.size > 0 && instance_value_take(&row, &value))
+		if (value_end_ms(state, id, &header, &value) > state->now_ms)
+			return false;
+	return any && row.size == 0;
 }
 
 /* ---- list ---- */
@@ -94,7 +100,7 @@ static bool ids_collect(const struct state_job *state, struct store_cursor *curs
 		struct bytes id = bytes_of(key.data + 1, key.size - 1);
 		if (state->after.size > 0 && bytes_equal(id, state->after))
 			continue;
-		if (row_expired(state, value))
+		if (row_expired(state, id, value))
 			continue;
 		if (count++ == state->limit)
 			return true;
@@ -206,7 +212,7 @@ static void no_state(struct state_job *state) {
 /* As value_read, unless the value has expired; says in `expires` when it will. */
 static int value_show(struct state_job *state, struct store *store, const struct instance_header *header,
 	const struct instance_value *value, json_t *values, json_t *expires) {
-	uint64_t due_ms = value_end_ms(state, header, value);
+	uint64_t due_ms = value_end_ms(state, exchange_param(state->job.exchange, 2), header, value);
 	if (due_ms <= state->now_ms)
 		return 1;
 	if (due_ms != UINT64_MAX) {
@@ -226,7 +232,7 @@ static int row_read(struct state_job *state, struct store *store, struct bytes r
 		read_damaged(&state->job, "the instance");
 		return 1;
 	}
-	uint64_t due_ms = instance_end_ms(state, &header);
+	uint64_t due_ms = instance_end_ms(state, exchange_param(state->job.exchange, 2), &header);
 	if (due_ms <= state->now_ms) {
 		no_state(state);
 		return 1;

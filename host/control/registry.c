@@ -179,6 +179,7 @@ void registry_stop(struct registry *registry) {
 	candidates_stop(registry);
 	plugins_stop(registry);
 	commits_forget(registry);
+	ttl_waiters_stop(registry);
 }
 
 /* No dlclose at the end of the process: destructors and threads that are still there keep their code (trap 10). */

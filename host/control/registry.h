@@ -198,19 +198,17 @@ struct registry_schema {
  * mess of another kind. */
 enum { REGISTRY_SCHEMAS_MAX = 8 };
 
-/* What is known of a function type, whether a version of it is live or not; until the next turn of the loop. Names are
- * never freed before registry_destroy. */
-/* When state of a type ends by itself, as its live version has it; 0: never. */
+/* When state of a type ends by itself: those of the ids whose hash is below `limit` go by `canary`. NULL: nothing of it does.
+ * Without a live version as the last one had it. */
 struct registry_expiry {
-	uint64_t idle_ttl_ms;
-	uint32_t schema; /* of the values */
-	uint32_t value_count;
-	struct {
-		uint64_t after_write_ms;
-		uint64_t after_invoke_ms;
-	} values[VALUES_MAX];
+	struct ttl *base; /* both are the caller's: registry_expiry_finish */
+	struct ttl *canary;
+	uint64_t limit;
+	uint64_t seed;
 };
 
+/* What is known of a function type, whether a version of it is live or not; until the next turn of the loop. Names are
+ * never freed before registry_destroy. */
 struct registry_type {
 	uint16_t number; /* of its database */
 	const char *name;
@@ -222,8 +220,52 @@ struct registry_type {
 	struct registry_schema schemas[REGISTRY_SCHEMAS_MAX]; /* the newest of those that were ever declared */
 };
 
-/* False if no plugin ever declared it. */
+/* False if no plugin ever declared it; else ret_type->expiry is the caller's. */
 bool registry_type_find(const struct registry *registry, struct bytes name, struct registry_type *ret_type);
+
+/* The times of that id. [any thread] */
+const struct ttl *registry_expiry_of(const struct registry_expiry *expiry, struct bytes id);
+void registry_expiry_finish(struct registry_expiry *expiry);
+
+/* ---- when state ends by itself ---- */
+
+/* One way, and who has a word on it: the command before the settings before the plugin. */
+struct registry_ttl_shown {
+	struct bytes value; /* empty: whole instances */
+	enum ttl_kind kind;
+	uint64_t ms;          /* what holds; 0: never */
+	uint64_t declared_ms; /* by the plugin; 0: never */
+	uint64_t settings_ms; /* TTL_UNSET: they say nothing */
+	uint64_t command_ms;  /* the same */
+	uint64_t since_ms;    /* time runs from here at the earliest; 0: nothing ever ended so */
+};
+
+/* Of whole instances, and of each value of the newest schema. False if no plugin ever declared the type. */
+bool registry_ttl_each(const struct registry *registry, struct bytes type,
+	void (*each)(void *arg, const struct registry_ttl_shown *shown), void *arg);
+
+/* True while entries of the sweep are made anew in the background. */
+bool registry_ttl_files(const struct registry *registry, struct bytes type);
+
+/* What the command asks for. */
+struct registry_ttl_term {
+	struct bytes value; /* empty: whole instances */
+	enum ttl_kind kind;
+	uint64_t ms; /* TTL_UNSET: the command has no word on it any more */
+};
+struct registry_ttl_order {
+	bool clear; /* all that the command ever set for the type, first */
+	const struct registry_ttl_term *terms;
+	size_t count;
+};
+
+/* Durable, across restarts. done: once every shard goes by it, with what went wrong or NULL; not called if this returns
+ * false: ERROR_UNKNOWN_TYPE, or ERROR_NOT_FOUND: no schema has such a value. */
+bool registry_ttl_set(struct registry *registry, struct bytes type, const struct registry_ttl_order *order,
+	void (*done)(void *arg, const struct error *error), void *arg, struct error *error);
+
+/* The settings have changed. done may be NULL; else as above. */
+void registry_ttl_changed(struct registry *registry, void (*done)(void *arg, const struct error *error), void *arg);
 
 /* ---- stop ---- */
 

@@ -87,7 +87,7 @@ static struct commit *commit_open(struct registry *registry, void *arg) {
 void rows_commit(struct registry *registry, const struct engine_row *rows, size_t count, commit_then *then, void *arg) {
 	struct commit *commit = commit_open(registry, arg);
 	commit->then = then;
-	if (registry->fencing != NULL)
+	if (registry->fencing)
 		rows_hold(registry, commit, rows, count);
 	else
 		engine_commit_rows(registry->options.engine, commit->token, rows, count);

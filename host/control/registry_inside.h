@@ -7,6 +7,9 @@
  *   registry_types.c    function types: whose they are, and the views made of them
  *   registry_schemas.c  their schemas: what a version can read of what is in the store
  *   registry_migrate.c  instances of other schemas, in the background
+ *   registry_ttl.c      when their state ends by itself: who has which word on it
+ *   registry_ttl_change.c  what a change of that comes to
+ *   registry_ttl_row.c  row 't' as bytes
  *   registry_load.c     files that are given to it by path
  *   registry_stage.c    a candidate on its way from a file to a judgement
  *   registry_open.c     from there to live
@@ -88,7 +91,29 @@ struct type_schema {
 	uint32_t *kinds;
 };
 
-/* A row 'T'. */
+/* One way in which state of a type ends by itself. */
+struct type_term {
+	char *value; /* "": whole instances */
+	enum ttl_kind kind;
+	uint64_t declared_ms; /* by the version that has it, or had it last; 0: never */
+	uint64_t command_ms;  /* TTL_UNSET: the command says nothing */
+	uint64_t since_ms;    /* when it was introduced first; 0: never yet */
+	uint64_t ended_ms;    /* what was last touched, or written, by then has ended, whatever the time is now */
+	uint64_t held_ms;     /* the time that it has with everyone; UINT64_MAX: never; 0: different ones, or none yet */
+	uint64_t filed_ms;    /* entries of the sweep stand where this says, or before; 0: there need not be any */
+};
+
+/* A row 't'. */
+struct type_ttl {
+	struct type_term *terms;
+	size_t count;
+	uint64_t shape;       /* of all times with all versions that have a share: whether anything changed */
+	bool files;           /* entries of before may stand too late, or be missing */
+	uint64_t files_below; /* their generations; 0: not known yet */
+	bool dirty;           /* the row is to be written */
+};
+
+/* A row 'T', and with `ttl` a row 't'. */
 struct function_type {
 	uint16_t number;
 	const char *name; /* never freed before registry_destroy: views borrow it */
@@ -100,6 +125,7 @@ struct function_type {
 	char refused_reason[160];
 	size_t schema_count;
 	struct type_schema **schemas; /* all that were ever declared, that one among them */
+	struct type_ttl ttl;
 };
 
 /* A plugin that the store names live or draining, or an image that should be gone and is not. */
@@ -275,7 +301,9 @@ struct commit {
 	void *arg;
 };
 
-struct pass; /* registry_migrate.c */
+struct pass;       /* registry_migrate.c */
+struct ttl_waiter; /* registry_ttl.c */
+struct rows;       /* registry_lineage.c */
 
 struct registry {
 	uint32_t magic;
@@ -293,8 +321,10 @@ struct registry {
 	struct offer **offers;
 	size_t offer_count;
 	struct lineage *lineages;
-	struct lineage *fencing; /* whose fence is on its way; NULL: none */
-	bool publish_due;        /* a view waits for that fence */
+	bool fencing;     /* a fence is on its way */
+	bool publish_due; /* a view waits for that fence */
+	bool ttl_due;     /* times of expiry have changed: a fence for them is to be asked for */
+	struct ttl_waiter *ttl_waiters;
 	struct candidate *current;
 	struct candidate *waiting;
 	struct commit *commits;
@@ -388,6 +418,8 @@ void fence_next(struct registry *registry);
 /* The row alone. */
 void lineage_commit(struct lineage *lineage);
 void lineage_commit_then(struct lineage *lineage, commit_then *then, void *arg);
+/* The fence on its way is durable: what waited for it. */
+void fence_over(struct registry *registry);
 void lineages_look(struct registry *registry, bool *ret_waiting);
 void lineages_resume(struct registry *registry);
 
@@ -434,6 +466,39 @@ void verdict_forgive(struct verdict *verdict); /* what made it go back is forgot
 void lineage_canary_back(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg);
 /* Back to what was live before, which is staged for it. REQUIRES that there is something. */
 void lineage_previous_back(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg);
+/* The rows of a fence: those of the lineage (NULL: none), and all rows 't' that are to be written. */
+struct rows *rows_create(struct registry *registry, struct lineage *lineage);
+const struct engine_row *rows_all(const struct rows *rows);
+size_t rows_count(const struct rows *rows);
+void rows_destroy(struct rows *rows);
+
+/* ---- registry_ttl.c ---- */
+struct type_term *type_term_find(const struct function_type *type, struct bytes value, enum ttl_kind kind);
+struct type_term *type_term_get(struct function_type *type, struct bytes value, enum ttl_kind kind); /* found or new */
+void type_ttl_finish(struct function_type *type);
+/* The command, else the settings, else what is declared. */
+uint64_t type_effective_ms(const struct registry *registry, const struct function_type *type, struct bytes value,
+	enum ttl_kind kind, uint64_t declared_ms);
+/* The times of a version that declares it so; NULL: nothing expires. The caller's. */
+struct ttl *type_ttl_of(
+	const struct registry *registry, const struct function_type *type, const sofun_function *function);
+/* The same as the version had it that was live last. */
+struct ttl *type_ttl_last(const struct registry *registry, const struct function_type *type);
+const sofun_function *image_function(const struct image *image, const char *type); /* NULL: it has none */
+/* ---- registry_ttl_change.c ---- */
+/* Before a view is made: what the versions that have a share now come to. */
+void types_ttl_update(struct registry *registry);
+
+/* ---- registry_ttl_row.c ---- */
+void type_ttl_write(struct buf *row, const struct function_type *type);
+/* Rows 'T' have been read. */
+bool type_ttl_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error);
+void type_ttl_commit(struct registry *registry, struct function_type *type);
+void types_ttl_commit(struct registry *registry); /* those that are to be written */
+
+/* ---- registry_ttl.c, a change of rules ---- */
+void ttl_fence_ask(struct registry *registry); /* if one is due, and none is on its way */
+void ttl_waiters_stop(struct registry *registry);
 
 /* ---- registry_schemas.c ---- */
 struct type_schema *type_schema_find(const struct function_type *type, uint32_t schema); /* NULL: never declared */

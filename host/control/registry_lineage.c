@@ -105,11 +105,16 @@ bool lineage_busy(const struct lineage *lineage, struct error *ret_error) {
 /* ---- rows ---- */
 
 struct rows {
-	struct key keys[LINEAGE_ROWS_MAX + MANIFEST_FUNCTIONS_MAX];
-	struct buf values[LINEAGE_ROWS_MAX + MANIFEST_FUNCTIONS_MAX];
-	struct engine_row rows[LINEAGE_ROWS_MAX + MANIFEST_FUNCTIONS_MAX];
+	struct key *keys;
+	struct buf *values;
+	struct engine_row *rows;
 	size_t count;
 };
+
+static struct buf *rows_add(struct rows *rows, struct key key) {
+	rows->keys[rows->count] = key;
+	return &rows->values[rows->count++];
+}
 
 static void rows_add_verdict(struct rows *rows, struct verdict *verdict) {
 	struct key key = verdict != NULL ? key_verdict(verdict->hash) : (struct key){.size = 0};
@@ -120,31 +125,54 @@ static void rows_add_verdict(struct rows *rows, struct verdict *verdict) {
 			return;
 	verdict->time_ms = registry_wall_ms();
 	verdict->written = true;
-	rows->keys[rows->count] = key;
-	verdict_write(&rows->values[rows->count++], verdict);
+	verdict_write(rows_add(rows, key), verdict);
 }
 
-static struct rows *rows_create(struct lineage *lineage) {
-	struct rows *rows = check_alloc(1, sizeof(*rows));
-	rows->keys[0] = lineage_key(lineage);
-	lineage_write(&rows->values[0], lineage);
-	rows->count = 1;
+static void rows_add_lineage(struct rows *rows, struct lineage *lineage) {
+	lineage_write(rows_add(rows, lineage_key(lineage)), lineage);
 	rows_add_verdict(rows, lineage->now.base);
 	rows_add_verdict(rows, lineage->now.canary);
 	rows_add_verdict(rows, lineage->before.base);
 	rows_add_verdict(rows, lineage->before.canary);
-	for (size_t i = 0; i < lineage->type_count; i++) {
-		rows->keys[rows->count] = key_type(lineage->types[i]->number);
-		type_write(&rows->values[rows->count++], lineage->types[i]);
+	for (size_t i = 0; i < lineage->type_count; i++)
+		type_write(rows_add(rows, key_type(lineage->types[i]->number)), lineage->types[i]);
+}
+
+struct rows *rows_create(struct registry *registry, struct lineage *lineage) {
+	struct rows *rows = check_alloc(1, sizeof(*rows));
+	size_t max = LINEAGE_ROWS_MAX + registry->type_count + (lineage == NULL ? 0 : lineage->type_count);
+	rows->keys = check_alloc(max, sizeof(*rows->keys));
+	rows->values = check_alloc(max, sizeof(*rows->values));
+	rows->rows = check_alloc(max, sizeof(*rows->rows));
+	if (lineage != NULL)
+		rows_add_lineage(rows, lineage);
+	for (size_t i = 1; i < registry->type_count; i++) {
+		struct function_type *type = registry->types[i];
+		if (type == NULL || !type->ttl.dirty)
+			continue;
+		type->ttl.dirty = false;
+		type_ttl_write(rows_add(rows, key_ttl(type->number)), type);
 	}
+	check(rows->count <= max);
 	for (size_t i = 0; i < rows->count; i++)
 		rows->rows[i] = (struct engine_row){.key = key_bytes(&rows->keys[i]), .value = bytes_buf(&rows->values[i])};
 	return rows;
 }
 
-static void rows_destroy(struct rows *rows) {
+const struct engine_row *rows_all(const struct rows *rows) {
+	return rows->rows;
+}
+
+size_t rows_count(const struct rows *rows) {
+	return rows->count;
+}
+
+void rows_destroy(struct rows *rows) {
 	for (size_t i = 0; i < rows->count; i++)
 		buf_finish(&rows->values[i]);
+	free(rows->keys);
+	free(rows->values);
+	free(rows->rows);
 	free(rows);
 }
 
@@ -153,16 +181,15 @@ static void rows_destroy(struct rows *rows) {
 static void fence_ask(struct lineage *lineage);
 
 void fence_next(struct registry *registry) {
-	for (struct lineage *lineage = registry->lineages; registry->fencing == NULL && lineage != NULL;
-		 lineage = lineage->next) {
+	for (struct lineage *lineage = registry->lineages; !registry->fencing && lineage != NULL; lineage = lineage->next) {
 		if (lineage->state == LINEAGE_ASKED)
 			fence_ask(lineage);
 	}
+	ttl_fence_ask(registry);
 }
 
-/* What waited for this fence. */
-static void fence_over(struct registry *registry) {
-	registry->fencing = NULL;
+void fence_over(struct registry *registry) {
+	registry->fencing = false;
 	rows_release(registry);
 	if (registry->publish_due)
 		registry_publish(registry);
@@ -231,15 +258,16 @@ static void fence_answered(void *arg, uint64_t epoch, bool good) {
 
 static void fence_ask(struct lineage *lineage) {
 	struct registry *registry = lineage->registry;
-	if (registry->fencing != NULL || registry->commits != NULL) {
+	if (registry->fencing || registry->commits != NULL) {
 		lineage->state = LINEAGE_ASKED;
 		return;
 	}
-	registry->fencing = lineage;
+	registry->fencing = true;
 	registry->publish_due = false; /* this view shows it */
 	lineage->state = LINEAGE_FENCING;
 	lineage->fence = FENCE_NEXT;
-	struct rows *rows = rows_create(lineage);
+	types_ttl_update(registry);
+	struct rows *rows = rows_create(registry, lineage);
 	struct view *view = registry_view(registry);
 	lineage->view = registry->view;
 	const struct engine_fence order = {
@@ -391,16 +419,17 @@ static void late_answered(void *arg, uint64_t epoch, bool good) {
  * it is handled: a crash must not give an address back to the old version. */
 static void lineage_cut_short(struct lineage *lineage) {
 	struct registry *registry = lineage->registry;
-	if (registry->fencing != NULL || registry->commits != NULL)
+	if (registry->fencing || registry->commits != NULL)
 		return; /* at the next look */
 	log_event(LOG_WARN, "plugin_drain_late", "name=%s fence=%llu", lineage->name, (unsigned long long)lineage->fence);
-	registry->fencing = lineage;
+	registry->fencing = true;
 	registry->publish_due = false;
 	lineage->state = LINEAGE_FENCING;
 	lineage->late = lineage->before;
 	lineage->before = (struct share){0};
 	lineage->fence = 0;
-	struct rows *rows = rows_create(lineage);
+	types_ttl_update(registry);
+	struct rows *rows = rows_create(registry, lineage);
 	const struct engine_fence order = {
 		.view = registry_view(registry),
 		.rows = rows->rows,

@@ -1,10 +1,13 @@
-/* State migration in the background: the instances that no message has met yet. One type at a time, chunk by chunk: the reader
+/* Walks over the instances of a type in the background. State migration: the instances that no message has met yet. One type at a time, chunk by chunk: the reader
  * thread finds rows of another schema, the shards migrate them like a first message would, and the next chunk begins when
  * this one is durable. So it can be killed at any instant and goes on with what the counts say is left.
  *
  * It runs upwards when it was asked for (the row 'T' remembers that), and downwards by itself after a rollback: the newer
  * version stays loaded for its way down, and is to go some time. Only while one version has all of the type: with two, both
- * schemas have their reason. */
+ * schemas have their reason.
+ *
+ * Entries of expiry go the same way, once times became shorter than the entries tell (registry_ttl.c): instances whose
+ * generation is below that change are given new ones, and the row 't' remembers until all have them. */
 #include <stdlib.h>
 #include <string.h>
 
@@ -28,13 +31,17 @@ enum {
 	PAUSE_TIMES = 4,
 	/* What could not be migrated is tried again; a new view tries it at once. */
 	AGAIN_MS = 2000,
+	/* Until every shard goes by new times. */
+	FILES_LOOK_MS = 100,
 };
 
 /* One walk over the instances of a type. */
 struct pass {
 	struct registry *registry; /* NULL: the host stops; whoever has it last frees it */
 	struct function_type *type;
-	uint32_t schema; /* of the type's only version */
+	bool files;      /* entries of expiry; else it migrates */
+	uint64_t below;  /* files: generations */
+	uint32_t schema; /* migrates: of the type's only version */
 	bool reading;    /* with the reader thread */
 
 	/* the walk; the reader thread's while `reading` */
@@ -111,7 +118,9 @@ static bool row_wanted(const struct pass *pass, struct bytes id, struct bytes va
 	struct instance_header header;
 	if (id.size == pass->after_size && memcmp(id.data, pass->after, id.size) == 0)
 		return false;
-	return !instance_header_take(&value, &header) || header.schema != pass->schema;
+	if (!instance_header_take(&value, &header))
+		return true;
+	return pass->files ? header.generation < pass->below : header.schema != pass->schema;
 }
 
 static void pass_run(void *arg, struct store *store) {
@@ -154,24 +163,38 @@ static void pass_read(struct pass *pass) {
 	engine_read(pass->registry->options.engine, pass_run, pass_done, pass);
 }
 
-static void pass_begin(struct registry *registry, struct function_type *type, uint32_t schema) {
+static void pass_begin(struct registry *registry, const struct pass *order) {
 	struct pass *pass = check_alloc(1, sizeof(*pass));
+	*pass = *order;
 	pass->registry = registry;
-	pass->type = type;
-	pass->schema = schema;
 	registry->pass = pass;
 	pass_read(pass);
+}
+
+/* Every instance was looked at, and all but those without a live version have their entry. */
+static void files_end(const struct pass *pass) {
+	struct function_type *type = pass->type;
+	if (pass->refused > 0 || type->ttl.files_below != pass->below)
+		return;
+	type->ttl.files = false;
+	type_ttl_commit(pass->registry, type);
+	log_event(LOG_INFO, "expiry_filed", "type=%s", type->name);
 }
 
 /* Everything that was found has been tried; the counts say what is left. */
 static void pass_end(struct pass *pass) {
 	struct registry *registry = pass->registry;
 	struct function_type *type = pass->type;
-	type->refused = pass->refused;
-	memcpy(type->refused_reason, pass->reason, sizeof(type->refused_reason));
+	bool refused = pass->refused > 0;
+	if (pass->files) {
+		files_end(pass);
+	} else {
+		type->refused = pass->refused;
+		memcpy(type->refused_reason, pass->reason, sizeof(type->refused_reason));
+	}
 	registry->pass = NULL;
 	pass_destroy(pass);
-	migrate_again(registry, type->refused > 0 ? AGAIN_MS : 1);
+	migrate_again(registry, refused ? AGAIN_MS : 1);
 }
 
 /* Others' messages come first: while some are handled, most of the time is theirs. */
@@ -209,7 +232,10 @@ static void batch_submit(struct pass *pass, uint32_t shard, struct buf *ids) {
 		return;
 	uint64_t token = request_open(registry->options.requests, chunk_answered, pass);
 	pass->tokens[pass->token_count++] = token;
-	engine_migrate(registry->options.engine, token, shard, pass->type->number, bytes_buf(ids));
+	if (pass->files)
+		engine_file(registry->options.engine, token, shard, pass->type->number, pass->below, bytes_buf(ids));
+	else
+		engine_migrate(registry->options.engine, token, shard, pass->type->number, bytes_buf(ids));
 	buf_reset(ids);
 }
 
@@ -291,10 +317,48 @@ static bool type_wants(struct registry *registry, struct function_type *type, ui
 	return true;
 }
 
+static bool type_has_version(const struct registry *registry, const struct function_type *type) {
+	const struct lineage *lineage = lineage_find(registry, type->plugin);
+	const struct plugin *plugin = lineage == NULL ? NULL : plugin_of_verdict(registry, lineage->now.base);
+	return plugin != NULL && image_function(plugin->image, type->name) != NULL;
+}
+
+/* Entries that are made from here on, by every shard, go by the times of now. */
+static bool files_known(struct registry *registry, struct function_type *type) {
+	const struct lineage *lineage = lineage_find(registry, type->plugin);
+	if (type->ttl.files_below != 0)
+		return true;
+	if (registry->fencing || engine_adopted(registry->options.engine) < registry->view || lineage == NULL ||
+		lineage->state != LINEAGE_SETTLED)
+		return false;
+	type->ttl.files_below = engine_generation(registry->options.engine);
+	type_ttl_commit(registry, type);
+	return true;
+}
+
+/* True if entries are to be made; *order says of which instances. */
+static bool type_files(struct registry *registry, struct function_type *type, struct pass *order) {
+	if (!type->ttl.files || !type_has_version(registry, type))
+		return false;
+	if (!files_known(registry, type)) {
+		migrate_again(registry, FILES_LOOK_MS);
+		return false;
+	}
+	*order = (struct pass){.type = type, .files = true, .below = type->ttl.files_below};
+	return true;
+}
+
+/* What the walk that is under way was for has changed. */
+static bool pass_vain(const struct pass *pass) {
+	if (pass->files)
+		return pass->type->ttl.files_below != pass->below;
+	return engine_type_schema(pass->registry->options.engine, pass->type->number) != pass->schema;
+}
+
 void registry_migrate_look(evutil_socket_t fd, short what, void *arg) {
 	struct registry *registry = arg;
 	struct pass *pass = registry->pass;
-	uint32_t schema;
+	struct pass order = {0};
 	(void)fd;
 	(void)what;
 	if (registry->stopped)
@@ -302,7 +366,7 @@ void registry_migrate_look(evutil_socket_t fd, short what, void *arg) {
 	if (pass != NULL) {
 		if (pass->reading || pass->token_count > 0)
 			return;
-		if (pass->at_end || engine_type_schema(registry->options.engine, pass->type->number) != pass->schema)
+		if (pass->at_end || pass_vain(pass))
 			pass_end(pass);
 		else
 			pass_read(pass);
@@ -313,10 +377,13 @@ void registry_migrate_look(evutil_socket_t fd, short what, void *arg) {
 	for (size_t i = 1; i <= registry->type_count; i++) {
 		size_t at = (registry->migrate_next + i) % registry->type_count;
 		struct function_type *type = at == 0 ? NULL : registry->types[at];
-		if (type == NULL || !type_wants(registry, type, &schema))
+		if (type == NULL)
 			continue;
+		if (!type_wants(registry, type, &order.schema) && !type_files(registry, type, &order))
+			continue;
+		order.type = type;
 		registry->migrate_next = at;
-		pass_begin(registry, type, schema);
+		pass_begin(registry, &order);
 		return;
 	}
 }

@@ -255,8 +255,8 @@ static void images_recover(struct registry *registry) {
 
 struct view *registry_recover(struct registry *registry, struct error *error) {
 	uint64_t generation;
-	if (!rows_read(registry, KEY_TYPE, type_read, error) || !rows_read(registry, KEY_VERDICT, verdict_read, error) ||
-		!rows_read(registry, KEY_SHARE, lineage_read, error))
+	if (!rows_read(registry, KEY_TYPE, type_read, error) || !rows_read(registry, KEY_TTL, type_ttl_read, error) ||
+		!rows_read(registry, KEY_VERDICT, verdict_read, error) || !rows_read(registry, KEY_SHARE, lineage_read, error))
 		return NULL;
 	for (size_t i = 1; i < registry->type_count; i++)
 		if (registry->types[i] != NULL)
@@ -268,6 +268,7 @@ struct view *registry_recover(struct registry *registry, struct error *error) {
 	lineages_recover(registry);
 	verdicts_sentence(registry);
 	images_recover(registry);
+	types_ttl_update(registry);
 	return registry_view(registry);
 }
 
@@ -286,4 +287,5 @@ void registry_write_recovered(struct registry *registry) {
 	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next)
 		if (lineage->dirty)
 			lineage_commit(lineage);
+	types_ttl_commit(registry);
 }

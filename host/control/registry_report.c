@@ -3,6 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "control/registry_inside.h"
 
 enum { WAITING_MAX = MANIFEST_FUNCTIONS_MAX + WAITS_SHOWN_MAX + 3 };
@@ -249,19 +250,25 @@ bool registry_egress_declared(const struct registry *registry, struct bytes name
 	return false;
 }
 
-static void expiry_fill(const struct image *image, const char *type, struct registry_expiry *ret_expiry) {
-	for (size_t i = 0; i < image->manifest.function_count; i++) {
-		const sofun_function *function = &image->facts.functions[i];
-		if (strcmp(function->type, type) != 0)
-			continue;
-		ret_expiry->idle_ttl_ms = function->idle_ttl_ms;
-		ret_expiry->schema = function->schema;
-		ret_expiry->value_count = function->value_count;
-		for (uint32_t k = 0; k < function->value_count; k++) {
-			ret_expiry->values[k].after_write_ms = function->values[k].expire_after_write_ms;
-			ret_expiry->values[k].after_invoke_ms = function->values[k].expire_after_invoke_ms;
-		}
+/* Who has which ids, for whoever looks at their state. */
+static void expiry_fill(
+	const struct registry *registry, const struct function_type *type, struct registry_expiry *ret_expiry) {
+	const struct lineage *lineage = lineage_find(registry, type->plugin);
+	const struct plugin *base = lineage == NULL ? NULL : plugin_of_verdict(registry, lineage->now.base);
+	const struct plugin *canary =
+		lineage == NULL || lineage->now.percent == 0 ? NULL : plugin_of_verdict(registry, lineage->now.canary);
+	const sofun_function *of_base = base == NULL ? NULL : image_function(base->image, type->name);
+	const sofun_function *of_canary = canary == NULL ? NULL : image_function(canary->image, type->name);
+	if (of_base == NULL && of_canary == NULL) {
+		ret_expiry->base = type_ttl_last(registry, type);
+		return;
 	}
+	ret_expiry->base = type_ttl_of(registry, type, of_base != NULL ? of_base : of_canary);
+	if (of_base == NULL || of_canary == NULL)
+		return;
+	ret_expiry->canary = type_ttl_of(registry, type, of_canary);
+	ret_expiry->limit = SPLIT_WHOLE * lineage->now.percent / 100;
+	ret_expiry->seed = lineage->seed;
 }
 
 bool registry_type_find(const struct registry *registry, struct bytes name, struct registry_type *ret_type) {
@@ -278,12 +285,22 @@ bool registry_type_find(const struct registry *registry, struct bytes name, stru
 		.version = live ? plugin->image->version : "",
 		.schema = type->schema,
 	};
-	if (live)
-		expiry_fill(plugin->image, type->name, &ret_type->expiry);
+	expiry_fill(registry, type, &ret_type->expiry);
 	for (size_t i = type->schema_count; i > 0 && ret_type->schema_count < REGISTRY_SCHEMAS_MAX; i--) {
 		const struct type_schema *schema = type->schemas[i - 1];
 		ret_type->schemas[ret_type->schema_count++] =
 			(struct registry_schema){schema->schema, schema->value_count, (const char *const *)schema->values};
 	}
 	return true;
+}
+
+const struct ttl *registry_expiry_of(const struct registry_expiry *expiry, struct bytes id) {
+	bool canary = expiry->limit > 0 && hash_bytes(expiry->seed, id.data, id.size) >> 32 < expiry->limit;
+	return canary ? expiry->canary : expiry->base;
+}
+
+void registry_expiry_finish(struct registry_expiry *expiry) {
+	ttl_destroy(expiry->base);
+	ttl_destroy(expiry->canary);
+	*expiry = (struct registry_expiry){0};
 }

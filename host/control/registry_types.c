@@ -32,6 +32,7 @@ void type_destroy(struct function_type *type) {
 	if (type == NULL)
 		return;
 	type_schemas_destroy(type);
+	type_ttl_finish(type);
 	free(type->plugin);
 	free((char *)(uintptr_t)type->name);
 	free(type);
@@ -140,13 +141,6 @@ static struct split split_of(
 	return split;
 }
 
-static bool values_expire(const sofun_function *function) {
-	for (uint32_t i = 0; i < function->value_count; i++)
-		if (function->values[i].expire_after_write_ms > 0 || function->values[i].expire_after_invoke_ms > 0)
-			return true;
-	return false;
-}
-
 static void plugin_bind(
 	const struct lineage *lineage, struct binding *bindings, const struct plugin *plugin, size_t index) {
 	const struct registry *registry = lineage->registry;
@@ -163,13 +157,10 @@ static void plugin_bind(
 			.image = (struct image *)(uintptr_t)image,
 			.schema = function->schema,
 			.value_count = function->value_count,
-			.idle_ttl_ms = function->idle_ttl_ms,
-			.values_expire = values_expire(function),
+			.ttl = type_ttl_of(registry, type, function),
 			.tally = plugin->tally,
 			.probation_until_ms = probation_until(lineage, plugin->verdict),
 		};
-		struct version *version = &binding->versions[index];
-		version->expires = version->values_expire || version->idle_ttl_ms > 0;
 		if (binding->value_count < function->value_count)
 			binding->value_count = function->value_count;
 	}
@@ -273,11 +264,13 @@ struct view *registry_view(struct registry *registry) {
 }
 
 uint64_t registry_publish(struct registry *registry) {
-	if (registry->fencing != NULL) {
+	if (registry->fencing) {
 		registry->publish_due = true;
 		return registry->view + 1;
 	}
 	registry->publish_due = false;
+	types_ttl_update(registry);
+	types_ttl_commit(registry);
 	engine_publish(registry->options.engine, registry_view(registry));
 	registry_migrate_wake(registry);
 	return registry->view;

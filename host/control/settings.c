@@ -2,6 +2,7 @@
 #include "control/settings.h"
 
 #include <stdlib.h>
+#include <string.h>
 
 #include "base/check.h"
 #include "base/log.h"
@@ -96,6 +97,48 @@ static bool settings_set(struct control *control, json_t *body, json_t **ret_ans
 	return good;
 }
 
+/* An answer that waits until every shard goes by what was changed. */
+struct settled {
+	struct exchange *exchange;
+	json_t *answer;
+};
+
+static void settled_answer(void *arg, const struct error *error) {
+	struct settled *settled = arg;
+	if (error == NULL) {
+		exchange_json(settled->exchange, 200, settled->answer);
+	} else {
+		json_decref(settled->answer);
+		exchange_error(settled->exchange, error);
+	}
+	free(settled);
+}
+
+static bool functions_changed(const json_t *answer) {
+	size_t i;
+	const json_t *change;
+	json_array_foreach(json_object_get(answer, "changed"), i, change) {
+		if (strcmp(json_string_value(json_object_get(change, "key")), "functions") == 0)
+			return true;
+	}
+	return false;
+}
+
+/* exchange: who waits for it; NULL: nobody. Takes the answer over. */
+static void settings_settle(struct control *control, struct exchange *exchange, json_t *answer) {
+	if (exchange == NULL) {
+		if (functions_changed(answer))
+			registry_ttl_changed(control->registry, NULL, NULL);
+		json_decref(answer);
+	} else if (!functions_changed(answer)) {
+		exchange_json(exchange, 200, answer);
+	} else {
+		struct settled *settled = check_alloc(1, sizeof *settled);
+		*settled = (struct settled){exchange, answer};
+		registry_ttl_changed(control->registry, settled_answer, settled);
+	}
+}
+
 void handle_config_set(struct exchange *exchange) {
 	struct error error;
 	json_t *answer;
@@ -103,7 +146,7 @@ void handle_config_set(struct exchange *exchange) {
 	if (body == NULL)
 		return;
 	if (settings_set(exchange->control, body, &answer, &error))
-		exchange_json(exchange, 200, answer);
+		settings_settle(exchange->control, exchange, answer);
 	else
 		exchange_error(exchange, &error);
 	json_decref(body);
@@ -134,7 +177,7 @@ void handle_config_reload(struct exchange *exchange) {
 		return;
 	json_decref(body);
 	if (settings_reload(exchange->control, "request", &answer, &error))
-		exchange_json(exchange, 200, answer);
+		settings_settle(exchange->control, exchange, answer);
 	else
 		exchange_error(exchange, &error);
 }
@@ -143,5 +186,5 @@ void settings_hangup(void *control) {
 	struct error error;
 	json_t *answer;
 	if (settings_reload(control, "SIGHUP", &answer, &error))
-		json_decref(answer);
+		settings_settle(control, NULL, answer);
 }

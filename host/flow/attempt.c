@@ -73,9 +73,10 @@ static const char *failure_code(const struct message *message) {
 	return message->head->operation != MESSAGE_ORDINARY ? "result_failed" : "function_failed";
 }
 
-/* What comes of a call: its effects happen, or it is to be tried again, or a dead letter stands for it. */
+/* What comes of a call: its effects happen, or it is to be tried again, or a dead letter stands for it. carried: values that
+ * came from a migration and were not set since: that is no write. */
 static enum outcome conclude(struct shard *shard, const struct target *target, const struct message *message,
-	uint32_t attempts, bool last, int result) {
+	uint32_t attempts, bool last, int result, uint64_t carried) {
 	struct invocation *invocation = shard->invocation;
 	shard_touch(shard); /* the epoch may have been cut while the function ran */
 	if (invocation->store_error.code != ERROR_NONE) {
@@ -90,10 +91,10 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 			.side = message->head->side,
 			.birth_epoch = message->head->birth_epoch,
 		};
-		uint64_t changed = invocation->changed;
+		uint64_t written = invocation->changed & ~carried;
 		effects_apply(shard, &cause);
-		if ((target->version->expires || invocation->instance->life != NULL) && !invocation->expiring)
-			expiry_touch(shard, target->version, invocation->instance, changed);
+		if ((target->version->ttl != NULL || invocation->instance->life != NULL) && !invocation->expiring)
+			expiry_touch(shard, target->version, invocation->instance, written);
 		return OUTCOME_DONE;
 	}
 	failure_text(invocation, result);
@@ -133,11 +134,12 @@ static enum outcome run(struct shard *shard, const struct target *target, struct
 		outcome = attempt_migrated(shard, target, &instance, message->payload);
 	if (outcome == OUTCOME_DONE) {
 		int result = call_enter(shard, target, instance, message, attempts, &call);
+		uint64_t carried = invocation->carried;
 		invocation->carried = 0;
 		if (__builtin_expect(migrates, 0) && result == 0 && invocation->refused == NULL &&
 			invocation->store_error.code == ERROR_NONE)
-			migrate_keep(shard, instance, target->version->schema);
-		outcome = conclude(shard, target, message, attempts, last, result);
+			migrate_keep(shard, target->binding, instance, target->version->schema);
+		outcome = conclude(shard, target, message, attempts, last, result, carried);
 	}
 	note_end(shard->note);
 	return outcome;
@@ -159,7 +161,7 @@ static enum outcome expire(struct shard *shard, const struct target *target, str
 }
 
 bool attempt_finds_idle(const struct shard *shard, const struct target *target, const struct instance *instance) {
-	return target->version->idle_ttl_ms > 0 && expiry_idle(instance, target->version, shard->epoch_time_ms);
+	return target->version->ttl != NULL && expiry_idle(instance, target->version, shard->epoch_time_ms);
 }
 
 enum outcome attempt_expire(
@@ -175,14 +177,17 @@ enum outcome attempt_message(struct shard *shard, const struct target *target, s
 	enum outcome outcome = OUTCOME_DONE;
 	shard->invocation->instance = instance;
 	if ((message->head->flags & MESSAGE_SWEEP) == 0) {
-		if (target->version->values_expire)
+		if (target->version->ttl != NULL)
 			expiry_values_drop(shard, target->version, instance);
 		outcome = run(shard, target, instance, message, attempts, last);
 	} else if (expiry_sweep(shard, target->version, instance, message)) {
 		outcome = expire(shard, target, instance, message, attempts, last);
 	}
-	if (outcome == OUTCOME_DONE)
+	if (outcome == OUTCOME_DONE) {
 		message_handled(shard, message);
+		if ((message->head->flags & MESSAGE_SWEEP) != 0)
+			tally_add(&shard_type_tally(shard, message->head->type)->sweeps_done, 1);
+	}
 	return outcome;
 }
 

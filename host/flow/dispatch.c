@@ -21,7 +21,7 @@ static struct instance *instance_of(struct shard *shard, const struct version *v
 	struct error error;
 	struct flow *flow = shard->flow;
 	struct instance *instance = cache_get(&shard->cache, flow->store, message->head->hash, message->head->type,
-		message->id, version->value_count, version->schema, version->expires, store_applied(flow->store), &error);
+		message->id, version->value_count, version->schema, version->ttl != NULL, store_applied(flow->store), &error);
 	if (instance == NULL) {
 		shard_store_error(shard, &error);
 		return NULL;

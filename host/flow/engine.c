@@ -194,9 +194,9 @@ static void outputs_answer(struct engine *engine, const struct buf *outputs,
 		at += output.size;
 		if (engine_clock_goes_on(engine, &out))
 			continue;
+		engine_fence_answered(engine, output.token); /* first: whoever hears of it may ask for the next one */
 		answer(arg, &out);
 		engine_milestone_answered(engine, output.token);
-		engine_fence_answered(engine, output.token);
 	}
 }
 

@@ -188,6 +188,16 @@ uint32_t engine_shard(struct engine *engine, uint16_t type, struct bytes id);
  * migrated, payload = the reason of the last of them. */
 void engine_migrate(struct engine *engine, uint64_t token, uint32_t shard, uint16_t type, struct bytes ids);
 
+/* ---- entries of expiry in the background ---- */
+
+/* Above every generation that an instance has so far: what is filed from now on has this one or a later one. */
+uint64_t engine_generation(struct engine *engine);
+
+/* Makes an entry of expiry for each of these instances of a type, all of one shard, whose generation is below that one; ids:
+ * sized, back to back. Answered when durable: number = how many have no live version, and were left as they are. */
+void engine_file(
+	struct engine *engine, uint64_t token, uint32_t shard, uint16_t type, uint64_t below, struct bytes ids);
+
 /* Addresses whose messages wait because their state cannot be migrated. Calls each() for some of them; how many there are. */
 struct engine_blocked {
 	const char *type;

@@ -13,6 +13,10 @@ static void tally_read(const struct function_tally *tally, struct engine_functio
 	figures->failed_first += tally_get(&tally->failed_first);
 	figures->retried += tally_get(&tally->retried);
 	figures->exhausted += tally_get(&tally->exhausted);
+	figures->expired += tally_get(&tally->expired);
+	figures->values_expired += tally_get(&tally->values_expired);
+	figures->sweeps_sent += tally_get(&tally->sweeps_sent);
+	figures->sweeps_done += tally_get(&tally->sweeps_done);
 	histogram_read(&tally->seconds, &figures->seconds);
 }
 
@@ -33,6 +37,7 @@ void engine_functions_each(struct engine *engine,
 			continue;
 		for (uint8_t tally = 0; tally < TALLY_VERSIONS; tally++)
 			engine_version_figures(engine, (uint16_t)type, tally, &figures);
+		figures.sweeps = figures.sweeps_sent > figures.sweeps_done ? figures.sweeps_sent - figures.sweeps_done : 0;
 		each(arg, name, &figures);
 	}
 }
@@ -50,6 +55,7 @@ void engine_shard_figures(struct engine *engine, uint32_t index, struct engine_s
 		.cache_evicted = tally_get(&tally->cache_evicted),
 		.epoch_messages = tally_get(&tally->epoch_messages),
 		.epoch_bytes = tally_get(&tally->epoch_bytes),
+		.timers_late_ms = tally_get(&tally->timers_late_ms),
 	};
 }
 

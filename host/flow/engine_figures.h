@@ -18,6 +18,11 @@ struct engine_function_figures {
 	uint64_t failed_first;            /* of these, the first ones of their messages */
 	uint64_t retried;                 /* of those that failed, to be tried again */
 	uint64_t exhausted;               /* of those that failed, the last ones of their messages */
+	uint64_t expired;                 /* instances that ended by themselves */
+	uint64_t values_expired;          /* single values */
+	uint64_t sweeps_sent;             /* entries of expiry that came due */
+	uint64_t sweeps_done;             /* looked at, those that an earlier process sent too */
+	uint64_t sweeps;                  /* came due and were not looked at yet; not by version */
 	uint64_t waiting;                 /* messages that wait for a live version; not by version */
 	struct histogram_figures seconds; /* of one attempt in 64 (flow/tally.h) */
 };
@@ -40,6 +45,7 @@ struct engine_shard_figures {
 	uint64_t cache_evicted;
 	uint64_t epoch_messages; /* of the last epoch */
 	uint64_t epoch_bytes;
+	uint64_t timers_late_ms; /* how long the first timer that is due waits already */
 };
 
 /* index: below engine_status's shards. */

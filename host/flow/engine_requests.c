@@ -253,15 +253,30 @@ uint32_t engine_shard(struct engine *engine, uint16_t type, struct bytes id) {
 	return message_shard(flow_hash(&engine->flow, type, id), engine->flow.shards_count);
 }
 
-void engine_migrate(struct engine *engine, uint64_t token, uint32_t shard, uint16_t type, struct bytes ids) {
+static void batch_submit(struct engine *engine, enum input_kind kind, uint64_t token, uint32_t shard, uint16_t type,
+	uint64_t below, struct bytes ids) {
 	if (!admitted(engine, token))
 		return;
-	struct input *input = input_reserve(engine, shard, INPUT_MIGRATE, ids.size);
+	struct input *input = input_reserve(engine, shard, kind, ids.size);
 	input->token = token;
+	input->session = below;
 	input->first = type;
 	input->body_size = ids.size;
 	memcpy(input + 1, ids.data, ids.size);
 	input_submit(engine, shard, input);
+}
+
+void engine_migrate(struct engine *engine, uint64_t token, uint32_t shard, uint16_t type, struct bytes ids) {
+	batch_submit(engine, INPUT_MIGRATE, token, shard, type, 0, ids);
+}
+
+void engine_file(
+	struct engine *engine, uint64_t token, uint32_t shard, uint16_t type, uint64_t below, struct bytes ids) {
+	batch_submit(engine, INPUT_FILE, token, shard, type, below, ids);
+}
+
+uint64_t engine_generation(struct engine *engine) {
+	return atomic_load(&engine->flow.timer_next);
 }
 
 static void rows_refuse(void *engine, uint64_t token) {

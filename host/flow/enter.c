@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "flow/expiry.h"
 #include "flow/migration/migrate.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
@@ -131,7 +132,7 @@ int enter_expire(struct shard *shard, const struct target *target, struct instan
 		.size = sizeof expiry,
 		.attempt = call->attempt,
 		.self = call->self,
-		.last_touch_ms = instance->life->last_touch_ms,
+		.last_touch_ms = expiry_last_touch_ms(instance, version),
 	};
 	invocation_begin(shard->invocation, shard->view, target->binding, version, instance, shard->epoch_time_ms);
 	shard->invocation->expiring = true;

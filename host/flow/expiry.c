@@ -1,49 +1,57 @@
 #include "flow/expiry.h"
 
 #include "base/check.h"
+#include "base/varint.h"
+#include "flow/migration/migrate.h"
 #include "sofun/function.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"
 
-static uint64_t later_ms(uint64_t time_ms, uint64_t by_ms) {
-	return time_ms > UINT64_MAX - by_ms ? UINT64_MAX : time_ms + by_ms;
+static uint64_t last_touch_ms(const struct instance *instance) {
+	return instance->life == NULL ? 0 : instance->life->last_touch_ms;
 }
 
-uint64_t expiry_value_due_ms(const struct sofun_value *value, uint64_t written_ms, uint64_t last_touch_ms) {
-	uint64_t due_ms = UINT64_MAX;
-	if (value->expire_after_write_ms > 0 && written_ms > 0)
-		due_ms = later_ms(written_ms, value->expire_after_write_ms);
-	if (value->expire_after_invoke_ms > 0 && last_touch_ms > 0) {
-		uint64_t invoke_ms = later_ms(last_touch_ms, value->expire_after_invoke_ms);
-		due_ms = invoke_ms < due_ms ? invoke_ms : due_ms;
+static uint64_t generation_of(const struct instance *instance) {
+	return instance->life == NULL ? 0 : instance->life->generation;
+}
+
+static bool instance_has_state(const struct instance *instance) {
+	for (uint32_t number = 0; number < instance->value_count; number++) {
+		if (instance->slots[number].size > 0)
+			return true;
 	}
-	return due_ms;
-}
-
-static uint64_t idle_due_ms(const struct instance *instance, const struct version *version) {
-	const struct instance_life *life = instance->life;
-	if (version->idle_ttl_ms == 0 || life == NULL || life->generation == 0)
-		return UINT64_MAX;
-	return later_ms(life->last_touch_ms, version->idle_ttl_ms);
+	return false;
 }
 
 bool expiry_idle(const struct instance *instance, const struct version *version, uint64_t now_ms) {
-	return idle_due_ms(instance, version) <= now_ms;
+	return ttl_idle_due_ms(version->ttl, last_touch_ms(instance)) <= now_ms && instance_has_state(instance);
 }
 
-static uint64_t value_due_ms(const struct instance *instance, const struct version *version, uint32_t number) {
-	const struct instance_life *life = instance->life;
-	if (life == NULL || instance->schema != version->schema || number >= version->value_count ||
-		instance->slots[number].size == 0)
-		return UINT64_MAX; /* numbers of another schema mean nothing here */
-	return expiry_value_due_ms(&version->function->values[number], life->written_ms[number], life->last_touch_ms);
+uint64_t expiry_last_touch_ms(const struct instance *instance, const struct version *version) {
+	uint64_t touch_ms = last_touch_ms(instance);
+	return touch_ms > 0 || version->ttl == NULL ? touch_ms : version->ttl->idle.since_ms;
+}
+
+/* ttl: of its schema, and not NULL. */
+static uint64_t value_due_ms(const struct instance *instance, const struct ttl *ttl, uint32_t number) {
+	if (instance->slots[number].size == 0)
+		return UINT64_MAX;
+	uint64_t written_ms = instance->life == NULL ? 0 : instance->life->written_ms[number];
+	return ttl_value_due_ms(ttl, number, written_ms, last_touch_ms(instance));
+}
+
+/* The numbers of its values are those of the schema that wrote it. NULL: none of them expires. */
+static const struct ttl *ttl_of_values(const struct instance *instance, const struct version *version) {
+	const struct ttl *ttl = ttl_of_schema(version->ttl, instance->schema);
+	return ttl != NULL && ttl->values_expire ? ttl : NULL;
 }
 
 /* When the next thing of it ends. */
 static uint64_t next_due_ms(const struct instance *instance, const struct version *version) {
-	uint64_t due_ms = idle_due_ms(instance, version);
-	for (uint32_t number = 0; version->values_expire && number < instance->value_count; number++) {
-		uint64_t value_ms = value_due_ms(instance, version, number);
+	uint64_t due_ms = ttl_idle_due_ms(version->ttl, last_touch_ms(instance));
+	const struct ttl *ttl = ttl_of_values(instance, version);
+	for (uint32_t number = 0; ttl != NULL && number < instance->value_count; number++) {
+		uint64_t value_ms = value_due_ms(instance, ttl, number);
 		due_ms = value_ms < due_ms ? value_ms : due_ms;
 	}
 	return due_ms;
@@ -58,21 +66,15 @@ static void value_unset(struct shard *shard, struct instance *instance, uint32_t
 }
 
 void expiry_values_drop(struct shard *shard, const struct version *version, struct instance *instance) {
-	for (uint32_t number = 0; instance->life != NULL && number < instance->value_count; number++) {
-		if (value_due_ms(instance, version, number) > shard->epoch_time_ms)
+	const struct ttl *ttl = ttl_of_values(instance, version);
+	for (uint32_t number = 0; ttl != NULL && number < instance->value_count; number++) {
+		if (value_due_ms(instance, ttl, number) > shard->epoch_time_ms)
 			continue;
 		value_unset(shard, instance, number);
 		effects_dirty(shard, instance);
 		shard->counts.values_expired++;
+		tally_add(&shard_type_tally(shard, instance->type)->values_expired, 1);
 	}
-}
-
-static bool instance_has_state(const struct instance *instance) {
-	for (uint32_t number = 0; number < instance->value_count; number++) {
-		if (instance->slots[number].size > 0)
-			return true;
-	}
-	return false;
 }
 
 /* ---- sweeps ---- */
@@ -80,7 +82,7 @@ static bool instance_has_state(const struct instance *instance) {
 /* The message that looks after the instance: from it to itself, with the generation that it is for. */
 static const struct message_head *sweep_write(struct shard *shard, const struct instance *instance) {
 	struct buf payload = {0};
-	pack_uint(&payload, instance->life->generation);
+	pack_uint(&payload, generation_of(instance));
 	struct message_parts parts = {
 		.head = {.hash = instance->hash, .type = instance->type, .caller_type = instance->type, .flags = MESSAGE_SWEEP},
 		.id = instance_id_bytes(instance),
@@ -106,38 +108,71 @@ const uint8_t *expiry_message_born(struct shard *shard) {
 	return shard->sweep.data;
 }
 
+static struct instance_life *life_of(struct shard *shard, struct instance *instance) {
+	if (instance->life != NULL)
+		return instance->life;
+	size_t before = instance_memory(instance);
+	struct instance_life *life = instance_live(instance);
+	cache_account(&shard->cache, before, instance_memory(instance));
+	return life;
+}
+
 /* One entry an instance: at the time when the next thing of it ends, as far as it is known now. */
 static void instance_file(struct shard *shard, struct instance *instance, uint64_t due_ms) {
-	instance->life->generation = atomic_fetch_add(&shard->flow->timer_next, 1);
+	life_of(shard, instance)->generation = atomic_fetch_add(&shard->flow->timer_next, 1);
 	timers_set(shard, due_ms, bytes_of(NULL, 0), sweep_write(shard, instance));
 	shard->counts.timers_set--; /* nobody asked for it */
 }
 
-void expiry_touch(struct shard *shard, const struct version *version, struct instance *instance, uint64_t changed) {
-	bool fresh = instance->life == NULL;
-	size_t before = fresh ? instance_memory(instance) : 0;
-	struct instance_life *life = instance_live(instance);
-	if (fresh)
-		cache_account(&shard->cache, before, instance_memory(instance));
+bool expiry_file(struct shard *shard, const struct version *version, struct instance *instance, uint64_t below) {
+	if (generation_of(instance) >= below || !instance_has_state(instance))
+		return false;
+	uint64_t due_ms = next_due_ms(instance, version);
+	if (due_ms == UINT64_MAX)
+		return false;
+	instance_file(shard, instance, due_ms);
+	effects_dirty(shard, instance);
+	return true;
+}
+
+static bool value_keeps_time(const struct version *version, const struct instance *instance, uint32_t number) {
+	const struct ttl *ttl = ttl_of_values(instance, version);
+	return ttl != NULL && number < ttl->value_count && ttl->values[number].after_write.since_ms > 0 &&
+		instance->slots[number].size > 0;
+}
+
+void expiry_touch(struct shard *shard, const struct version *version, struct instance *instance, uint64_t written) {
+	struct instance_life *life = life_of(shard, instance);
 	uint64_t time_ms = shard->invocation->time_ms; /* as the function saw it: the epoch may have been cut since */
 	life->last_touch_ms = time_ms;
-	for (; changed != 0; changed &= changed - 1) {
-		uint32_t number = (uint32_t)__builtin_ctzll(changed);
-		bool kept = number < version->value_count && version->function->values[number].expire_after_write_ms > 0 &&
-			instance->slots[number].size > 0;
-		life->written_ms[number] = kept ? time_ms : 0;
+	for (; written != 0; written &= written - 1) {
+		uint32_t number = (uint32_t)__builtin_ctzll(written);
+		life->written_ms[number] = value_keeps_time(version, instance, number) ? time_ms : 0;
 	}
 	if (!instance_has_state(instance)) {
 		life->generation = 0; /* no row, and no one to sweep */
 		return;
 	}
 	effects_dirty(shard, instance);
-	if (life->generation == 0 && version->expires) {
-		life->generation = 1; /* any: it counts as filed while the due time is looked for */
-		uint64_t due_ms = next_due_ms(instance, version);
-		life->generation = 0;
-		if (due_ms != UINT64_MAX)
-			instance_file(shard, instance, due_ms);
+	if (version->ttl != NULL)
+		expiry_file(shard, version, instance, EXPIRY_UNFILED);
+}
+
+static uint32_t value_find(const struct sofun_value *values, uint32_t count, const char *name) {
+	uint32_t number = 0;
+	while (number < count && strcmp(values[number].name, name) != 0)
+		number++;
+	return number;
+}
+
+void expiry_migrated(struct shard *shard, const struct migrator *migrator, struct instance *instance) {
+	uint64_t before[VALUES_MAX] = {0};
+	struct instance_life *life = life_of(shard, instance);
+	memcpy(before, life->written_ms, instance->value_count * sizeof before[0]);
+	memset(life->written_ms, 0, instance->value_count * sizeof before[0]);
+	for (uint32_t number = 0; number < migrator->out_count; number++) {
+		uint32_t from = value_find(migrator->in, migrator->in_count, migrator->out[number].name);
+		life->written_ms[number] = from < migrator->in_count ? before[from] : shard->invocation->time_ms;
 	}
 }
 
@@ -150,13 +185,14 @@ void expiry_end(struct shard *shard, struct instance *instance) {
 	}
 	effects_dirty(shard, instance);
 	shard->counts.expired++;
+	tally_add(&shard_type_tally(shard, instance->type)->expired, 1);
 }
 
 static bool sweep_is_for(const struct instance *instance, const struct message *message) {
 	uint64_t generation;
 	struct cursor cursor = cursor_of(message->payload);
 	check(cursor_read_uint(&cursor, &generation));
-	return instance->life != NULL && instance->life->generation == generation;
+	return generation_of(instance) == generation;
 }
 
 bool expiry_sweep(
@@ -166,11 +202,55 @@ bool expiry_sweep(
 	if (expiry_idle(instance, version, shard->epoch_time_ms))
 		return true;
 	expiry_values_drop(shard, version, instance);
+	if (instance->life == NULL)
+		return false;
 	effects_dirty(shard, instance);
-	uint64_t due_ms = next_due_ms(instance, version);
-	if (due_ms != UINT64_MAX && instance_has_state(instance))
-		instance_file(shard, instance, due_ms);
-	else
-		instance->life->generation = 0;
+	instance->life->generation = 0;
+	expiry_file(shard, version, instance, EXPIRY_UNFILED);
 	return false;
+}
+
+/* ---- many, in the background ---- */
+
+/* 1: it is looked after; 0: its version is not live; -1: the store could not be read. */
+static int file_one(
+	struct shard *shard, const struct binding *binding, struct bytes id, uint64_t below, struct error *error) {
+	struct flow *flow = shard->flow;
+	const struct version *version = binding_version(binding, shard->epoch, id);
+	if (version == NULL)
+		return 0;
+	uint32_t hash = flow_hash(flow, binding->number, id);
+	struct instance *instance = cache_get(&shard->cache, flow->store, hash, binding->number, id, version->value_count,
+		version->schema, version->ttl != NULL, store_applied(flow->store), error);
+	if (instance == NULL)
+		return -1;
+	if (version->ttl != NULL && expiry_file(shard, version, instance, below))
+		shard->epoch_messages++;
+	return 1;
+}
+
+bool expiry_batch(struct shard *shard, const struct input *input, int *budget) {
+	const struct binding *binding = &shard->view->bindings[input->first];
+	struct bytes rest = bytes_of(input + 1, (size_t)input->body_size);
+	struct bytes id;
+	rest = bytes_of(rest.data + shard->record_offset, rest.size - shard->record_offset);
+	shard_touch(shard);
+	while (sized_take(&rest, &id)) {
+		struct error error;
+		if (*budget <= 0 || !shard_epoch_open(shard))
+			return false;
+		int filed = file_one(shard, binding, id, input->session, &error);
+		if (filed < 0) {
+			shard_store_error(shard, &error);
+			return false;
+		}
+		shard->batch_refused += filed == 0;
+		shard->record_offset = (size_t)input->body_size - rest.size;
+		(*budget)--;
+	}
+	struct engine_answer answer = {.token = input->token, .number = shard->batch_refused};
+	output_put(&shard->outputs, &answer);
+	shard->record_offset = 0;
+	shard->batch_refused = 0;
+	return true;
 }

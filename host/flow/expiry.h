@@ -6,18 +6,32 @@
 
 #include "flow/shard.h"
 
-/* The time of one value's end, UINT64_MAX: none. Also for whoever reads rows. [any thread] */
-uint64_t expiry_value_due_ms(const struct sofun_value *value, uint64_t written_ms, uint64_t last_touch_ms);
+struct input;
+struct migrator;
 
-/* The whole instance is gone, but for on_expire. */
+/* The whole instance is gone, but for on_expire: it has state, and its time has passed. */
 bool expiry_idle(const struct instance *instance, const struct version *version, uint64_t now_ms);
 
-/* Unsets the values that have expired. */
+/* As on_expire is told it: when time began to count, if no touch is known. */
+uint64_t expiry_last_touch_ms(const struct instance *instance, const struct version *version);
+
+/* Unsets the values that have expired, whichever schema wrote them. */
 void expiry_values_drop(struct shard *shard, const struct version *version, struct instance *instance);
 
-/* A message was handled: the instance was touched, and those of its values written that `changed` names. REQUIRES that its
+/* A message was handled: the instance was touched, and those of its values written that `written` names. REQUIRES that its
  * effects were applied. */
-void expiry_touch(struct shard *shard, const struct version *version, struct instance *instance, uint64_t changed);
+void expiry_touch(struct shard *shard, const struct version *version, struct instance *instance, uint64_t written);
+
+/* Sees to it that a sweep comes when the next thing of the instance ends, unless it has an entry of that generation or a
+ * later one already. True: a new entry was made. */
+enum { EXPIRY_UNFILED = 1 }; /* below: whoever has none */
+bool expiry_file(struct shard *shard, const struct version *version, struct instance *instance, uint64_t below);
+
+/* Its values came from another schema: those of the same name keep their times. That is no touch. */
+void expiry_migrated(struct shard *shard, const struct migrator *migrator, struct instance *instance);
+
+/* In the background, by an input: expiry_file for the instances that it names. True once all are done. */
+bool expiry_batch(struct shard *shard, const struct input *input, int *budget);
 
 /* Nothing of the instance is left. */
 void expiry_end(struct shard *shard, struct instance *instance);

@@ -170,6 +170,7 @@ int value_change(struct invocation *invocation, uint32_t value, struct bytes msg
 		bytes_copy((buf->size = 0, buf_reserve(buf, msgpack.size)), msgpack.data, msgpack.size);
 	buf->size = msgpack.size;
 	invocation->changed |= UINT64_C(1) << value;
+	invocation->carried &= ~(UINT64_C(1) << value);
 	return SOFUN_OK;
 }
 

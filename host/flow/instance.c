@@ -113,7 +113,7 @@ static bool row_write(const struct instance *instance, struct buf *row) {
 	bool any = false;
 	const struct instance_life *life = instance->life;
 	struct instance_header header = {.schema = instance->schema};
-	if (life != NULL && life->generation != 0) {
+	if (life != NULL) {
 		header.generation = life->generation;
 		header.last_touch_ms = life->last_touch_ms;
 	}
@@ -361,9 +361,9 @@ static struct instance *instance_load(struct bytes row, uint32_t hash, uint16_t 
 			value_count = value.number + 1;
 	}
 	struct instance *instance =
-		instance_create(hash, type, id, value_count, (uint32_t)header.schema, expires || header.generation != 0);
+		instance_create(hash, type, id, value_count, (uint32_t)header.schema, expires || header.last_touch_ms != 0);
 	instance->flags |= INSTANCE_ROW;
-	if (header.generation != 0) {
+	if (header.generation != 0 || header.last_touch_ms != 0) {
 		instance_live(instance)->generation = header.generation;
 		instance->life->last_touch_ms = header.last_touch_ms;
 	}

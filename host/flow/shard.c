@@ -6,6 +6,7 @@
 #include "base/check.h"
 #include "flow/dead_letter.h"
 #include "flow/enter.h"
+#include "flow/expiry.h"
 #include "flow/migration/migrate.h"
 #include "flow/owed.h"
 #include "state/key.h"
@@ -308,6 +309,8 @@ static bool input_take(struct shard *shard, const struct input *input, int *budg
 		return true;
 	case INPUT_MIGRATE:
 		return migrate_batch(shard, input, budget);
+	case INPUT_FILE:
+		return expiry_batch(shard, input, budget);
 	default:
 		check(input->kind == INPUT_CLOCK);
 		shard_touch(shard);

@@ -32,6 +32,7 @@ enum input_kind {
 	INPUT_BARRIER,
 	INPUT_CLOCK,
 	INPUT_MIGRATE,
+	INPUT_FILE,
 };
 
 struct input {
@@ -40,13 +41,13 @@ struct input {
 	uint8_t colour;
 	uint16_t ingress_size;
 	uint64_t token;
-	uint64_t session;
-	uint64_t first; /* ingest: sequence number; barrier, clock: serial; migrate: type number */
+	uint64_t session; /* file: generations below it are filed anew */
+	uint64_t first;   /* ingest: sequence number; barrier, clock: serial; migrate, file: type number */
 	uint32_t count;
 	uint32_t producer_size;
 	uint64_t body_size;
 	/* ingest: ingress producer records; message: padding to 8, a message; keyed: struct keyed_input;
-	 * dead: struct dead_input; sweep: the key of a row, whose due time is `first`; migrate: sized ids */
+	 * dead: struct dead_input; sweep: the key of a row, whose due time is `first`; migrate, file: sized ids */
 };
 _Static_assert(sizeof(struct input) % 8 == 0, "a message behind an input stays aligned");
 
@@ -180,6 +181,11 @@ struct shard {
 static inline struct function_tally *shard_tally_of(
 	const struct shard *shard, const struct binding *binding, const struct version *version) {
 	return &shard->functions[(size_t)binding->number * TALLY_VERSIONS + version->tally];
+}
+
+/* What is counted of a type, whatever its version. */
+static inline struct function_tally *shard_type_tally(struct shard *shard, uint16_t type) {
+	return &shard->functions[(size_t)type * TALLY_VERSIONS];
 }
 
 /* Borrows the hold of a shard that stands still in that way; given back by storing it again. [committer] */

@@ -17,6 +17,10 @@ struct function_tally {
 	struct tally failed_first; /* of these, the first ones of their messages */
 	struct tally retried;      /* of those that failed, to be tried again */
 	struct tally exhausted;    /* of those that failed, the last ones of their messages */
+	struct tally expired;      /* instances that ended by themselves */
+	struct tally values_expired;
+	struct tally sweeps_sent; /* entries of expiry that came due */
+	struct tally sweeps_done;
 	struct histogram seconds;
 };
 
@@ -30,6 +34,7 @@ struct shard_tally {
 	struct tally epoch_messages; /* of the last epoch with any */
 	struct tally epoch_bytes;
 	struct histogram operation_seconds; /* from the start of an operation to its result */
+	struct tally timers_late_ms;        /* since when the first one that is due was due, as of the last turn */
 };
 
 /* [committer] writes. */

@@ -85,6 +85,9 @@ void view_fence(struct view *view, uint64_t epoch) {
 void view_destroy(struct view *view) {
 	if (view == NULL)
 		return;
+	for (size_t number = 1; number < view->binding_count; number++)
+		for (int i = 0; i < VERSIONS_MAX; i++)
+			ttl_destroy(view->bindings[number].versions[i].ttl);
 	free(view->bindings);
 	free(view->routes);
 	free(view->name_slots);

@@ -8,6 +8,7 @@
 
 #include "base/bytes.h"
 #include "config.h"
+#include "flow/ttl.h"
 #include "sofun/plugin.h"
 
 struct image; /* plugin/image.h */
@@ -25,10 +26,8 @@ struct version {
 	struct image *image;
 	uint32_t schema; /* of its state */
 	uint32_t value_count;
-	uint64_t idle_ttl_ms; /* of whole instances, as plugin and settings have it; 0: never */
-	bool values_expire;   /* some value does */
-	bool expires;         /* either */
-	uint8_t tally;        /* below TALLY_VERSIONS: where its attempts are counted */
+	struct ttl *ttl; /* NULL: nothing of it expires, and no times are kept. The view's */
+	uint8_t tally;   /* below TALLY_VERSIONS: where its attempts are counted */
 	/* On probation until then, by the flow's clock: what exhausts its attempts waits for the verdict (rule 35). 0: it is not.
 	 * PROBATION_LEAVING: it goes, and what waits is for the version that comes. */
 	uint64_t probation_until_ms;
@@ -88,7 +87,8 @@ struct view {
 	size_t name_slot_count; /* power of two */
 };
 
-/* A deep copy of bindings and routes (names are borrowed from the registry, which never frees them). Builds the slots. */
+/* A deep copy of bindings and routes (names are borrowed from the registry, which never frees them; what the versions' `ttl`
+ * point at is taken over). Builds the slots. */
 struct view *view_create(uint64_t generation, const struct binding *bindings, size_t binding_count,
 	const struct route *routes, size_t route_count);
 void view_destroy(struct view *view);

@@ -8,6 +8,7 @@
  *   'L'                              layout of the queues: written by the flow
  *   'N'                              clock and counters that must not go back: written by the flow
  *   'T' number:u16be                 function type: [name, plugin, schema]
+ *   't' number:u16be                 when state of that type ends by itself, and since when that counts (registry)
  *   'S' [type:u16be schema:u32be]    instances of that schema: see flow/migration/schema_counts.h
  *   'V' hash[32]                     content hash of a plugin file: what was judged of it (registry)
  *   'W' plugin                       which versions of a plugin are live, at which share, and what drains (registry)
@@ -44,6 +45,7 @@ enum key_kind {
 	KEY_LAYOUT = 'L',
 	KEY_NUMBERS = 'N',
 	KEY_TYPE = 'T',
+	KEY_TTL = 't',
 	KEY_SCHEMA = 'S',
 	KEY_VERDICT = 'V',
 	KEY_SHARE = 'W',
@@ -100,6 +102,13 @@ static inline void key_append(struct key *key, struct bytes bytes) {
 
 static inline struct key key_type(uint16_t number) {
 	struct key key = key_of(KEY_TYPE);
+	key_u8(&key, (uint8_t)(number >> 8));
+	key_u8(&key, (uint8_t)number);
+	return key;
+}
+
+static inline struct key key_ttl(uint16_t number) {
+	struct key key = key_of(KEY_TTL);
 	key_u8(&key, (uint8_t)(number >> 8));
 	key_u8(&key, (uint8_t)number);
 	return key;

@@ -79,6 +79,20 @@ bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *sto
 static const sofun_function *const functions[] = {&program_function, &idle_function};
 enum { TYPES = sizeof functions / sizeof *functions };
 
+static struct ttl *ttl_declared(const sofun_function *function) {
+	if (function->idle_ttl_ms == 0)
+		return NULL;
+	struct ttl *ttl = ttl_create(function->schema, function->value_count);
+	ttl->idle = (struct ttl_term){.ms = function->idle_ttl_ms, .since_ms = 1};
+	for (uint32_t i = 0; i < function->value_count; i++) {
+		if (function->values[i].expire_after_write_ms == 0)
+			continue;
+		ttl->values[i].after_write = (struct ttl_term){.ms = function->values[i].expire_after_write_ms, .since_ms = 1};
+		ttl->values_expire = true;
+	}
+	return ttl;
+}
+
 static struct version version_of(struct swaps *swaps, const sofun_function *function, uint64_t generation) {
 	return (struct version){
 		.function = function,
@@ -87,9 +101,7 @@ static struct version version_of(struct swaps *swaps, const sofun_function *func
 		.image = &swaps->images[generation],
 		.schema = function->schema,
 		.value_count = function->value_count,
-		.idle_ttl_ms = function->idle_ttl_ms,
-		.values_expire = function->idle_ttl_ms > 0,
-		.expires = function->idle_ttl_ms > 0,
+		.ttl = ttl_declared(function),
 		.tally = (uint8_t)(generation % 2),
 	};
 }

@@ -16,6 +16,7 @@ const struct command *const commands[] = {
 	&call_command,
 	&ingest_command,
 	&state_command,
+	&ttl_command,
 	&tail_command,
 	&dead_command,
 	&new_command,

@@ -2,6 +2,7 @@
 
 #include "base/varint.h"
 #include "flow/enter.h"
+#include "flow/expiry.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
 
@@ -95,8 +96,19 @@ enum migrated migrate_begin(
 	return MIGRATED;
 }
 
+static bool times_kept(const struct binding *binding, const struct instance *instance) {
+	for (int i = 0; i < VERSIONS_MAX; i++)
+		if (binding->versions[i].ttl != NULL)
+			return true;
+	return instance->life != NULL;
+}
+
 /* Its row, if it has one, is counted by the schema that it had. */
-void migrate_keep(struct shard *shard, struct instance *instance, uint32_t to) {
+void migrate_keep(struct shard *shard, const struct binding *binding, struct instance *instance, uint32_t to) {
+	if (times_kept(binding, instance) && !instance_empty(instance)) {
+		struct migrator migrator = migrator_find(binding, instance->schema, to);
+		expiry_migrated(shard, &migrator, instance);
+	}
 	if ((instance->flags & INSTANCE_ROW) != 0) {
 		schema_changes_add(&shard->schemas, instance->type, instance->schema, -1);
 		schema_changes_add(&shard->schemas, instance->type, to, 1);
@@ -116,7 +128,7 @@ static enum migrated migrate_one(
 	const struct version *version = binding->settled;
 	uint32_t hash = flow_hash(flow, binding->number, id);
 	struct instance *instance = cache_get(&shard->cache, flow->store, hash, binding->number, id, version->value_count,
-		version->schema, version->expires, store_applied(flow->store), error);
+		version->schema, version->ttl != NULL, store_applied(flow->store), error);
 	if (instance == NULL)
 		return MIGRATE_STORE;
 	if (instance->schema == version->schema || instance->wait != NULL)
@@ -127,6 +139,8 @@ static enum migrated migrate_one(
 		return MIGRATE_REFUSED;
 	}
 	instance = dispatch_fit(shard, instance, version->value_count);
+	if (version->ttl != NULL)
+		expiry_values_drop(shard, version, instance);
 	enum migrated migrated = migrate_begin(shard, binding, version->schema, bytes_of(NULL, 0), &instance);
 	shard_touch(shard); /* the epoch may have been cut while migrate ran */
 	if (migrated == MIGRATE_STORE)
@@ -134,8 +148,10 @@ static enum migrated migrate_one(
 	shard->invocation->store_error.code = ERROR_NONE;
 	if (migrated == MIGRATED) {
 		struct cause cause = {0};
-		migrate_keep(shard, instance, version->schema);
+		migrate_keep(shard, binding, instance, version->schema);
 		effects_apply(shard, &cause);
+		if (version->ttl != NULL)
+			expiry_file(shard, version, instance, EXPIRY_UNFILED);
 	}
 	note_end(shard->note);
 	shard->epoch_messages++;

@@ -36,7 +36,7 @@ enum migrated migrate_begin(
 	struct shard *shard, const struct binding *binding, uint32_t to, struct bytes payload, struct instance **instance);
 
 /* The call on top of it succeeded, or there was none: the instance has the schema from here on. */
-void migrate_keep(struct shard *shard, struct instance *instance, uint32_t to);
+void migrate_keep(struct shard *shard, const struct binding *binding, struct instance *instance, uint32_t to);
 
 /* In the background, by an input: the instances that it names and that are not in the schema of their type's only version.
  * True once all are done. */

@@ -205,6 +205,8 @@ static void timer_fire(struct shard *shard, struct timer *timer) {
 	shard_touch(shard);
 	shard_clock_look(shard); /* the epoch's time: after a crash time goes on from there */
 	uint8_t sweep = head->flags & MESSAGE_SWEEP;
+	if (sweep != 0)
+		tally_add(&shard_type_tally(shard, head->type)->sweeps_sent, 1);
 	effects_born(shard, head, shard->colour);
 	head->flags |= MESSAGE_TIMED | sweep;
 	memcpy(queue_reserve(channel, head->size), head, head->size);
@@ -292,6 +294,14 @@ static void load_take(struct shard *shard) {
 
 /* ---- a turn ---- */
 
+uint64_t timers_next_ms(const struct shard *shard) {
+	const struct timers *timers = &shard->timers;
+	const struct timer *first = timers_first(timers);
+	if (first == NULL || timer_place_before(timers->horizon, first->place))
+		return timers->horizon.due_ms; /* that of a timer in the store */
+	return first->place.due_ms;
+}
+
 bool timers_step(struct shard *shard, int *budget) {
 	struct timers *timers = &shard->timers;
 	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
@@ -313,15 +323,9 @@ bool timers_step(struct shard *shard, int *budget) {
 		timer_fire(shard, timer);
 		worked = true;
 	}
+	uint64_t next_ms = timers_next_ms(shard); /* 0: the store was not asked yet */
+	tally_set(&shard->tally.timers_late_ms, next_ms > 0 && next_ms < now_ms ? now_ms - next_ms : 0);
 	return worked;
-}
-
-uint64_t timers_next_ms(const struct shard *shard) {
-	const struct timers *timers = &shard->timers;
-	const struct timer *first = timers_first(timers);
-	if (first == NULL || timer_place_before(timers->horizon, first->place))
-		return timers->horizon.due_ms; /* that of a timer in the store */
-	return first->place.due_ms;
 }
 
 uint64_t timers_due_ms(const struct shard *shard) {

@@ -67,13 +67,17 @@
  *       SOFUN_VALUE(given, STR),
  *       SOFUN_VALUE(family, STR)); */
 #define SOFUN_MIGRATING_FUNCTION(name, type, schema, earlier, ...) \
+	SOFUN_MIGRATING_EXPIRING_FUNCTION(name, type, schema, earlier, 0, NULL, __VA_ARGS__)
+
+/* Both: its state had other schemas, and its instances end when idle. Since 1.1. */
+#define SOFUN_MIGRATING_EXPIRING_FUNCTION(name, type, schema, earlier, idle_ttl_ms, on_expire, ...) \
 	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \
 	static const sofun_value name##_values[] = {SOFUN_EACH(SOFUN_VALUE_ENTRY, name, __VA_ARGS__)}; \
 	SOFUN_MANIFEST(name##_value_lines) = SOFUN_EACH(SOFUN_VALUE_LINE, type, __VA_ARGS__); \
 	static const sofun_schema *const name##_schemas[] = {SOFUN_EACH(SOFUN_SCHEMA_ENTRY, , SOFUN_STRIP earlier) NULL}; \
 	static int name##_migrate(sofun_context *context, void *plugin_data, const sofun_migration *migration); \
 	SOFUN_FUNCTION_STRUCT(name, type, schema, name##_values, name##_value_count, name##_schemas, \
-		name##_migrate, 0, NULL, NULL, NULL)
+		name##_migrate, idle_ttl_ms, on_expire, NULL, NULL)
 
 #define SOFUN_SCHEMA(name, type, schema, ways, ...) \
 	enum { SOFUN_EACH(SOFUN_VALUE_NUMBER, name, __VA_ARGS__) name##_value_count }; \

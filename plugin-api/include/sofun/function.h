@@ -61,7 +61,7 @@ typedef struct sofun_expiry {
 	uint32_t size;    /* of this struct */
 	uint32_t attempt; /* 1 at the first; may begin anew after a crash */
 	sofun_address self;
-	uint64_t last_touch_ms; /* when a message to it was last handled */
+	uint64_t last_touch_ms; /* when a message to it was last handled; if that was before times were kept: since then */
 } sofun_expiry;
 
 typedef struct sofun_function {

@@ -1,4 +1,4 @@
-/* Rows 'T' and 'V' byte by byte (plugin/FORMAT.md, control/registry_rows.c). */
+/* Rows 'T', 'V' and 't' byte by byte (plugin/FORMAT.md, control/registry_rows.c, registry_ttl_row.c). */
 #include <check.h>
 #include <stdlib.h>
 
@@ -205,6 +205,59 @@ START_TEST(test_a_function_type) {
 }
 END_TEST
 
+START_TEST(test_when_state_ends) {
+	static const struct bytes golden = {(const uint8_t *)"\x94"
+														 "\x07"
+														 "\xc3"
+														 "\xcd\x03\xe8"
+														 "\x92"
+														 "\x98"
+														 "\xa0"
+														 "\x00"
+														 "\x64"
+														 "\xc0"
+														 "\x05"
+														 "\x04"
+														 "\x64"
+														 "\x64"
+														 "\x98"
+														 "\xa4"
+														 "mark"
+														 "\x01"
+														 "\x00"
+														 "\x09"
+														 "\x05"
+														 "\x00"
+														 "\x09"
+														 "\x09",
+		29};
+	struct key key = key_ttl(258);
+	struct error error;
+	struct buf row = {0};
+	ck_assert(bytes_equal(key_bytes(&key), BYTES("t\x01\x02")));
+	ck_assert(!type_ttl_read(&registry, key_bytes(&key), golden, &error));
+	for (size_t size = 0; size <= golden.size; size++) {
+		struct function_type *type = type_add(&registry, 258, "demo/counter");
+		bool good = type_ttl_read(&registry, key_bytes(&key), bytes_of(golden.data, size), &error);
+		ck_assert_int_eq(good, size == golden.size);
+		if (!good) {
+			clear();
+			continue;
+		}
+		const struct type_term *idle = type_term_find(type, bytes_of(NULL, 0), TTL_IDLE);
+		const struct type_term *mark = type_term_find(type, bytes_text("mark"), TTL_AFTER_WRITE);
+		ck_assert(
+			idle->declared_ms == 100 && idle->command_ms == TTL_UNSET && idle->since_ms == 5 && idle->ended_ms == 4);
+		ck_assert(mark->declared_ms == 0 && mark->command_ms == 9 && mark->held_ms == 9 && mark->filed_ms == 9);
+		ck_assert(type->ttl.files && type->ttl.files_below == 1000 && type->ttl.shape == 7);
+		type_ttl_write(&row, type);
+		is_bytes(&row, golden);
+	}
+	buf_finish(&row);
+	clear();
+}
+END_TEST
+
 START_TEST(test_rows_that_are_cut_or_wrong_are_refused) {
 	uint8_t hash[HASH_BYTES];
 	struct error error;
@@ -231,6 +284,7 @@ int main(void) {
 	tcase_add_test(tests, test_a_refusal_and_a_drain);
 	tcase_add_test(tests, test_a_function_type_of_before_migrations);
 	tcase_add_test(tests, test_a_function_type);
+	tcase_add_test(tests, test_when_state_ends);
 	tcase_add_test(tests, test_rows_that_are_cut_or_wrong_are_refused);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);

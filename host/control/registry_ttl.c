@@ -1,0 +1,278 @@
+/* When state of a type ends by itself: what its versions declare, settings above that, the command above both. A change of
+ * any of them is a fence, like a change of versions: every shard goes by it from one epoch on, and the rows 't' that say
+ * since when are durable with the epoch before. Rows of instances are not touched: whoever looks at one works its end out
+ * anew. Only the entries by which the sweep finds it may come too late then, or be missing: registry_migrate.c files those
+ * in the background. */
+#include <stdlib.h>
+#include <string.h>
+
+#include "base/check.h"
+#include "base/log.h"
+#include "control/registry_inside.h"
+#include "flow/answer_error.h"
+
+/* ---- terms ---- */
+
+struct type_term *type_term_find(const struct function_type *type, struct bytes value, enum ttl_kind kind) {
+	for (size_t i = 0; i < type->ttl.count; i++) {
+		struct type_term *term = &type->ttl.terms[i];
+		if (term->kind == kind && bytes_equal(bytes_text(term->value), value))
+			return term;
+	}
+	return NULL;
+}
+
+struct type_term *type_term_get(struct function_type *type, struct bytes value, enum ttl_kind kind) {
+	struct type_term *term = type_term_find(type, value, kind);
+	if (term != NULL)
+		return term;
+	struct type_ttl *ttl = &type->ttl;
+	ttl->terms = realloc(ttl->terms, (ttl->count + 1) * sizeof(*ttl->terms));
+	check_memory(ttl->terms);
+	term = &ttl->terms[ttl->count++];
+	*term = (struct type_term){.kind = kind, .command_ms = TTL_UNSET, .value = check_alloc(1, value.size + 1)};
+	bytes_copy((uint8_t *)term->value, value.data, value.size);
+	return term;
+}
+
+void type_ttl_finish(struct function_type *type) {
+	for (size_t i = 0; i < type->ttl.count; i++)
+		free(type->ttl.terms[i].value);
+	free(type->ttl.terms);
+	type->ttl = (struct type_ttl){0};
+}
+
+/* The command, else the settings, else what a plugin declares. */
+uint64_t type_effective_ms(const struct registry *registry, const struct function_type *type, struct bytes value,
+	enum ttl_kind kind, uint64_t declared_ms) {
+	const struct type_term *term = type_term_find(type, value, kind);
+	if (term != NULL && term->command_ms != TTL_UNSET)
+		return term->command_ms;
+	const struct ttl_rule *rule = ttl_rules_find(&registry->options.config->ttl, bytes_text(type->name), value, kind);
+	return rule != NULL ? rule->ms : declared_ms;
+}
+
+static struct ttl_term term_of(const struct registry *registry, const struct function_type *type, struct bytes value,
+	enum ttl_kind kind, uint64_t declared_ms) {
+	const struct type_term *term = type_term_find(type, value, kind);
+	return (struct ttl_term){
+		.ms = type_effective_ms(registry, type, value, kind, declared_ms),
+		.since_ms = term == NULL ? 0 : term->since_ms,
+		.ended_ms = term == NULL ? 0 : term->ended_ms,
+	};
+}
+
+/* ---- for views and readers ---- */
+
+static struct ttl *schema_ttl(const struct registry *registry, const struct function_type *type, uint64_t idle_ms,
+	uint32_t schema, const sofun_value *values, uint32_t value_count) {
+	struct ttl *ttl = ttl_create(schema, value_count);
+	ttl->idle = term_of(registry, type, bytes_of(NULL, 0), TTL_IDLE, idle_ms);
+	for (uint32_t i = 0; i < value_count; i++) {
+		struct bytes name = bytes_text(values[i].name);
+		struct ttl_value *value = &ttl->values[i];
+		value->after_write = term_of(registry, type, name, TTL_AFTER_WRITE, values[i].expire_after_write_ms);
+		value->after_invoke = term_of(registry, type, name, TTL_AFTER_INVOKE, values[i].expire_after_invoke_ms);
+		ttl->values_expire |= value->after_write.since_ms > 0 || value->after_invoke.since_ms > 0;
+	}
+	return ttl;
+}
+
+struct ttl *type_ttl_of(
+	const struct registry *registry, const struct function_type *type, const sofun_function *function) {
+	struct ttl *ttl =
+		schema_ttl(registry, type, function->idle_ttl_ms, function->schema, function->values, function->value_count);
+	struct ttl **place = &ttl->next;
+	for (const sofun_schema *const *at = function->schemas; at != NULL && *at != NULL; at++) {
+		*place = schema_ttl(registry, type, function->idle_ttl_ms, (*at)->schema, (*at)->values, (*at)->value_count);
+		place = &(*place)->next;
+	}
+	if (ttl_counts(ttl))
+		return ttl;
+	ttl_destroy(ttl);
+	return NULL;
+}
+
+/* As the version declared it that was live last: nobody else is there to ask (rule 39). */
+struct ttl *type_ttl_last(const struct registry *registry, const struct function_type *type) {
+	struct ttl *first = NULL;
+	for (size_t i = 0; i < type->schema_count; i++) {
+		const struct type_schema *schema = type->schemas[i];
+		struct ttl *ttl = ttl_create(schema->schema, schema->value_count);
+		const struct type_term *term = type_term_find(type, bytes_of(NULL, 0), TTL_IDLE);
+		ttl->idle = term_of(registry, type, bytes_of(NULL, 0), TTL_IDLE, term == NULL ? 0 : term->declared_ms);
+		for (uint32_t k = 0; k < schema->value_count; k++) {
+			struct bytes name = bytes_text(schema->values[k]);
+			const struct type_term *write = type_term_find(type, name, TTL_AFTER_WRITE);
+			const struct type_term *invoke = type_term_find(type, name, TTL_AFTER_INVOKE);
+			struct ttl_value *value = &ttl->values[k];
+			value->after_write = term_of(registry, type, name, TTL_AFTER_WRITE, write == NULL ? 0 : write->declared_ms);
+			value->after_invoke =
+				term_of(registry, type, name, TTL_AFTER_INVOKE, invoke == NULL ? 0 : invoke->declared_ms);
+			ttl->values_expire |= value->after_write.since_ms > 0 || value->after_invoke.since_ms > 0;
+		}
+		ttl->next = first;
+		first = ttl;
+	}
+	if (ttl_counts(first))
+		return first;
+	ttl_destroy(first);
+	return NULL;
+}
+
+const sofun_function *image_function(const struct image *image, const char *type) {
+	for (size_t i = 0; i < image->manifest.function_count; i++)
+		if (strcmp(image->facts.functions[i].type, type) == 0)
+			return &image->facts.functions[i];
+	return NULL;
+}
+
+/* ---- a change of rules ---- */
+
+struct ttl_waiter {
+	struct ttl_waiter *next;
+	bool asked; /* its fence is on its way */
+	void (*done)(void *arg, const struct error *error);
+	void *arg;
+};
+
+static void waiters_answer(struct registry *registry, const struct error *error) {
+	struct ttl_waiter **place = &registry->ttl_waiters;
+	while (*place != NULL) {
+		struct ttl_waiter *waiter = *place;
+		if (!waiter->asked && error == NULL) {
+			place = &waiter->next;
+			continue;
+		}
+		*place = waiter->next;
+		waiter->done(waiter->arg, error);
+		free(waiter);
+	}
+}
+
+static void fence_answered(void *arg, uint64_t epoch, bool good) {
+	struct registry *registry = arg;
+	struct error error;
+	if (good) {
+		log_event(LOG_INFO, "ttl_fence", "epoch=%llu", (unsigned long long)epoch);
+		fence_over(registry);
+		registry_migrate_wake(registry);
+	}
+	error_set(&error, ERROR_STORE_FAILED, "the change is not durable");
+	waiters_answer(registry, good ? NULL : &error);
+}
+
+void ttl_fence_ask(struct registry *registry) {
+	if (!registry->ttl_due || registry->fencing || registry->commits != NULL || registry->stopped)
+		return;
+	registry->ttl_due = false;
+	registry->fencing = true;
+	registry->publish_due = false; /* this view shows it */
+	for (struct ttl_waiter *waiter = registry->ttl_waiters; waiter != NULL; waiter = waiter->next)
+		waiter->asked = true;
+	types_ttl_update(registry);
+	struct rows *rows = rows_create(registry, NULL);
+	const struct engine_fence order = {
+		.view = registry_view(registry),
+		.rows = rows_all(rows),
+		.row_count = rows_count(rows),
+		.fence_offset = FENCE_NOWHERE,
+	};
+	fence_commit(registry, &order, fence_answered, registry);
+	rows_destroy(rows);
+}
+
+void registry_ttl_changed(struct registry *registry, void (*done)(void *arg, const struct error *error), void *arg) {
+	struct ttl_waiter **place = &registry->ttl_waiters;
+	while (*place != NULL)
+		place = &(*place)->next;
+	if (done != NULL) {
+		*place = check_alloc(1, sizeof(**place));
+		**place = (struct ttl_waiter){.done = done, .arg = arg};
+	}
+	registry->ttl_due = true;
+	ttl_fence_ask(registry);
+}
+
+void ttl_waiters_stop(struct registry *registry) {
+	struct error error;
+	answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, &error);
+	waiters_answer(registry, &error);
+}
+
+/* ---- the command ---- */
+
+static bool value_declared(const struct function_type *type, struct bytes name) {
+	for (size_t i = 0; i < type->schema_count; i++)
+		for (uint32_t k = 0; k < type->schemas[i]->value_count; k++)
+			if (bytes_equal(bytes_text(type->schemas[i]->values[k]), name))
+				return true;
+	return false;
+}
+
+static bool order_good(const struct function_type *type, const struct registry_ttl_order *order, struct error *error) {
+	for (size_t i = 0; i < order->count; i++) {
+		const struct registry_ttl_term *term = &order->terms[i];
+		if (term->kind == TTL_IDLE || value_declared(type, term->value))
+			continue;
+		error_set(error, ERROR_NOT_FOUND, "%s has no value of that name", type->name);
+		error_found_text(error, term->value.data, term->value.size);
+		error_expected(error, "a value that some version declares");
+		error_hint(error, "`sofun ttl %s` lists its values", type->name);
+		return false;
+	}
+	return true;
+}
+
+bool registry_ttl_set(struct registry *registry, struct bytes name, const struct registry_ttl_order *order,
+	void (*done)(void *arg, const struct error *error), void *arg, struct error *error) {
+	struct function_type *type = type_find(registry, name);
+	if (type == NULL) {
+		answer_error(&(struct engine_answer){.code = ERROR_UNKNOWN_TYPE, .type = name}, error);
+		return error_hint(error, "GET /v1/plugins lists the function types"), false;
+	}
+	if (!order_good(type, order, error))
+		return false;
+	for (size_t i = 0; order->clear && i < type->ttl.count; i++)
+		type->ttl.terms[i].command_ms = TTL_UNSET;
+	for (size_t i = 0; i < order->count; i++)
+		type_term_get(type, order->terms[i].value, order->terms[i].kind)->command_ms = order->terms[i].ms;
+	type->ttl.dirty = true;
+	registry_ttl_changed(registry, done, arg);
+	return true;
+}
+
+static void term_show(const struct registry *registry, const struct function_type *type, struct bytes value,
+	enum ttl_kind kind, void (*each)(void *arg, const struct registry_ttl_shown *shown), void *arg) {
+	const struct type_term *term = type_term_find(type, value, kind);
+	const struct ttl_rule *rule = ttl_rules_find(&registry->options.config->ttl, bytes_text(type->name), value, kind);
+	struct registry_ttl_shown shown = {
+		.value = value,
+		.kind = kind,
+		.declared_ms = term == NULL ? 0 : term->declared_ms,
+		.settings_ms = rule == NULL ? TTL_UNSET : rule->ms,
+		.command_ms = term == NULL ? TTL_UNSET : term->command_ms,
+		.since_ms = term == NULL ? 0 : term->since_ms,
+	};
+	shown.ms = type_effective_ms(registry, type, value, kind, shown.declared_ms);
+	each(arg, &shown);
+}
+
+bool registry_ttl_each(const struct registry *registry, struct bytes name,
+	void (*each)(void *arg, const struct registry_ttl_shown *shown), void *arg) {
+	const struct function_type *type = type_find(registry, name);
+	if (type == NULL)
+		return false;
+	const struct type_schema *schema = type_schema_find(type, type->schema);
+	term_show(registry, type, bytes_of(NULL, 0), TTL_IDLE, each, arg);
+	for (uint32_t i = 0; i < schema->value_count; i++) {
+		term_show(registry, type, bytes_text(schema->values[i]), TTL_AFTER_WRITE, each, arg);
+		term_show(registry, type, bytes_text(schema->values[i]), TTL_AFTER_INVOKE, each, arg);
+	}
+	return true;
+}
+
+bool registry_ttl_files(const struct registry *registry, struct bytes name) {
+	const struct function_type *type = type_find(registry, name);
+	return type != NULL && type->ttl.files;
+}

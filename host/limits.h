@@ -20,6 +20,9 @@ enum {
 	/* Sends of one invocation (or of one record's router): with SENDS_BYTES_MAX it keeps an invocation inside one
 	 * journal segment (rule 22). */
 	INVOCATION_SENDS_MAX = 65536,
+	/* Entries of tables and lists that one invocation may write, and step over: what takes longer holds its shard for
+	 * too long, and is cut into several messages. */
+	INVOCATION_ENTRIES_MAX = 65536,
 	/* Builders of one callback: more is a mistake, not a need. */
 	INVOCATION_BUFS_MAX = 16,
 	/* Addresses of a shard that wait in backoff at once. Beyond it a failing message is tried again without backoff,
@@ -36,7 +39,7 @@ enum {
 	OPERATION_FAILURE_BYTES_MAX = 4096,
 	/* At the stop work has this long to return, so that its result is kept; then the process ends around it. */
 	OPERATIONS_STOP_MS = 5000,
-	/* Timers are numbered from (epoch of the start) << this on, so that no restart gives a number twice: 16 million in an
+	/* Timers, and generations of tables and lists, are numbered from (epoch of the start) << this on, so that no restart gives a number twice: 16 million in an
 	 * epoch, on the average of a life, are more than EPOCH_BYTES_MAX has room for. */
 	TIMERS_PER_EPOCH_BITS = 24,
 	/* A store whose last time is further ahead of the system's clock is not opened without --accept-clock: a summer

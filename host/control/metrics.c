@@ -126,6 +126,11 @@ static void flow_text(const struct engine_status *engine, struct buf *text) {
 }
 
 static void store_text(const struct store_figures *store, struct buf *text) {
+	counter(text, "sofun_store_read_rows_total", store->read_rows,
+		"Rows of the databases that were looked for, or stepped over.");
+	counter(text, "sofun_store_read_bytes_total", store->read_bytes, "Bytes of the keys and values that were there.");
+	counter(text, "sofun_store_reclaimed_rows_total", store->reclaimed,
+		"Rows of cleared tables, dropped items and ended instances that were taken away in the background.");
 	counter(text, "sofun_journal_written_bytes_total", store->journal_bytes_written, "Bytes appended to the journal.");
 	counter(text, "sofun_checkpoints_total", store->checkpoints, "Checkpoints since the start.");
 	gauge(text, "sofun_journal_untrimmed_bytes", store->journal_untrimmed_bytes,

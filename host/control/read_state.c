@@ -5,6 +5,7 @@
 #include "control/handlers.h"
 #include "control/operations_json.h"
 #include "control/read.h"
+#include "control/read_entries.h"
 #include "flow/answer_error.h"
 #include "flow/instance_record.h"
 #include "state/key.h"
@@ -27,6 +28,10 @@ struct state_job {
 	struct registry_expiry expiry;
 	uint64_t now_ms;    /* what has expired by then is not shown */
 	json_t *operations; /* show: under way; NULL: none is, or the document has them */
+	json_t *tables;     /* show: what they hold, by name */
+	json_t *lists;
+	struct bytes entries; /* of the query: the one table or list that is asked for */
+	bool more;            /* after was given */
 };
 
 static void expiry_release(struct read_job *job) {
@@ -193,6 +198,36 @@ static int value_read(
 	return found;
 }
 
+/* A page of a table or list, or its beginning. As value_read. */
+static int entries_show(
+	struct state_job *state, struct store *store, uint32_t number, const struct entries_header *header) {
+	json_t *name = value_name(state, number);
+	bool asked = state->entries.size == 0 || bytes_equal(state->entries, bytes_text(json_string_value(name)));
+	const struct entries_ask ask = {.database = state->database,
+		.id = exchange_param(state->job.exchange, 2),
+		.header = header,
+		.limit = state->limit,
+		.after = state->more ? &state->after : NULL};
+	json_t *page = asked ? read_entries(&state->job, store, &ask) : NULL;
+	if (page != NULL)
+		json_object_set_new(
+			header->kind == SOFUN_KIND_TABLE ? state->tables : state->lists, json_string_value(name), page);
+	json_decref(name);
+	state->large_read = true; /* rows of their own, too */
+	return asked && page == NULL ? -1 : 1;
+}
+
+static bool entries_any(const struct state_job *state) {
+	return json_object_size(state->tables) + json_object_size(state->lists) > 0;
+}
+
+static void entries_set(const struct state_job *state, json_t *document) {
+	if (json_object_size(state->tables) > 0)
+		json_object_set(document, "tables", state->tables);
+	if (json_object_size(state->lists) > 0)
+		json_object_set(document, "lists", state->lists);
+}
+
 static void document_set(struct state_job *state, uint64_t schema, json_t *values, json_t *expires) {
 	state->job.body = json_pack("{s:s, s:o, s:o, s:I, s:o, s:o}", "type", state->type, "id",
 		json_from_bytes(exchange_param(state->job.exchange, 2)), "version",
@@ -200,6 +235,21 @@ static void document_set(struct state_job *state, uint64_t schema, json_t *value
 		values, "expires", expires);
 	if (state->operations != NULL)
 		json_object_set(state->job.body, "operations", state->operations);
+	entries_set(state, state->job.body);
+}
+
+/* Without its values: one table or list was asked for. */
+static void page_set(struct state_job *state, uint64_t schema) {
+	state->job.body = json_pack("{s:s, s:o, s:I}", "type", state->type, "id",
+		json_from_bytes(exchange_param(state->job.exchange, 2)), "schema", (json_int_t)schema);
+	entries_set(state, state->job.body);
+}
+
+static void no_entries(struct state_job *state) {
+	error_set(&state->job.error, ERROR_NOT_FOUND, "this instance has nothing in a table or list of that name");
+	error_found(&state->job.error, "a name of %zu bytes that it does not have", state->entries.size);
+	error_expected(&state->job.error, "the name of a table or list that holds something");
+	error_hint(&state->job.error, "without `table` the answer names those that it has");
 }
 
 static void no_state(struct state_job *state) {
@@ -212,8 +262,13 @@ static void no_state(struct state_job *state) {
 /* As value_read, unless the value has expired; says in `expires` when it will. */
 static int value_show(struct state_job *state, struct store *store, const struct instance_header *header,
 	const struct instance_value *value, json_t *values, json_t *expires) {
+	struct entries_header entries;
 	uint64_t due_ms = value_end_ms(state, exchange_param(state->job.exchange, 2), header, value);
 	if (due_ms <= state->now_ms)
+		return 1;
+	if (!value->large && entries_header_read(value->msgpack, &entries))
+		return entries_show(state, store, value->number, &entries);
+	if (state->entries.size > 0)
 		return 1;
 	if (due_ms != UINT64_MAX) {
 		json_t *name = value_name(state, value->number);
@@ -249,11 +304,15 @@ static int row_read(struct state_job *state, struct store *store, struct bytes r
 			found = value_show(state, store, &header, &value, values, expires);
 		}
 	}
-	if (found == 1 && json_object_size(values) > 0) {
+	if (found == 1 && state->entries.size == 0 && (json_object_size(values) > 0 || entries_any(state))) {
 		document_set(state, header.schema, values, expires);
 		return 1;
 	}
-	if (found == 1)
+	if (found == 1 && entries_any(state))
+		page_set(state, header.schema);
+	else if (found == 1 && state->entries.size > 0)
+		no_entries(state);
+	else if (found == 1)
 		no_state(state); /* all of it has expired */
 	json_decref(values);
 	json_decref(expires);
@@ -276,6 +335,8 @@ static bool row_unchanged(struct state_job *state, struct store *store, struct b
 
 static void show_once(struct state_job *state, struct store *store) {
 	struct buf row = {0};
+	state->tables = json_object();
+	state->lists = json_object();
 	struct key key = key_instance(exchange_param(state->job.exchange, 2));
 	int found = store_get(store, state->database, key_bytes(&key), &row, &state->job.error);
 	if (found == 0)
@@ -285,6 +346,8 @@ static void show_once(struct state_job *state, struct store *store) {
 		json_decref(state->job.body);
 		state->job.body = NULL;
 	}
+	json_decref(state->tables);
+	json_decref(state->lists);
 	buf_finish(&row);
 }
 
@@ -302,6 +365,22 @@ static void show_work(struct read_job *job, struct store *store) {
 void handle_state_show(struct exchange *exchange) {
 	struct error error;
 	struct bytes id = exchange_param(exchange, 2);
+	struct bytes entries = {0}, after = {0};
+	uint64_t limit = ENTRIES_SHOWN;
+	bool named = target_query(&exchange->target, "table", &entries);
+	bool more = target_query(&exchange->target, "after", &after);
+	if ((named || more) && !read_limit(exchange, &limit, &error)) {
+		exchange_error(exchange, &error);
+		return;
+	}
+	if (more && !named) {
+		error_set(&error, ERROR_BAD_REQUEST, "`after` goes on in one table or list, and none is named");
+		error_found(&error, "`after` alone");
+		error_expected(&error, "`table` with its name, too");
+		error_hint(&error, "the answer without either names the tables and lists");
+		exchange_error(exchange, &error);
+		return;
+	}
 	if (id.size < 1 || id.size > ID_BYTES_MAX) {
 		error_set(&error, ERROR_BAD_ID, "the id has no fitting length");
 		error_found(&error, "%zu bytes", id.size);
@@ -315,5 +394,9 @@ void handle_state_show(struct exchange *exchange) {
 		return;
 	state->operations = operations_of_json(exchange->control->engine, (uint16_t)state->database, id);
 	state->job.work = show_work;
+	state->entries = entries;
+	state->after = after;
+	state->more = more;
+	state->limit = limit;
 	read_start(&state->job);
 }

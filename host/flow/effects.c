@@ -177,8 +177,13 @@ void effects_apply(struct shard *shard, const struct cause *cause) {
 	struct invocation *invocation = shard->invocation;
 	/* A call that was not answered here may be answered by whom it was passed on to. */
 	const struct message_route *pass_on = invocation->replied ? NULL : cause->route;
-	if (invocation->changed != 0)
+	if (invocation->changed != 0) {
+		if ((invocation->instance->flags & INSTANCE_ENTRIES) != 0)
+			entries_leave(shard, invocation);
 		values_apply(shard, invocation);
+	}
+	if (invocation->entries.count > 0)
+		entries_apply(shard);
 	if (invocation->sends.size > 0) {
 		sends_apply(shard, cause, pass_on);
 		sent_count(shard);

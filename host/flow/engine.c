@@ -26,6 +26,7 @@ static void flow_init(
 	flow->incarnation = recovered->epoch + 1;
 	/* above all of earlier lives: no epoch sets so many */
 	atomic_store(&flow->timer_next, (recovered->epoch + 1) << TIMERS_PER_EPOCH_BITS);
+	atomic_store(&flow->generation_next, (recovered->epoch + 1) << TIMERS_PER_EPOCH_BITS);
 	memcpy(&flow->hash_seed, recovered->store_id, sizeof flow->hash_seed);
 	uint64_t base = config->memory_bytes / 4 < MEMORY_BASE_BYTES ? config->memory_bytes / 4 : MEMORY_BASE_BYTES;
 	uint64_t share = (config->memory_bytes - base) / config->shards;

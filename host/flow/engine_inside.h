@@ -62,6 +62,8 @@ struct engine {
 	pthread_t committer_thread;
 	pthread_t applier_thread;
 	pthread_t reader_thread;
+	pthread_t reclaimer_thread;
+	struct park reclaimer_park;
 	struct park reader_park;
 	pthread_mutex_t reading_mutex;
 	_Atomic bool egress_watched;

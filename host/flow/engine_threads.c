@@ -6,6 +6,7 @@
 
 #include "base/check.h"
 #include "flow/engine_inside.h"
+#include "state/reclaim.h"
 #include "supervisor/fault.h"
 
 enum { APPLIER_SLEEP_US = 100000 };
@@ -69,6 +70,16 @@ static void *applier_main(void *arg) {
 	return NULL;
 }
 
+static void *reclaimer_main(void *arg) {
+	struct engine *engine = arg;
+	while (!atomic_load(&engine->ending)) {
+		uint64_t idle_us = store_reclaim_step(engine->flow.store, monotonic_us());
+		if (idle_us > 0)
+			park_sleep(&engine->reclaimer_park, idle_us);
+	}
+	return NULL;
+}
+
 /* Signals are for the loop thread. */
 static pthread_t thread_start(void *(*run)(void *arg), void *arg, const char *name) {
 	sigset_t all, before;
@@ -96,6 +107,7 @@ void engine_threads_start(struct engine *engine) {
 	for (uint32_t i = 0; i < flow->pool.slot_count; i++)
 		flow->pool.slots[i].thread = thread_start(work_pool_main, &flow->pool.slots[i], "work");
 	engine->reader_thread = thread_start(engine_reader_main, engine, "reader");
+	engine->reclaimer_thread = thread_start(reclaimer_main, engine, "reclaimer");
 }
 
 /* Everything that has arrived stands in a mailbox: it is not unknown. */
@@ -131,9 +143,11 @@ void engine_threads_stop(struct engine *engine) {
 	atomic_store(&engine->ending, true);
 	park_wake(&flow->committer_park);
 	park_wake(&engine->reader_park);
+	park_wake(&engine->reclaimer_park);
 	pthread_join(engine->committer_thread, NULL);
 	pthread_join(engine->applier_thread, NULL);
 	pthread_join(engine->reader_thread, NULL);
 	for (uint32_t i = 0; i < flow->pool.slot_count && !engine->abandoned; i++)
 		pthread_join(flow->pool.slots[i].thread, NULL);
+	pthread_join(engine->reclaimer_thread, NULL);
 }

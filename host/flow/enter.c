@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "flow/entries/read.h"
 #include "flow/expiry.h"
 #include "flow/migration/migrate.h"
 #include "flow/shard.h"
@@ -96,6 +97,8 @@ int enter_function(struct shard *shard, const struct target *target, struct inst
 	int result = version->function->invoke(&invocation->context, version->plugin_data, call);
 	note_left(shard->note, NOTE_FUNCTION);
 	hold_take(shard);
+	if (__builtin_expect(invocation->cursor_count > 0, 0))
+		entries_cursors_close(invocation);
 	if (start_us > 0) {
 		uint64_t took_us = monotonic_us() - start_us;
 		if (sampled)
@@ -141,6 +144,7 @@ int enter_expire(struct shard *shard, const struct target *target, struct instan
 	int result = version->function->on_expire(&shard->invocation->context, version->plugin_data, &expiry);
 	note_left(shard->note, NOTE_FUNCTION);
 	hold_take(shard);
+	entries_cursors_close(shard->invocation);
 	return result;
 }
 
@@ -186,5 +190,6 @@ int enter_result(struct shard *shard, const struct target *target, struct instan
 	int returned = result_call(invocation, version, &told, readable);
 	note_left(shard->note, NOTE_FUNCTION);
 	hold_take(shard);
+	entries_cursors_close(invocation);
 	return returned;
 }

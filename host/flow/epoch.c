@@ -82,6 +82,7 @@ void epoch_close(struct shard *shard) {
 	check(shard->recording == 0 && atomic_load(&shard->sealed) == shard->epoch - 1);
 	channels_mark(shard);
 	instances_redo(shard);
+	entries_redo(shard);
 	producers_redo(shard, shard->epoch);
 	parks_redo(shard, &shard->redo, shard->epoch);
 	retry_redo(shard, &shard->redo, shard->epoch);

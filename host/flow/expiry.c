@@ -59,6 +59,8 @@ static uint64_t next_due_ms(const struct instance *instance, const struct versio
 
 static void value_unset(struct shard *shard, struct instance *instance, uint32_t number) {
 	size_t before = slot_memory(&instance->slots[number]);
+	if ((instance->flags & INSTANCE_ENTRIES) != 0)
+		entries_lose(shard, instance, number);
 	instance_set(instance, number, bytes_of(NULL, 0));
 	cache_account(&shard->cache, before, slot_memory(&instance->slots[number]));
 	if (instance->life != NULL)

@@ -159,6 +159,7 @@ struct flow {
 	_Atomic uint64_t wait_next;          /* serial of the next wait queue */
 	_Atomic uint64_t timer_next;         /* serial of the next timer */
 	_Atomic uint64_t operations_open;    /* under way, on all shards */
+	_Atomic uint64_t generation_next;    /* of the next table or list that begins, and of what is dropped */
 	_Atomic bool stopping;               /* shards take nothing more */
 	_Atomic uint32_t trial_shard;        /* 1 + the shard that tries a suspect: all others stand still; 0: none does */
 	_Atomic uint64_t trial_serial;       /* of the last trial */

@@ -4,11 +4,14 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/log.h"
+#include "flow/entries/header.h"
+#include "flow/entries/host_api_entries.h"
 #include "flow/host_api_inside.h"
 #include "flow/instance_record.h"
 #include "flow/operation/effects.h"
 #include "flow/timer/effects.h"
 #include "plugin/image.h"
+#include "sofun/list.h"
 #include "sofun/operation.h"
 #include "sofun/timer.h"
 #include "state/key.h"
@@ -20,7 +23,7 @@ static struct bytes borrowed(sofun_bytes bytes) {
 
 /* ---- arguments ---- */
 
-static int payload_check(const struct invocation *invocation, struct bytes payload, uint64_t size_max) {
+int payload_check(const struct invocation *invocation, struct bytes payload, uint64_t size_max) {
 	if (payload.size > size_max)
 		return SOFUN_TOO_LARGE;
 	if (cursor_is_scalar(payload))
@@ -35,7 +38,7 @@ static int payload_check(const struct invocation *invocation, struct bytes paylo
 	}
 }
 
-static int effect_account(struct invocation *invocation, size_t bytes) {
+int effect_account(struct invocation *invocation, size_t bytes) {
 	if (bytes > INVOCATION_BYTES_MAX - invocation->bytes)
 		return SOFUN_TOO_LARGE;
 	invocation->bytes += bytes;
@@ -126,6 +129,11 @@ static bool value_valid(const struct invocation *invocation, uint32_t value) {
 		value < invocation->instance->value_count;
 }
 
+/* A table or a list. */
+static bool value_many(const struct invocation *invocation, uint32_t value) {
+	return invocation->version->function->values[value].kind >= SOFUN_KIND_TABLE;
+}
+
 int large_read(struct invocation *invocation, uint32_t value, sofun_bytes *ret_msgpack) {
 	struct buf *cold = &invocation->cold[value];
 	uint64_t bit = UINT64_C(1) << value;
@@ -158,6 +166,8 @@ static int api_state_get(sofun_context *context, uint32_t value, sofun_bytes *re
 			return large_read(invocation, value, ret_msgpack);
 		bytes = slot_bytes(slot);
 	}
+	if ((bytes.size == 0 || entries_header_is(bytes)) && value_many(invocation, value))
+		return SOFUN_BAD_ARGUMENT;
 	*ret_msgpack = (sofun_bytes){.data = bytes.size == 0 ? NULL : bytes.data, .size = bytes.size};
 	return SOFUN_OK;
 }
@@ -198,6 +208,8 @@ static int api_state_clear(sofun_context *context, uint32_t value) {
 		return invocation->binding == NULL ? SOFUN_NOT_ALLOWED : SOFUN_BAD_ARGUMENT;
 	if (invocation->expiring)
 		return SOFUN_NOT_ALLOWED;
+	if (value_many(invocation, value))
+		return SOFUN_BAD_ARGUMENT;
 	return value_change(invocation, value, bytes_of(NULL, 0));
 }
 
@@ -375,6 +387,10 @@ static void api_log(const sofun_host *host, sofun_context *context, int level, s
 
 static const void *api_extension(const sofun_host *host, const char *id) {
 	(void)host;
+	if (strcmp(id, SOFUN_TABLES) == 0)
+		return tables_api_table();
+	if (strcmp(id, SOFUN_LISTS) == 0)
+		return lists_api_table();
 	if (strcmp(id, SOFUN_TIMER) == 0)
 		return timer_api_table();
 	return strcmp(id, SOFUN_OPERATION) == 0 ? operation_api_table() : NULL;

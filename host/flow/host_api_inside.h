@@ -9,6 +9,12 @@ static inline struct invocation *invocation_of(sofun_context *context) {
 	return (struct invocation *)(void *)context;
 }
 
+/* One MessagePack object of at most that size: SOFUN_OK, or what is wrong. */
+int payload_check(const struct invocation *invocation, struct bytes payload, uint64_t size_max);
+
+/* Counts an effect's bytes; SOFUN_TOO_LARGE: the invocation has too many. */
+int effect_account(struct invocation *invocation, size_t bytes);
+
 /* The object that begins with that byte may stand in a value of that kind. */
 bool kind_fits(uint32_t kind, uint8_t lead);
 

@@ -4,6 +4,7 @@
 
 #include "base/check.h"
 #include "base/pages.h"
+#include "flow/entries/header.h"
 #include "flow/instance_record.h"
 #include "state/key.h"
 
@@ -60,6 +61,8 @@ void instance_set(struct instance *instance, uint32_t number, struct bytes msgpa
 		instance->large = check_alloc(1, sizeof *instance->large);
 	if (instance->large != NULL && (large || (instance->large->rows & bit) != 0))
 		instance->large->dirty |= bit;
+	if (entries_header_is(msgpack))
+		instance->flags |= INSTANCE_ENTRIES;
 	slot_set(&instance->slots[number], msgpack);
 }
 
@@ -372,6 +375,8 @@ static struct instance *instance_load(struct bytes row, uint32_t hash, uint16_t 
 		if (value.written_ms > 0)
 			instance_live(instance)->written_ms[value.number] = value.written_ms;
 		if (!value.large) {
+			if (entries_header_is(value.msgpack))
+				instance->flags |= INSTANCE_ENTRIES;
 			slot_set(slot, value.msgpack);
 			continue;
 		}

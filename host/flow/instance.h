@@ -39,10 +39,11 @@ struct instance_life {
 };
 
 enum instance_flag {
-	INSTANCE_DIRTY = 1, /* in the shard's dirty list */
-	INSTANCE_LIFE = 2,  /* has room for its life behind the id, so that nobody waits for memory twice */
-	INSTANCE_ROW = 4,   /* its row exists in the store or is on its way there */
-	INSTANCE_USED = 8,  /* since the eviction hand last passed */
+	INSTANCE_DIRTY = 1,    /* in the shard's dirty list */
+	INSTANCE_LIFE = 2,     /* has room for its life behind the id, so that nobody waits for memory twice */
+	INSTANCE_ROW = 4,      /* its row exists in the store or is on its way there */
+	INSTANCE_ENTRIES = 16, /* some value is, or was, a table or a list */
+	INSTANCE_USED = 8,     /* since the eviction hand last passed */
 };
 
 struct instance {

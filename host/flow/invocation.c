@@ -3,6 +3,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "flow/entries/host_api_entries.h"
+#include "flow/entries/read.h"
 #include "flow/migration/migrate.h"
 #include "wire/pack.h"
 
@@ -24,6 +26,9 @@ void invocation_destroy(struct invocation *invocation) {
 	}
 	for (int i = 0; i < INVOCATION_BUFS_MAX; i++)
 		free(invocation->bufs[i].data);
+	entries_cursors_close(invocation);
+	entries_forget(invocation);
+	buf_finish(&invocation->entry_value);
 	buf_finish(&invocation->sends);
 	buf_finish(&invocation->strays);
 	buf_finish(&invocation->emits);
@@ -45,6 +50,8 @@ void invocation_begin(struct invocation *invocation, const struct view *view, co
 	invocation->time_ms = time_ms;
 	invocation->changed = invocation->carried;
 	invocation->cold_read = 0;
+	if (invocation->entries_written > 0 || invocation->entries_stepped > 0)
+		entries_forget(invocation);
 	invocation->sends.size = 0;
 	invocation->send_count = 0;
 	invocation->strays.size = 0;

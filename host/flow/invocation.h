@@ -3,6 +3,7 @@
 #ifndef HOST_FLOW_INVOCATION_H
 #define HOST_FLOW_INVOCATION_H
 
+#include "base/ordered.h"
 #include "flow/flow.h"
 #include "flow/instance.h"
 #include "flow/message.h"
@@ -47,6 +48,13 @@ struct invocation {
 	struct buf values[VALUES_MAX]; /* the new ones; size 0: cleared */
 	struct buf cold[VALUES_MAX];   /* large values read for this call */
 	uint64_t cold_read;
+
+	struct ordered entries; /* of tables and lists, that were written: generation:u64be key, to struct entry */
+	uint32_t entries_written;
+	uint32_t cursor_count;
+	uint64_t entries_stepped;
+	struct buf entry_value;           /* of the one read last from the store */
+	struct sofun_cursor *cursors[16]; /* ENTRIES_CURSORS_MAX */
 
 	struct buf sends; /* messages; birth epoch and flags are filled in when they are born */
 	uint32_t send_count;

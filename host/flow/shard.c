@@ -56,6 +56,7 @@ void shard_destroy(struct shard *shard) {
 	keyed_finish(&shard->keyed);
 	buf_finish(&shard->dead_gone.gone);
 	cache_finish(&shard->cache);
+	entries_finish(&shard->entries);
 	free(shard->functions);
 	invocation_destroy(shard->invocation);
 	free(shard->dirty);
@@ -433,6 +434,8 @@ bool shard_step(struct shard *shard) {
 	bool still = trial_stands_still(shard);
 	shard->behind_mark = false;
 	shard->turn_us = start_us;
+	if (shard->entries.change_count > 0)
+		entries_prune(&shard->entries, store_applied(shard->flow->store));
 	for (size_t i = 0; i < sizeof SHARD_STEPS / sizeof *SHARD_STEPS; i++) {
 		int budget = STEP_MESSAGES; /* each its own, so that none starves another */
 		if (shard->flow->interleave != NULL)

@@ -8,6 +8,7 @@
 
 #include "base/heap.h"
 #include "flow/dead_act.h"
+#include "flow/entries/entries.h"
 #include "flow/flow.h"
 #include "flow/instance.h"
 #include "flow/invocation.h"
@@ -122,6 +123,7 @@ struct shard {
 	struct instance **dirty;
 	size_t dirty_count;
 	size_t dirty_capacity;
+	struct entries entries;
 	struct producer *producers[PRODUCER_BUCKETS];
 	size_t producer_count;
 	struct producer **producers_dirty;

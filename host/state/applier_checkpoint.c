@@ -62,6 +62,7 @@ static uint64_t now_us(void) {
 
 static void checkpoint_begin(struct store *store) {
 	struct checkpoint *checkpoint = &store->checkpoint;
+	atomic_store(&store->checkpoint_asked, false);
 	tables_freeze(store);
 	check(table_epoch(store->frozen) <= journal_synced(store->journal)); /* rule 2 */
 	*checkpoint = (struct checkpoint){
@@ -76,7 +77,8 @@ static void checkpoint_begin(struct store *store) {
 
 /* Small rows weigh more in the table than in the journal: its memory counts, too. */
 static bool checkpoint_due(const struct store *store) {
-	uint64_t wanted = store->draining ? 1 : store->checkpoint_bytes;
+	bool asked = store->draining || atomic_load_explicit(&store->checkpoint_asked, memory_order_relaxed);
+	uint64_t wanted = asked ? 1 : store->checkpoint_bytes;
 	return store->active_bytes >= wanted ||
 		(store->active_bytes > 0 && table_bytes(store->active) >= wanted + wanted / 2);
 }

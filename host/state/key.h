@@ -24,12 +24,15 @@
  *   'O' id:u64be                     asynchronous operation that is under way
  *   'J' hash[16]                     idempotency key: what it belongs to
  *   'R' hash[16]                     its answer
+ *   'd' epoch:u64be serial:u64be     a range of a type's database that nobody reads any more: see state/reclaim.h
  *   'U' due_ms:u64be row             when to look whether that row ('J', 'P') has expired
  *
  * database of a function type
  *   'F'                              format, type name, schema: written by the store when it is made
  *   'I' id                           instance: header and small values
  *   'X' id_size:u8 id value:u8       one large value
+ *   'M' id_size:u8 id generation:u64be key          one entry of a table
+ *   'M' id_size:u8 id generation:u64be index:u64be  one item of a list
  *
  * 0xff and beyond is no key: rule 1's empty range lies there. */
 #ifndef HOST_STATE_KEY_H
@@ -64,9 +67,11 @@ enum key_kind {
 	KEY_WAKE = 'U',
 	KEY_INSTANCE = 'I',
 	KEY_LARGE_VALUE = 'X',
+	KEY_ENTRY = 'M',
+	KEY_DROPPED = 'd',
 };
 
-enum { ID_BYTES_MAX = 255, KEY_BYTES_MAX = 520 /* two names of 255 bytes, and numbers */ };
+enum { ID_BYTES_MAX = 255, KEY_BYTES_MAX = 528 /* two names of 255 bytes, an id and an entry's key, and numbers */ };
 
 /* A key under construction or taken apart; no allocation. */
 struct key {
@@ -150,6 +155,23 @@ static inline struct key key_large_value(struct bytes id, uint8_t value) {
 	key_u8(&key, (uint8_t)id.size);
 	key_append(&key, id);
 	key_u8(&key, value);
+	return key;
+}
+
+/* How the keys of all entries of one table or list begin. */
+static inline struct key key_entries(struct bytes id, uint64_t generation) {
+	struct key key = key_of(KEY_ENTRY);
+	key_u8(&key, (uint8_t)id.size);
+	key_append(&key, id);
+	key_u64(&key, generation);
+	return key;
+}
+
+/* epoch: in which it is dropped, so that later checkpoints bring later rows. */
+static inline struct key key_dropped(uint64_t epoch, uint64_t serial) {
+	struct key key = key_of(KEY_DROPPED);
+	key_u64(&key, epoch);
+	key_u64(&key, serial);
 	return key;
 }
 

@@ -29,6 +29,9 @@ struct kv_ops {
 	bool (*write)(struct kv *kv, const struct kv_op *ops, size_t count, bool sync, struct error *error);
 	/* Rule 1: makes every earlier write survive a power cut once the next synced write has succeeded. */
 	bool (*flush)(struct kv *kv, struct error *error);
+	/* Gives back the space of what was removed from `from` to `to`, both included: it takes its time. What goes wrong is
+	 * told by the next write. */
+	void (*compact)(struct kv *kv, struct bytes from, struct bytes to);
 	struct kv_cursor *(*cursor)(struct kv *kv); /* a snapshot; before the first key until seek */
 	void (*close)(struct kv *kv);
 };

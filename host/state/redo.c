@@ -36,8 +36,12 @@ static size_t keys_shared(const struct redo_series *series, struct bytes key) {
 
 void redo_put_next(
 	struct buf *redo, struct redo_series *series, uint32_t database, struct bytes key, struct bytes value) {
-	check(key.size <= sizeof series->key);
 	size_t shared = 0;
+	if (key.size > sizeof series->key) { /* the longest key of an entry, below the longest id */
+		redo_put(redo, database, key, value);
+		series->begun = false;
+		return;
+	}
 	if (series->begun && series->database == database) {
 		shared = keys_shared(series, key);
 		uint8_t *at = buf_reserve(redo, 1 + 2 * VARINT_BYTES_MAX + key.size + value.size);

@@ -117,7 +117,15 @@ int store_get(struct store *store, uint32_t database, struct bytes key, struct b
 	struct kv *kv = database_reading(store, store_database(store, database), error);
 	if (kv == NULL)
 		return error->code == ERROR_NONE ? 0 : -1;
-	return kv->ops->get(kv, key, ret_value, error);
+	size_t before = ret_value->size;
+	int got = kv->ops->get(kv, key, ret_value, error);
+	store_read_count(store, 1, got == 1 ? key.size + ret_value->size - before : 0);
+	return got;
+}
+
+void store_read_count(struct store *store, uint64_t rows, uint64_t bytes) {
+	atomic_fetch_add_explicit(&store->read_rows, rows, memory_order_relaxed);
+	atomic_fetch_add_explicit(&store->read_bytes, bytes, memory_order_relaxed);
 }
 
 void store_figures(const struct store *store, struct store_figures *ret_figures) {
@@ -128,6 +136,9 @@ void store_figures(const struct store *store, struct store_figures *ret_figures)
 		.checkpoints = atomic_load(&store->checkpoints),
 		.table_bytes = atomic_load(&store->runs_bytes) + atomic_load(&store->handed_bytes),
 		.journal_bytes_written = atomic_load(&store->journal_bytes_written),
+		.read_rows = atomic_load_explicit(&store->read_rows, memory_order_relaxed),
+		.read_bytes = atomic_load_explicit(&store->read_bytes, memory_order_relaxed),
+		.reclaimed = atomic_load_explicit(&store->reclaimed, memory_order_relaxed),
 		.waiting_for_space = atomic_load(&store->journal_full) || atomic_load(&store->database_full),
 	};
 	histogram_read(&store->checkpoint_seconds, &ret_figures->checkpoint);

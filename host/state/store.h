@@ -103,6 +103,22 @@ bool store_cursor_next(
 bool store_cursor_status(const struct store_cursor *cursor, struct error *error); /* false: failed */
 void store_cursor_close(struct store_cursor *cursor);
 
+/* Entries of tables and lists ('M' rows) whose key begins with prefix, in order, from a key on: what tables and database hold of
+ * them. It reads no more than is asked for, and may miss epochs that enter the active table meanwhile: for a shard that
+ * knows by itself what it has changed since store_applied. [any thread] */
+struct store_range;
+struct store_range *store_range_open(
+	struct store *store, uint32_t database, struct bytes prefix, struct bytes from, struct error *error);
+/* 1: the next one, appended to both; 0: there is none; -1: error. *steps grows by what it passed. */
+int store_range_next(
+	struct store_range *range, struct buf *ret_key, struct buf *ret_value, uint64_t *steps, struct error *error);
+void store_range_close(struct store_range *range); /* NULL is fine */
+
+/* The same for anybody: calls each() until it returns false or the end, for entries as of one moment between two epochs. The
+ * applier takes no epoch meanwhile, so a page is to be small. [any thread but a shard's] */
+bool store_range_read(struct store *store, uint32_t database, struct bytes prefix, struct bytes from,
+	bool (*each)(void *arg, struct bytes key, struct bytes value), void *arg, struct error *error);
+
 /* The offset after the last durable record of an egress; 0 if it was never used. [any thread] */
 uint64_t store_egress_end(struct store *store, struct bytes name);
 
@@ -133,6 +149,9 @@ struct store_figures {
 	uint64_t table_bytes;                /* memory of both tables */
 	uint64_t table_entries;
 	uint64_t journal_bytes_written;
+	uint64_t read_rows;     /* of the databases: looked for, or stepped over by a cursor of a range */
+	uint64_t read_bytes;    /* keys and values of those that were there */
+	uint64_t reclaimed;     /* rows of dropped ranges that are gone */
 	bool waiting_for_space; /* an append or a checkpoint found the disk full, and is tried again */
 };
 void store_figures(const struct store *store, struct store_figures *ret_figures);

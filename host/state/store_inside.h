@@ -131,6 +131,13 @@ struct store {
 	struct histogram checkpoint_seconds; /* [applier] writes */
 	_Atomic uint64_t runs_bytes;
 	_Atomic uint64_t journal_bytes_written;
+	_Atomic uint64_t read_rows; /* of databases, looked for or stepped over */
+	_Atomic uint64_t read_bytes;
+
+	struct reclaim *reclaim;       /* [reclaimer] */
+	uint64_t replayed;             /* the last epoch that recovery took from the journal; constant */
+	_Atomic bool checkpoint_asked; /* one is due, however little there is */
+	_Atomic uint64_t reclaimed;    /* keys */
 
 	struct database runtime;
 	_Atomic(struct database *) databases[TABLE_DATABASES];
@@ -152,6 +159,11 @@ struct store {
 
 /* Keeps the first reason. */
 void store_fail(struct store *store, const struct error *error);
+
+/* ---- store.c ---- */
+
+/* What a reader found in a database. */
+void store_read_count(struct store *store, uint64_t rows, uint64_t bytes);
 
 /* ---- store_database.c ---- */
 

@@ -216,6 +216,16 @@ static bool leveldb_kv_flush(struct kv *base, struct error *error) {
 	return true;
 }
 
+static void leveldb_kv_compact(struct kv *base, struct bytes from, struct bytes to) {
+	struct leveldb_kv *kv = kv_of(base);
+	struct error ignored;
+	leveldb_t *db = pool_pin(&kv->pooled, &ignored);
+	if (db == NULL)
+		return;
+	leveldb_compact_range(db, (const char *)from.data, from.size, (const char *)to.data, to.size);
+	pool_unpin(&kv->pooled);
+}
+
 static void kv_free(struct leveldb_kv *kv) {
 	if (kv->shadow != NULL)
 		leveldb_dir_shadow_remove(kv->shadow);
@@ -307,6 +317,7 @@ static const struct kv_ops leveldb_kv_ops = {
 	.get = leveldb_kv_get,
 	.write = leveldb_kv_write,
 	.flush = leveldb_kv_flush,
+	.compact = leveldb_kv_compact,
 	.cursor = leveldb_kv_cursor,
 	.close = leveldb_kv_close,
 };

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "base/check.h"
+#include "state/reclaim.h"
 #include "state/store_inside.h"
 
 static bool dir_failed(const char *dir, int system, const char *what, struct error *error) {
@@ -165,6 +166,7 @@ static struct store *store_create(const struct store_options *options) {
 	readers_init(&store->readers);
 	database_init(&store->runtime, REDO_RUNTIME, bytes_text("runtime"));
 	store->active = table_create(&store->readers);
+	store->reclaim = reclaim_create();
 	return store;
 }
 
@@ -199,6 +201,7 @@ static void store_destroy(struct store *store) {
 	pthread_mutex_destroy(&store->egress_mutex);
 	pthread_mutex_destroy(&store->failure_mutex);
 	pthread_rwlock_destroy(&store->readers);
+	reclaim_destroy(store->reclaim);
 	free(store->dir);
 	store->magic = 0;
 	free(store);

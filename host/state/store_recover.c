@@ -141,6 +141,7 @@ bool store_recover(struct store *store, const struct store_options *options, str
 	ret_recovered->clean = !newer && (row.flags & CHECKPOINT_CLEAN) != 0;
 	ret_recovered->journal_bytes = end.bytes;
 	atomic_store(&store->applied, ret_recovered->epoch);
+	store->replayed = ret_recovered->epoch;
 	atomic_store(&store->checkpoint_epoch, row.epoch);
 	store->checkpoint_time_ms = row.time_ms;
 	return true;

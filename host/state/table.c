@@ -12,6 +12,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/pages.h"
+#include "state/key.h"
 #include "state/table_arena.h"
 
 enum {
@@ -26,6 +27,7 @@ struct index {
 	struct table_slot *slots; /* moved only with readers held exclusively */
 	size_t slot_count;        /* a power of two */
 	size_t entries;           /* [applier] */
+	struct ordered order;     /* the places of entries of tables and lists, which are read in order of their keys */
 };
 
 struct table {
@@ -36,6 +38,8 @@ struct table {
 	_Atomic uint64_t entries;
 	_Atomic uint64_t slot_bytes;
 	_Atomic uint64_t arena_bytes;
+	_Atomic uint64_t order_bytes;
+	_Atomic uint64_t dropped; /* rows that drop a range */
 	/* the applier's */
 	struct table_arena arena;
 	uint64_t epoch; /* the last one taken */
@@ -68,8 +72,10 @@ static void slots_destroy(struct table_slot *slots, size_t count) {
 }
 
 static void index_destroy(struct index *index) {
-	if (index != NULL)
-		slots_destroy(index->slots, index->slot_count);
+	if (index == NULL)
+		return;
+	slots_destroy(index->slots, index->slot_count);
+	ordered_finish(&index->order, NULL);
 	free(index);
 }
 
@@ -251,6 +257,23 @@ static bool operation_fits(const struct redo_op *op) {
 	return op->database < TABLE_DATABASES && op->key.size <= TABLE_KEY_BYTES_MAX && op->value.size <= UINT32_MAX;
 }
 
+static void order_put(struct table *table, struct index *index, struct bytes key, const uint8_t *place) {
+	void *before;
+	size_t bytes = atomic_load_explicit(&index->order.bytes, memory_order_relaxed);
+	ordered_put(&index->order, key, (void *)(uintptr_t)place, &before);
+	bytes = atomic_load_explicit(&index->order.bytes, memory_order_relaxed) - bytes;
+	atomic_fetch_add_explicit(&table->order_bytes, bytes, memory_order_relaxed);
+}
+
+/* Entries of tables and lists: functions step over them, on shards' threads. */
+static bool operation_ordered(const struct redo_op *op) {
+	return op->database != REDO_RUNTIME && op->key.size > 0 && op->key.data[0] == KEY_ENTRY;
+}
+
+static bool operation_drops(const struct redo_op *op) {
+	return op->database == REDO_RUNTIME && op->key.size > 0 && op->key.data[0] == KEY_DROPPED;
+}
+
 static bool part_take(
 	struct table *table, struct bytes part, bool (*egress)(void *arg, const uint8_t *place), void *arg) {
 	struct arrivals arrivals = {.came = 0};
@@ -268,7 +291,12 @@ static bool part_take(
 			continue;
 		}
 		struct bytes key = bytes_of(place + sizeof(struct table_place), op.key.size);
-		arrivals_add(table, &arrivals, &(struct ahead){hash, index_of(table, op.database), key, place});
+		struct index *index = index_of(table, op.database);
+		arrivals_add(table, &arrivals, &(struct ahead){hash, index, key, place});
+		if (operation_ordered(&op))
+			order_put(table, index, key, place);
+		else if (operation_drops(&op))
+			atomic_fetch_add_explicit(&table->dropped, 1, memory_order_relaxed);
 	}
 	arrivals_end(table, &arrivals);
 	return true;
@@ -331,7 +359,17 @@ uint64_t table_entries(const struct table *table) {
 }
 
 uint64_t table_bytes(const struct table *table) {
-	return atomic_load(&table->slot_bytes) + atomic_load(&table->arena_bytes);
+	return atomic_load(&table->slot_bytes) + atomic_load(&table->arena_bytes) + atomic_load(&table->order_bytes);
+}
+
+uint64_t table_dropped(const struct table *table) {
+	return atomic_load_explicit(&table->dropped, memory_order_relaxed);
+}
+
+const struct ordered *table_order(const struct table *table, uint32_t database) {
+	CHECK_OBJECT(table, TABLE_MAGIC);
+	const struct index *index = index_load(table, database);
+	return index == NULL ? NULL : &index->order;
 }
 
 uint32_t table_database_next(const struct table *table, uint32_t above) {

@@ -11,6 +11,7 @@
 #include <stdatomic.h>
 
 #include "base/bytes.h"
+#include "base/ordered.h"
 #include "state/redo.h"
 #include "state/store.h"
 
@@ -37,6 +38,7 @@ uint64_t table_epoch(const struct table *table);   /* [applier] the last one in 
 uint64_t table_time_ms(const struct table *table); /* [applier] its time */
 uint64_t table_entries(const struct table *table); /* [any thread] keys */
 uint64_t table_bytes(const struct table *table);   /* [any thread] memory */
+uint64_t table_dropped(const struct table *table); /* [any thread] rows 'd' that were put */
 
 /* [applier] The least database above `above` that has an entry; UINT32_MAX if none has. */
 uint32_t table_database_next(const struct table *table, uint32_t above);
@@ -49,6 +51,10 @@ struct table_slot {
 
 /* [readers shared] NULL and 0 if the database has no entry. */
 const struct table_slot *table_slots(const struct table *table, uint32_t database, size_t *ret_count);
+
+/* The places of a database's entries of tables and lists, in the order of their keys; NULL: it has none. Stays as long as the
+ * table; what a place holds is read with readers shared. [any thread] */
+const struct ordered *table_order(const struct table *table, uint32_t database);
 
 /* How an operation stands in memory: this, then an egress record's offset, then key and value. */
 struct table_place {

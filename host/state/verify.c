@@ -6,6 +6,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "state/reclaim.h"
 #include "state/store_inside.h"
 
 enum { LINE_BYTES = 1600 };
@@ -81,7 +82,10 @@ static bool database_note(struct verify *verify, struct bytes key, struct bytes 
 static bool runtime_row(
 	struct verify *verify, const char *path, struct bytes key, struct bytes value, struct error *error) {
 	struct known *known;
+	struct dropped_row dropped;
 	switch (key.data[0]) {
+	case KEY_DROPPED:
+		return dropped_row_take(value, &dropped) || damaged(error, path, key, "damaged row");
 	case KEY_FORMAT:
 		return format_check(path, value, NULL, REDO_RUNTIME, "runtime", error);
 	case KEY_CHECKPOINT:
@@ -116,6 +120,12 @@ static bool runtime_row(
 	return damaged(error, path, key, "a kind of row that is not known");
 }
 
+/* 'M' id_size id generation key */
+static bool entry_key_good(struct bytes key) {
+	enum { BEFORE_ID = 2, GENERATION_BYTES = 8 };
+	return key.size > BEFORE_ID && key.size > BEFORE_ID + (size_t)key.data[1] + GENERATION_BYTES;
+}
+
 static bool type_row(
 	struct verify *verify, const char *path, struct bytes key, struct bytes value, struct error *error) {
 	struct checkpoint_row row;
@@ -124,6 +134,8 @@ static bool type_row(
 		return format_check(path, value, verify->id, 0, NULL, error);
 	case KEY_CHECKPOINT:
 		return checkpoint_row_take(value, &row) || damaged(error, path, key, "damaged checkpoint");
+	case KEY_ENTRY:
+		return entry_key_good(key) || damaged(error, path, key, "damaged key of an entry");
 	case KEY_INSTANCE:
 	case KEY_LARGE_VALUE:
 		return true;

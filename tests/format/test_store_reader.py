@@ -77,6 +77,22 @@ def test_large_values(test):
 		for value in sent.values()), f"values of `big`: {sorted(sent)}")
 
 
+def test_tables_and_lists(test):
+	plyvel_needed()
+	host = Host(test, plugins=("ledger",)).start()
+	with host.rpc() as rpc:
+		rpc.call("ledger/book", "a", [["set", "k", 1], ["set", "gone", 2], ["append", "x"], ["append", "y"], ["append", "z"]])
+	host.stop()
+	host.start()
+	with host.rpc() as rpc:  # half in the databases, half in the journal
+		rpc.call("ledger/book", "a", [["remove", "gone"], ["set", "l", {"m": [3]}], ["drop", 1]])
+		rpc.call("ledger/book", "b", [["set", "k", 1], ["clear"], ["set", "n", 4]])
+	host.kill()
+	found = store_reader.Store(host.data).instances("ledger/book")
+	expect_equal(found[b"a"], {0: [[b"k", 1], [b"l", {"m": [3]}]], 1: ["y", "z"], 2: 2}, "table, list and value")
+	expect_equal(found[b"b"], {0: [[b"n", 4]], 2: 1}, "a table that was cleared")
+
+
 def test_messages_that_wait(test):
 	host = Host(test).start()
 	with host.rpc() as rpc:

@@ -14,6 +14,9 @@ from lib.crc32c import crc32c
 BLOCK, RECORD, HEAD = 4096, struct.Struct("<I4s8sQQQQQII"), struct.Struct("<IIQHHBBBBII")
 PLAIN = b"abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789.-_"
 
+def unpack(content):
+	return msgpack.unpackb(content, strict_map_key=False)
+
 class Cursor:  # over bytes: varint and sized as the pages write them
 	def __init__(self, data):
 		self.data, self.at = data, 0
@@ -21,14 +24,11 @@ class Cursor:  # over bytes: varint and sized as the pages write them
 		self.at += size
 		assert self.at <= len(self.data), "cut off"
 		return self.data[self.at - size:self.at]
-
 	def varint(self, shift=0):
 		byte = self.take(1)[0]
 		return byte << shift if byte < 0x80 else ((byte & 0x7F) << shift) + self.varint(shift + 7)
-
 	def sized(self):
 		return self.take(self.varint())
-
 	def __bool__(self):
 		return self.at < len(self.data)
 
@@ -102,22 +102,23 @@ class Store:
 				self.databases.setdefault(first, {}).pop(key, None)
 				self.databases[first].update({key: put for put in value})
 		self.types = {int.from_bytes(key[1:], "big"): msgpack.unpackb(row)[0] for key, row in runtime.items() if key[:1] == b"T"}
-
 	def rows(self, name):
 		return self.databases.get(0 if name == "runtime" else {name: number for number, name in self.types.items()}[name], {})
-
 	def instances(self, name):  # {id: {number of the value: what it holds}}
 		rows = self.rows(name)
 		return {key[1:]: dict(self.values(rows, key[1:], Cursor(rows[key]))) for key in sorted(rows) if key[:1] == b"I"}
-
 	def values(self, rows, id, row):
 		row.varint(), row.varint(), row.varint()  # schema, generation, last touch
 		while row:
 			tag, size = row.varint(), row.varint()
 			row.varint() if tag & 2 else None  # when it was last set
 			content = row.take(size) if tag % 2 == 0 else rows[b"X" + bytes([len(id)]) + id + bytes([tag // 4])]
-			yield tag // 4, msgpack.unpackb(content, strict_map_key=False)
-
+			yield tag // 4, self.entries(rows, id, Cursor(content[1:])) if content[:1] == b"\xc1" else unpack(content)
+	def entries(self, rows, id, header):  # [[key, value], ...] of a table, [item, ...] of a list
+		kind, prefix = header.take(1)[0], b"M" + bytes([len(id)]) + id + header.varint().to_bytes(8, "big")
+		first = header.varint().to_bytes(8, "big") if kind == 6 else b""
+		found = [(key[len(prefix):], rows[key]) for key in sorted(rows) if key.startswith(prefix) and key >= prefix + first]
+		return [unpack(row) if kind == 6 else [key, unpack(row)] for key, row in found]
 	def messages(self):
 		"""What waits: each with its queue and its arrival number there, in that order."""
 		rows = self.rows("runtime")
@@ -126,16 +127,14 @@ class Store:
 			number, run = int.from_bytes(key[9:], "big"), Cursor(rows[key])
 			while run:
 				message = self.message(Cursor(run.take(HEAD.unpack_from(run.data, run.at)[0])))
-				if number >= head:
-					yield dict(message, queue=key[1:9].hex(), number=number)
+				yield from [dict(message, queue=key[1:9].hex(), number=number)] if number >= head else ()
 				number += 1
-
 	def message(self, cursor):
 		_, _, birth, to, caller, *sizes, flags, payload_size, _ = HEAD.unpack(cursor.take(HEAD.size))
 		cursor.take((16 if flags & 4 else 0) + (32 if flags & 64 else 0))
 		id, caller_id, kind, payload = (cursor.take(size) for size in (*sizes, payload_size))
 		return {"to": self.types.get(to, to), "id": id, "caller": self.types.get(caller), "caller_id": caller_id, "type": kind,
-			"birth_epoch": birth, "payload": msgpack.unpackb(payload, strict_map_key=False)}
+			"birth_epoch": birth, "payload": unpack(payload)}
 
 def items(data, what, *names):
 	if what in ("wire", "journal"):

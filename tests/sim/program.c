@@ -7,6 +7,7 @@
 #include "base/hash.h"
 #include "flow/instance_record.h"
 #include "flow/message.h"
+#include "many.h"
 #include "sofun/timer.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"
@@ -117,9 +118,16 @@ void program_keyed_id(char id[8], uint64_t number) {
 /* ---- the function ---- */
 
 static const sofun_value values[] = {
-	{.name = "count", .kind = SOFUN_INT}, {.name = "sent", .kind = SOFUN_RAW}, {.name = "seen", .kind = SOFUN_RAW},
-	{.name = "blob", .kind = SOFUN_RAW}, {.name = "version", .kind = SOFUN_INT},
+	{.name = "count", .kind = SOFUN_INT},
+	{.name = "sent", .kind = SOFUN_RAW},
+	{.name = "seen", .kind = SOFUN_RAW},
+	{.name = "blob", .kind = SOFUN_RAW},
+	{.name = "version", .kind = SOFUN_INT},
 	{.name = "waiting", .kind = SOFUN_INT}, /* operations for which the address waits */
+	{.name = "table", .kind = SOFUN_KIND_TABLE},
+	{.name = "list", .kind = SOFUN_KIND_LIST},
+	{.name = "table_2", .kind = SOFUN_KIND_TABLE},
+	{.name = "scrap", .kind = SOFUN_KIND_TABLE},
 };
 _Static_assert(sizeof values / sizeof *values == PROGRAM_VALUES, "program_inside.h numbers them");
 
@@ -205,6 +213,20 @@ static void blob_set(sofun_context *context, uint64_t count) {
 	pack_bin(&buf, bytes_of(bytes, blob_size(count)));
 	check(context->host->state_set(context, VALUE_BLOB, (sofun_bytes){buf.data, buf.size}) == SOFUN_OK);
 	buf_finish(&buf);
+}
+
+/* False: the store could not be read. */
+static bool many_act(sofun_context *context, uint32_t schema, uint64_t count) {
+	const struct many many = {schema == 2 ? VALUE_TABLE_2 : VALUE_TABLE, VALUE_LIST};
+	for (uint64_t now = count; now <= count + 1; now++) {
+		bool store = false;
+		const char *wrong = many_check(context, many, now, &store);
+		if (wrong != NULL)
+			program_violation(wrong, count, now);
+		if (store || (now == count && !many_change(context, many, count + 1)))
+			return false;
+	}
+	return many_mark(context, VALUE_SCRAP, count % 5);
 }
 
 /* ---- timers ---- */
@@ -391,7 +413,7 @@ void program_version_check(sofun_context *context, const struct program_version 
 
 bool program_count_more(sofun_context *context, uint32_t schema) {
 	uint64_t count = count_get(context, schema);
-	if (!blob_check(context, count))
+	if (!blob_check(context, count) || !many_act(context, schema, count))
 		return false;
 	program_value_set(context, VALUE_COUNT, count + 1 + (schema == 2 ? PROGRAM_COUNT_2 : 0));
 	blob_set(context, count + 1);
@@ -477,7 +499,10 @@ static int value_migrate(sofun_context *context, uint32_t value, bool up) {
 		pack_uint(&packed, up ? count + PROGRAM_COUNT_2 : count - PROGRAM_COUNT_2);
 		bytes = (sofun_bytes){packed.data, packed.size};
 	}
-	status = context->host->state_set(context, value, bytes);
+	if (value == VALUE_SCRAP)
+		return SOFUN_OK;
+	uint32_t to = value == VALUE_TABLE ? VALUE_TABLE_2 : value == VALUE_TABLE_2 ? VALUE_TABLE : value;
+	status = context->host->state_set(context, to, bytes);
 	buf_finish(&packed);
 	return status;
 }
@@ -511,12 +536,12 @@ const sofun_function program_function_2 = {
 
 /* ---- what expires ---- */
 
-enum { IDLE_COUNT, IDLE_LAST, IDLE_BLIP };
+enum { IDLE_COUNT, IDLE_LAST, IDLE_BLIP, IDLE_MARKS };
 
 static const sofun_value idle_values[] = {
-	{.name = "count", .kind = SOFUN_INT},
-	{.name = "last", .kind = SOFUN_INT}, /* the time of the last message */
+	{.name = "count", .kind = SOFUN_INT}, {.name = "last", .kind = SOFUN_INT}, /* the time of the last message */
 	{.name = "blip", .kind = SOFUN_INT, .expire_after_write_ms = IDLE_BLIP_MS},
+	{.name = "marks", .kind = SOFUN_KIND_TABLE}, /* one for each message */
 };
 
 /* An unset one is 0. */
@@ -546,6 +571,8 @@ static int idle_invoke(sofun_context *context, void *plugin_data, const sofun_me
 	bool blips = last_ms != 0 && now_ms - last_ms < IDLE_BLIP_MS;
 	if (blips != (idle_get(context, IDLE_BLIP) != 0))
 		program_violation("a value that expires", last_ms, now_ms);
+	if (!many_mark(context, IDLE_MARKS, idle_get(context, IDLE_COUNT)))
+		return 1;
 	idle_set(context, IDLE_COUNT, idle_get(context, IDLE_COUNT) + 1);
 	idle_set(context, IDLE_LAST, now_ms);
 	idle_set(context, IDLE_BLIP, 1);
@@ -559,6 +586,11 @@ static int idle_expire(sofun_context *context, void *plugin_data, const sofun_ex
 	uint64_t now_ms = context->host->time_ms(context);
 	if (now_ms - expiry->last_touch_ms < IDLE_TTL_MS || expiry->last_touch_ms != idle_get(context, IDLE_LAST))
 		program_violation("an instance expired early", expiry->last_touch_ms, now_ms);
+	uint64_t marks = many_count(context, IDLE_MARKS);
+	if (marks == UINT64_MAX)
+		return 1;
+	if (marks != idle_get(context, IDLE_COUNT))
+		program_violation("entries of an instance that expires", idle_get(context, IDLE_COUNT), marks);
 	if (idle_get(context, IDLE_BLIP) != 0)
 		program_violation("a value outlived its instance", expiry->last_touch_ms, now_ms);
 	struct buf payload = {0};

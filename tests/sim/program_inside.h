@@ -5,7 +5,19 @@
 #include "program.h"
 #include "sofun/operation.h"
 
-enum { VALUE_COUNT, VALUE_SENT, VALUE_SEEN, VALUE_BLOB, VALUE_VERSION, VALUE_WAITING, PROGRAM_VALUES };
+enum {
+	VALUE_COUNT,
+	VALUE_SENT,
+	VALUE_SEEN,
+	VALUE_BLOB,
+	VALUE_VERSION,
+	VALUE_WAITING,
+	VALUE_TABLE, /* in schema 1; in schema 2 it is VALUE_TABLE_2 */
+	VALUE_LIST,
+	VALUE_TABLE_2,
+	VALUE_SCRAP, /* a table that a migration does not carry */
+	PROGRAM_VALUES
+};
 
 void program_violation(const char *what, uint64_t a, uint64_t b);
 

@@ -10,6 +10,7 @@
 #include "deaths.h"
 #include "fault_disk.h"
 #include "flow/engine_inside.h"
+#include "flow/entries/header.h"
 #include "flow/instance_record.h"
 #include "flow/operation/operations.h"
 #include "flow/recover.h"
@@ -19,6 +20,7 @@
 #include "sim_kv.h"
 #include "sofun/operation.h"
 #include "state/key.h"
+#include "state/reclaim.h"
 #include "swaps.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"
@@ -487,6 +489,8 @@ static void world_step(struct world *world) {
 		store_applier_step(world->store);
 		if (world_below(world, 2) == 0)
 			timers_load_step(&world->engine->flow);
+		if (world_below(world, 2) == 0)
+			store_reclaim_step(world->store, world->now_us);
 	} else if (choice < 14) {
 		client_step(world);
 	} else if (choice < 15) {
@@ -647,6 +651,54 @@ static void expiry_compare(struct world *world) {
 		wrong(world, "count of idempotency keys", (uint64_t)atomic_load(&flow->keys), 0);
 }
 
+/* Everything that was dropped is taken back: a checkpoint is asked for, if none comes by itself. */
+static void reclaim_all(struct world *world) {
+	enum { STEP_US = 2000000 };
+	for (int i = 0; i < 20000; i++) {
+		bool applied = store_applier_step(world->store);
+		world->now_us += STEP_US;
+		bool worked = store_reclaim_step(world->store, world->now_us) == 0;
+		if (i > 50 && !applied && !worked && rows_count(world, REDO_RUNTIME, KEY_DROPPED) == 0)
+			return;
+	}
+	wrong(world, "ranges that are never taken back", rows_count(world, REDO_RUNTIME, KEY_DROPPED), 0);
+}
+
+/* How many of an instance's rows its headers tell of. */
+static bool entry_told(struct world *world, uint32_t database, struct bytes key) {
+	struct error error;
+	struct buf row = {0};
+	struct instance_header header;
+	struct instance_value value;
+	struct entries_header entries;
+	bool told = false;
+	struct bytes id = bytes_of(key.data + 2, key.data[1]);
+	uint64_t generation = key_u64_at(id.data + id.size);
+	struct key instance = key_instance(id);
+	if (store_get(world->store, database, key_bytes(&instance), &row, &error) == 1) {
+		struct bytes rest = bytes_buf(&row);
+		check(instance_header_take(&rest, &header));
+		while (!told && rest.size > 0 && instance_value_take(&rest, &value))
+			told = entries_header_read(value.msgpack, &entries) && entries.generation == generation &&
+				(entries.kind == SOFUN_KIND_TABLE || key_u64_at(id.data + id.size + 8) >= entries.first);
+	}
+	buf_finish(&row);
+	return told;
+}
+
+/* No row of an entry is left that nobody tells of. */
+static void entries_compare(struct world *world, uint32_t database) {
+	struct error error;
+	struct key from = key_of(KEY_ENTRY);
+	struct bytes key, value;
+	struct store_cursor *cursor = store_cursor_open(world->store, database, key_bytes(&from), &error);
+	check(cursor != NULL);
+	while (world->result->good && store_cursor_next(cursor, &key, &value) && key.data[0] == KEY_ENTRY)
+		if (!entry_told(world, database, key))
+			wrong(world, "the row of an entry that nobody tells of", database, 0);
+	store_cursor_close(cursor);
+}
+
 static void world_compare(struct world *world) {
 	struct program_model model = {0};
 	for (uint32_t producer = 0; producer < PROGRAM_PRODUCERS; producer++) {
@@ -658,6 +710,9 @@ static void world_compare(struct world *world) {
 	counts_compare(world, &model);
 	egresses_compare(world, &model);
 	schemas_compare(world);
+	reclaim_all(world);
+	entries_compare(world, 1);
+	entries_compare(world, 2);
 	if (rows_count(world, REDO_RUNTIME, KEY_DEAD) != model.dead)
 		wrong(world, "dead letters", rows_count(world, REDO_RUNTIME, KEY_DEAD), model.dead);
 	if (rows_count(world, REDO_RUNTIME, KEY_TIMER) + rows_count(world, REDO_RUNTIME, KEY_TOKEN) != 0)

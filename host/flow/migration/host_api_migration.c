@@ -1,5 +1,6 @@
 /* The host table inside migrate: state_get is of the old values, state_set of the new; nothing else has an effect. A table
  * of its own, so that the calls inside invoke are not slowed by a question. */
+#include "flow/entries/header.h"
 #include "flow/host_api_inside.h"
 #include "flow/migration/migrate.h"
 
@@ -18,9 +19,36 @@ static int migration_get(sofun_context *context, uint32_t value, sofun_bytes *re
 	return SOFUN_OK;
 }
 
+/* The header comes from this instance: what state_get gave of an old value. */
+static bool header_own(const struct instance *instance, struct bytes header) {
+	for (uint32_t number = 0; number < instance->value_count; number++) {
+		const struct slot *slot = &instance->slots[number];
+		if (!slot_cold(slot) && bytes_equal(slot_bytes(slot), header))
+			return true;
+	}
+	return false;
+}
+
+/* A table or list goes to a value of its kind, to one only. */
+static int entries_carry(struct invocation *invocation, uint32_t value, struct bytes bytes) {
+	const struct migrator *migrator = invocation->migrator;
+	struct entries_header header;
+	if (value >= migrator->out_count || !entries_header_read(bytes, &header) ||
+		migrator->out[value].kind != header.kind || !header_own(invocation->instance, bytes))
+		return SOFUN_BAD_ARGUMENT;
+	for (uint32_t other = 0; other < migrator->out_count; other++) {
+		bool set = (invocation->changed & UINT64_C(1) << other) != 0;
+		if (set && other != value && bytes_equal(bytes_buf(&invocation->values[other]), bytes))
+			return SOFUN_BAD_ARGUMENT;
+	}
+	return value_change(invocation, value, bytes);
+}
+
 static int migration_set(sofun_context *context, uint32_t value, sofun_bytes msgpack) {
 	struct invocation *invocation = invocation_of(context);
 	const struct migrator *migrator = invocation->migrator;
+	if (entries_header_is(bytes_of(msgpack.data, msgpack.size)))
+		return entries_carry(invocation, value, bytes_of(msgpack.data, msgpack.size));
 	if (value >= migrator->out_count || msgpack.size == 0 || !kind_fits(migrator->out[value].kind, msgpack.data[0]))
 		return SOFUN_BAD_ARGUMENT;
 	return value_set(invocation, value, bytes_of(msgpack.data, msgpack.size));

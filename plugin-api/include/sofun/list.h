@@ -18,7 +18,7 @@ extern "C" {
 
 #define SOFUN_LISTS "sofun.list/1"
 
-/* All views that these functions give end at the next call of one of them (or of table.h) in the same callback. [invoke] */
+/* All views that these functions give end at the next call of one of them (or of table.h) in the same callback. [invoke, on_result; to read also on_expire] */
 typedef struct sofun_lists {
 	uint32_t size; /* of this table, in bytes */
 

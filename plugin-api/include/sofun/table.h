@@ -28,7 +28,7 @@ enum { SOFUN_TABLE_KEY_BYTES_MAX = 255 };
 /* A place in a table or a list; the host's, gone when the callback returns. */
 typedef struct sofun_cursor sofun_cursor;
 
-/* All views that these functions give end at the next call of one of them (or of list.h) in the same callback. [invoke] */
+/* All views that these functions give end at the next call of one of them (or of list.h) in the same callback. [invoke, on_result; to read also on_expire] */
 typedef struct sofun_tables {
 	uint32_t size; /* of this table, in bytes */
 

@@ -4,11 +4,14 @@
 #include <stdlib.h>
 
 #include "flow/dead_letter.h"
+#include "flow/entries/header.h"
 #include "flow/instance_record.h"
 #include "flow/message.h"
 #include "flow/operation/rows.h"
 #include "flow/timer/place.h"
+#include "sofun/function.h"
 #include "sofun/operation.h"
+#include "state/reclaim.h"
 
 static void buf_is(const struct buf *buf, const char *hex) {
 	char text[2048];
@@ -218,6 +221,69 @@ START_TEST(timer_keys_golden) {
 }
 END_TEST
 
+static struct key entry_key(struct bytes id, uint64_t generation, struct bytes own) {
+	struct key key = key_entries(id, generation);
+	key_append(&key, own);
+	return key;
+}
+
+START_TEST(entries_golden) {
+	struct buf buf = {0};
+	const struct entries_header table = {.kind = SOFUN_KIND_TABLE, .generation = 257};
+	const struct entries_header list = {.kind = SOFUN_KIND_LIST, .generation = 257, .first = 1, .end = 300};
+	entries_header_put(&buf, &table);
+	buf_is(&buf, "c1058102");
+	buf_reset(&buf);
+	entries_header_put(&buf, &list);
+	buf_is(&buf, "c106810201ac02");
+	struct entries_header read;
+	ck_assert(entries_header_read(bytes_buf(&buf), &read));
+	ck_assert_uint_eq(read.first, 1);
+	ck_assert_uint_eq(read.end, 300);
+	for (size_t size = 0; size < buf.size; size++)
+		ck_assert(!entries_header_read(bytes_of(buf.data, size), &read));
+	buf_append_u8(&buf, 0);
+	ck_assert(!entries_header_read(bytes_buf(&buf), &read));
+	struct key key = entry_key(bytes_text("ab"), 257, bytes_text("k"));
+	buf_reset(&buf);
+	buf_append_bytes(&buf, key_bytes(&key));
+	buf_is(&buf,
+		"4d0261620000000000000101"
+		"6b");
+	uint8_t longest[ID_BYTES_MAX] = {0};
+	key = entry_key(bytes_of(longest, sizeof longest), 1, bytes_of(longest, sizeof longest));
+	ck_assert_uint_le(key.size, KEY_BYTES_MAX - 2); /* and a type's number, for the shard's place of it */
+	buf_finish(&buf);
+}
+END_TEST
+
+START_TEST(dropped_golden) {
+	struct buf buf = {0};
+	struct key key = key_dropped(3, 0x0102);
+	buf_append_bytes(&buf, key_bytes(&key));
+	buf_is(&buf,
+		"640000000000000003"
+		"0000000000000102");
+	const struct dropped_row row = {.database = 300, .from = bytes_text("a"), .to = bytes_text("bc")};
+	buf_reset(&buf);
+	dropped_row_put(&buf, &row);
+	buf_is(&buf,
+		"ac02"
+		"0161"
+		"026263");
+	struct dropped_row read;
+	ck_assert(dropped_row_take(bytes_buf(&buf), &read));
+	ck_assert(read.database == 300 && bytes_equal(read.from, row.from) && bytes_equal(read.to, row.to));
+	for (size_t size = 0; size < buf.size; size++)
+		ck_assert(!dropped_row_take(bytes_of(buf.data, size), &read));
+	const struct dropped_row empty = {.database = 1, .from = bytes_text("b"), .to = bytes_text("b")};
+	buf_reset(&buf);
+	dropped_row_put(&buf, &empty);
+	ck_assert(!dropped_row_take(bytes_buf(&buf), &read));
+	buf_finish(&buf);
+}
+END_TEST
+
 START_TEST(dead_removed_golden) {
 	static const uint8_t golden[] = {0x91, 0xcd, 0x01, 0x00};
 	struct buf row = {0};
@@ -284,6 +350,8 @@ int main(void) {
 	tcase_add_test(tests, shards_share_the_hashes_evenly);
 	tcase_add_test(tests, instance_golden);
 	tcase_add_test(tests, timer_keys_golden);
+	tcase_add_test(tests, entries_golden);
+	tcase_add_test(tests, dropped_golden);
 	tcase_add_test(tests, instance_malformed);
 	tcase_add_test(tests, dead_letter_golden);
 	tcase_add_test(tests, dead_removed_golden);

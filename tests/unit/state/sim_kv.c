@@ -2,6 +2,7 @@
 
 #include <errno.h>
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/check.h"
@@ -28,10 +29,17 @@ struct log {
 	size_t synced; /* of rows */
 };
 
+/* The rows as of one moment, shared by all cursors of that moment. */
+struct snapshot {
+	_Atomic unsigned references;
+	struct rows rows;
+};
+
 struct database {
 	char *path;
-	struct rows visible; /* what a reader sees */
-	struct rows tables;  /* what is durable whatever comes */
+	struct rows visible;       /* what a reader sees */
+	struct snapshot *snapshot; /* of these; NULL: nobody took one since they changed */
+	struct rows tables;        /* what is durable whatever comes */
 	struct log logs[LOGS_MAX];
 	size_t log_count;
 	bool open;
@@ -63,7 +71,7 @@ struct sim_factory {
 
 struct sim_cursor {
 	struct kv_cursor cursor;
-	struct rows rows;
+	struct snapshot *snapshot;
 	size_t at;
 	bool placed;
 };
@@ -151,6 +159,30 @@ static void rows_copy(struct rows *to, const struct rows *from) {
 	}
 }
 
+static void snapshot_release(struct snapshot *snapshot) {
+	if (snapshot == NULL || atomic_fetch_sub(&snapshot->references, 1) != 1)
+		return;
+	rows_clear(&snapshot->rows);
+	free(snapshot);
+}
+
+/* [mutex] What is visible changes. */
+static void snapshot_forget(struct database *database) {
+	snapshot_release(database->snapshot);
+	database->snapshot = NULL;
+}
+
+/* [mutex] */
+static struct snapshot *snapshot_take(struct database *database) {
+	if (database->snapshot == NULL) {
+		database->snapshot = check_alloc(1, sizeof *database->snapshot);
+		atomic_init(&database->snapshot->references, 1);
+		rows_copy(&database->snapshot->rows, &database->visible);
+	}
+	atomic_fetch_add(&database->snapshot->references, 1);
+	return database->snapshot;
+}
+
 /* ---- logs ---- */
 
 /* The oldest log becomes a table. */
@@ -180,6 +212,7 @@ static void log_write(struct sim_kv *sim, struct database *database, const struc
 		log_to_table(database);
 	struct log *log = database->log_count == 0 || random_below(sim, 8) == 0 ? log_begin(database)
 																			: &database->logs[database->log_count - 1];
+	snapshot_forget(database);
 	for (size_t i = 0; i < count; i++) {
 		rows_insert(&log->rows, log->rows.count, &ops[i]);
 		map_apply(&database->visible, &ops[i]);
@@ -201,6 +234,7 @@ static void database_settle(struct database *database) {
 	for (size_t i = 0; i < database->log_count; i++)
 		rows_clear(&database->logs[i].rows);
 	database->log_count = 0;
+	snapshot_forget(database);
 	rows_clear(&database->visible);
 	rows_copy(&database->visible, &database->tables);
 	database->broken = false;
@@ -283,6 +317,12 @@ static bool sim_flush(struct kv *kv, struct error *error) {
 	return true;
 }
 
+/* Space is none of the model's concern. */
+static void sim_compact(struct kv *kv, struct bytes from, struct bytes to) {
+	(void)kv;
+	check(bytes_compare(from, to) <= 0);
+}
+
 static void sim_close(struct kv *kv) {
 	struct sim_kv_handle *handle = handle_of(kv);
 	pthread_mutex_lock(&handle->sim->mutex);
@@ -300,13 +340,13 @@ static struct sim_cursor *cursor_of(const struct kv_cursor *cursor) {
 static void cursor_seek(struct kv_cursor *base, struct bytes key) {
 	struct sim_cursor *cursor = cursor_of(base);
 	bool found;
-	cursor->at = rows_find(&cursor->rows, key, &found);
+	cursor->at = rows_find(&cursor->snapshot->rows, key, &found);
 	cursor->placed = true;
 }
 
 static bool cursor_valid(const struct kv_cursor *base) {
 	struct sim_cursor *cursor = cursor_of(base);
-	return cursor->placed && cursor->at < cursor->rows.count;
+	return cursor->placed && cursor->at < cursor->snapshot->rows.count;
 }
 
 static void cursor_next(struct kv_cursor *base) {
@@ -316,12 +356,12 @@ static void cursor_next(struct kv_cursor *base) {
 
 static struct bytes cursor_key(const struct kv_cursor *base) {
 	struct sim_cursor *cursor = cursor_of(base);
-	return bytes_buf(&cursor->rows.rows[cursor->at].key);
+	return bytes_buf(&cursor->snapshot->rows.rows[cursor->at].key);
 }
 
 static struct bytes cursor_value(const struct kv_cursor *base) {
 	struct sim_cursor *cursor = cursor_of(base);
-	return bytes_buf(&cursor->rows.rows[cursor->at].value);
+	return bytes_buf(&cursor->snapshot->rows.rows[cursor->at].value);
 }
 
 static bool cursor_status(const struct kv_cursor *base, struct error *error) {
@@ -332,7 +372,7 @@ static bool cursor_status(const struct kv_cursor *base, struct error *error) {
 
 static void cursor_close(struct kv_cursor *base) {
 	struct sim_cursor *cursor = cursor_of(base);
-	rows_clear(&cursor->rows);
+	snapshot_release(cursor->snapshot);
 	free(cursor);
 }
 
@@ -351,7 +391,7 @@ static struct kv_cursor *sim_cursor(struct kv *kv) {
 	struct sim_cursor *cursor = check_alloc(1, sizeof *cursor);
 	cursor->cursor.ops = &sim_cursor_ops;
 	pthread_mutex_lock(&handle->sim->mutex);
-	rows_copy(&cursor->rows, &handle->database->visible);
+	cursor->snapshot = snapshot_take(handle->database);
 	pthread_mutex_unlock(&handle->sim->mutex);
 	return &cursor->cursor;
 }
@@ -360,6 +400,7 @@ static const struct kv_ops sim_ops = {
 	.get = sim_get,
 	.write = sim_write,
 	.flush = sim_flush,
+	.compact = sim_compact,
 	.cursor = sim_cursor,
 	.close = sim_close,
 };
@@ -436,6 +477,7 @@ struct sim_kv *sim_kv_create(uint64_t seed) {
 }
 
 static void database_destroy(struct database *database) {
+	snapshot_forget(database);
 	check(!database->open);
 	rows_clear(&database->tables);
 	database_settle(database);

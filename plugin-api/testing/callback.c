@@ -29,7 +29,7 @@ struct effect *effect_take(sofun_test *test, size_t index) {
 
 /* ---- instances ---- */
 
-static const sofun_function *function_find(const sofun_test *test, sofun_bytes type) {
+const sofun_function *function_find(const sofun_test *test, sofun_bytes type) {
 	for (const sofun_function *const *at = test->plugin->functions; at != NULL && *at != NULL; at++)
 		if (sofun_bytes_are(type, (*at)->type))
 			return *at;
@@ -52,7 +52,7 @@ static struct instance *instance_find(const sofun_test *test, const sofun_functi
 	return NULL;
 }
 
-static struct instance *instance_get(sofun_test *test, const sofun_function *function, sofun_bytes id) {
+struct instance *instance_get(sofun_test *test, const sofun_function *function, sofun_bytes id) {
 	struct instance *instance = instance_find(test, function, id);
 	if (instance != NULL)
 		return instance;
@@ -83,7 +83,7 @@ static const sofun_value *values_of(const sofun_function *function, uint32_t sch
 
 /* ---- callbacks ---- */
 
-static void callback_begin(sofun_test *test, struct callback *callback, struct instance *instance) {
+void callback_begin(sofun_test *test, struct callback *callback, struct instance *instance) {
 	*callback = (struct callback){
 		.context = {&test->host}, .test = test, .instance = instance, .effects_before = test->effect_count};
 	if (instance != NULL) {
@@ -104,15 +104,25 @@ static void callback_end(struct callback *callback, bool keep) {
 		piece_finish(&callback->instance->values[i]);
 		callback->instance->values[i] = callback->values[i];
 	}
-	if (!keep)
+	if (keep)
+		operations_keep(callback->test, callback->effects_before);
+	else
 		effects_cut(callback->test, callback->effects_before);
 	timers_settle(callback->test, keep);
 	for (size_t i = 0; i < callback->builder_count; i++)
 		free(callback->builders[i].data);
 }
 
-/* A copy that ends with the callback, so that a view kept beyond it shows. */
-static sofun_bytes lend(struct piece *piece, sofun_bytes bytes) {
+int callback_conclude(struct callback *callback, int returned) {
+	if (callback->refused != NULL) {
+		host_table.fail(&callback->context, sofun_text(callback->refused));
+		returned = SOFUN_FAILED;
+	}
+	callback_end(callback, returned == 0);
+	return returned;
+}
+
+sofun_bytes lend(struct piece *piece, sofun_bytes bytes) {
 	piece_append(piece, bytes.data, bytes.size);
 	return piece_bytes(piece);
 }
@@ -124,6 +134,8 @@ int sofun_test_invoke(sofun_test *test, const sofun_test_message *told) {
 	struct instance *instance = instance_get(test, function, told->id);
 	if (instance->schema != function->schema)
 		test_stop("the instance has schema %u, the function %u: migrate it first", instance->schema, function->schema);
+	if (operations_wait(test, sofun_text(function->type), told->id))
+		test_stop("the instance waits for the result of an operation: a host would not call it before");
 	callback_begin(test, &callback, instance);
 	sofun_message message = {.size = sizeof message, .attempt = told->attempt == 0 ? 1 : told->attempt};
 	message.self = (sofun_address){sofun_text(function->type), lend(&id, told->id)};
@@ -131,12 +143,7 @@ int sofun_test_invoke(sofun_test *test, const sofun_test_message *told) {
 	if (told->caller_type != NULL)
 		message.caller = (sofun_address){sofun_text(told->caller_type), lend(&caller_id, told->caller_id)};
 	callback.message = &message;
-	int result = function->invoke(&callback.context, test->plugin_data, &message);
-	if (callback.refused != NULL) {
-		host_table.fail(&callback.context, sofun_text(callback.refused));
-		result = SOFUN_FAILED;
-	}
-	callback_end(&callback, result == 0);
+	const int result = callback_conclude(&callback, function->invoke(&callback.context, test->plugin_data, &message));
 	piece_finish(&id);
 	piece_finish(&caller_id);
 	piece_finish(&payload);
@@ -171,14 +178,28 @@ int sofun_test_route(sofun_test *test, const char *ingress, sofun_bytes record) 
 	return first;
 }
 
-int sofun_test_deliver(sofun_test *test) {
-	for (size_t i = 0; i < test->effect_count;) {
+/* The index of the next send that can be delivered; effect_count: there is none. */
+static size_t send_next(const sofun_test *test) {
+	size_t i = 0;
+	for (; i < test->effect_count; i++) {
 		const sofun_test_effect *next = &test->effects[i]->seen;
-		const sofun_function *function = next->kind == SOFUN_TEST_SEND ? function_find(test, next->name) : NULL;
-		if (function == NULL) {
-			i++;
+		if (next->kind == SOFUN_TEST_SEND && function_find(test, next->name) != NULL &&
+			!operations_wait(test, next->name, next->id))
+			break;
+	}
+	return i;
+}
+
+int sofun_test_deliver(sofun_test *test) {
+	for (;;) {
+		int told = 0;
+		const bool result_told = operations_deliver(test, &told);
+		const size_t i = send_next(test);
+		if (told != 0 || (!result_told && i == test->effect_count))
+			return told;
+		if (i == test->effect_count)
 			continue;
-		}
+		const sofun_function *function = function_find(test, test->effects[i]->seen.name);
 		struct effect *send = effect_take(test, i);
 		const sofun_function *from = function_find(test, send->seen.from_type);
 		const sofun_test_message message = {.type = function->type,
@@ -191,7 +212,6 @@ int sofun_test_deliver(sofun_test *test) {
 		if (result != 0)
 			return result;
 	}
-	return 0;
 }
 
 /* ---- migration ---- */

@@ -74,6 +74,8 @@ static const char *effect_text(sofun_test *test, const sofun_test_effect *effect
 	const char *json = sofun_test_text(test, effect->payload);
 	if (effect->kind == SOFUN_TEST_REPLY)
 		(void)snprintf(room, sizeof room, "reply: ");
+	else if (effect->kind == SOFUN_TEST_OPERATION)
+		(void)snprintf(room, sizeof room, "operation: ");
 	else if (effect->kind == SOFUN_TEST_EMIT)
 		(void)snprintf(room, sizeof room, "emit to %.*s: ", (int)effect->name.size, (const char *)effect->name.data);
 	else
@@ -111,6 +113,11 @@ void sofun_test_expect_send(
 	sofun_test *test, const char *type, const char *id, const char *json, const char *file, int line) {
 	const sofun_test_effect wanted = {
 		.kind = SOFUN_TEST_SEND, .name = sofun_text(type), .id = sofun_text(id), .payload = text_msgpack(test, json)};
+	effect_expect(test, &wanted, file, line);
+}
+
+void sofun_test_expect_operation(sofun_test *test, const char *json, const char *file, int line) {
+	const sofun_test_effect wanted = {.kind = SOFUN_TEST_OPERATION, .payload = text_msgpack(test, json)};
 	effect_expect(test, &wanted, file, line);
 }
 

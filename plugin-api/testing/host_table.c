@@ -22,7 +22,7 @@ static int object_walk(sofun_reader *reader, unsigned depth) {
 	return status;
 }
 
-static int object_check(sofun_bytes msgpack, size_t size_max) {
+int object_check(sofun_bytes msgpack, size_t size_max) {
 	sofun_reader reader = sofun_reader_of(msgpack);
 	if (msgpack.size > size_max)
 		return SOFUN_TOO_LARGE;
@@ -107,7 +107,7 @@ static int host_state_clear(sofun_context *context, uint32_t value) {
 
 /* ---- effects ---- */
 
-static struct effect *effect_add(struct callback *callback, int kind, sofun_bytes payload) {
+struct effect *effect_add(struct callback *callback, int kind, sofun_bytes payload) {
 	sofun_test *test = callback->test;
 	struct effect *effect = memory_take(sizeof *effect);
 	if (test->effect_count == test->effect_capacity) {
@@ -185,7 +185,9 @@ static const void *host_extension(const sofun_host *host, const char *id) {
 	const sofun_test *test = (const sofun_test *)(const void *)host;
 	if (test->extension_id != NULL && strcmp(test->extension_id, id) == 0)
 		return test->extension;
-	return strcmp(id, SOFUN_TIMER) == 0 ? &timer_table : NULL;
+	if (strcmp(id, SOFUN_TIMER) == 0)
+		return &timer_table;
+	return strcmp(id, SOFUN_OPERATION) == 0 ? &operation_table : NULL;
 }
 
 static void host_log(const sofun_host *host, sofun_context *context, int level, sofun_bytes text) {

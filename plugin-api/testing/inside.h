@@ -63,6 +63,16 @@ struct effect {
 	bool cancelled; /* by the callback that runs now */
 };
 
+/* An operation under way. */
+struct operation {
+	sofun_test_operation seen; /* views of the pieces */
+	struct piece type, id, metadata, result;
+	uint32_t status;
+	uint32_t attempts; /* of on_result that failed */
+	bool worked;       /* its work was called */
+	bool complete;     /* status and result are there */
+};
+
 /* What the context of a callback is, behind the pointer that the plugin knows. */
 struct callback {
 	sofun_context context; /* first: the plugin's view */
@@ -79,6 +89,7 @@ struct callback {
 	sofun_buf builders[BUILDERS_MAX];
 	size_t builder_count;
 	size_t effects_before;
+	size_t operations;   /* that it started */
 	const char *refused; /* the host fails the invocation, for this reason; NULL: it does not */
 };
 
@@ -93,6 +104,10 @@ struct sofun_test {
 	struct effect **effects;
 	size_t effect_count;
 	size_t effect_capacity;
+	struct operation **operations;
+	size_t operation_count;
+	size_t operations_max;
+	uint64_t operation_last;
 	struct piece failure; /* ends with a NUL, or is empty */
 	char **log_lines;
 	size_t log_count;
@@ -107,6 +122,27 @@ struct sofun_test {
 /* The functions of the host, as a plugin gets them. */
 extern const sofun_host host_table;
 extern const sofun_timer timer_table;
+extern const sofun_operation operation_table;
+
+/* SOFUN_OK if it is one MessagePack object of at most so many bytes. */
+int object_check(sofun_bytes msgpack, size_t size_max);
+struct effect *effect_add(struct callback *callback, int kind, sofun_bytes payload);
+
+/* callback.c */
+const sofun_function *function_find(const sofun_test *test, sofun_bytes type); /* NULL: not of this plugin */
+struct instance *instance_get(sofun_test *test, const sofun_function *function, sofun_bytes id);
+void callback_begin(sofun_test *test, struct callback *callback, struct instance *instance);
+int callback_conclude(struct callback *callback, int returned); /* what came of it: kept, or thrown away */
+/* A copy that ends with the callback, so that a view kept beyond it shows. */
+sofun_bytes lend(struct piece *piece, sofun_bytes bytes);
+
+/* operation.c. Those that a callback started, now that it has succeeded. */
+void operations_keep(sofun_test *test, size_t effects_before);
+void operations_finish(sofun_test *test);
+/* True if messages for that instance must wait. */
+bool operations_wait(const sofun_test *test, sofun_bytes type, sofun_bytes id);
+/* Tells one that is complete; false: none is. */
+bool operations_deliver(sofun_test *test, int *ret_result);
 
 /* Timers that a callback cancelled go, or stand again. */
 void timers_settle(sofun_test *test, bool keep);

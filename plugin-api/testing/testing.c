@@ -15,6 +15,7 @@ sofun_test *sofun_test_of(const sofun_plugin *plugin) {
 	test->plugin = plugin;
 	test->time_ms = 1700000000000u;
 	test->value_bytes_max = 1 << 20;
+	test->operations_max = 1000;
 	if (plugin->init != NULL && plugin->init(&test->host, &test->plugin_data, error, sizeof error) != 0)
 		test_stop("init of %s: %s", plugin->name, error);
 	return test;
@@ -47,6 +48,7 @@ void sofun_test_close(sofun_test *test) {
 		test->plugin->fini(test->plugin_data);
 	if (test->library != NULL)
 		(void)dlclose(test->library);
+	operations_finish(test);
 	effects_cut(test, 0);
 	free(test->effects);
 	for (size_t i = 0; i < test->instance_count; i++)

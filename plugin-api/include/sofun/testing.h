@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "effects.h"
+#include "operation.h"
 #include "plugin.h"
 #include "timer.h"
 
@@ -51,6 +52,7 @@ void sofun_test_on_failure(sofun_test *test, void (*handler)(const char *text));
 
 void sofun_test_time(sofun_test *test, uint64_t time_ms);        /* of time_ms(); 1700000000000 at first */
 void sofun_test_value_bytes_max(sofun_test *test, size_t bytes); /* largest state value; 1 MiB at first */
+void sofun_test_operations_max(sofun_test *test, size_t count);  /* under way at once; 1000 at first */
 void sofun_test_extension(sofun_test *test, const char *id, const void *table); /* one; both must outlive the test */
 
 /* ---- callbacks: each returns what the plugin returned ---- */
@@ -73,9 +75,32 @@ int sofun_test_invoke(sofun_test *test, const sofun_test_message *message);
  * result that is not 0, else 0. */
 int sofun_test_route(sofun_test *test, const char *ingress, sofun_bytes record);
 
-/* Delivers what was sent to functions of this plugin, until nothing is left; ends early with the result of one that
- * fails. What was sent to other types stays where it is. */
+/* Delivers what was sent to functions of this plugin, and results that the plugin's own means have brought, until nothing is
+ * left; ends early with the result of one that fails. What was sent to other types stays where it is, and what was sent to an
+ * instance that waits for an operation. */
 int sofun_test_deliver(sofun_test *test);
+
+/* ---- operations: each stands from the end of the callback that started it until on_result returned 0 ---- */
+
+typedef struct sofun_test_operation {
+	uint64_t operation; /* what start gave */
+	sofun_bytes type;   /* of the instance that started it */
+	sofun_bytes id;
+	sofun_bytes metadata;
+	uint32_t flags; /* SOFUN_OPERATION_... */
+} sofun_test_operation;
+
+/* Those under way, oldest first. Views are valid until the next callback. */
+size_t sofun_test_operation_count(const sofun_test *test);
+const sofun_test_operation *sofun_test_operation_at(const sofun_test *test, size_t index);
+
+/* Calls work for the oldest operation that waits for it, and tells on_result what came of it. What on_result returned; 0 if work
+ * returned SOFUN_WORK_LATER. If on_result fails the operation stands on, for sofun_test_deliver to try again. */
+int sofun_test_work(sofun_test *test);
+
+/* Tells on_result instead: SOFUN_RESULT_SUCCESS with JSON (NULL: nil), SOFUN_RESULT_FAILURE with a text, SOFUN_RESULT_UNKNOWN
+ * with NULL, as after a restart. What it returned. */
+int sofun_test_result(sofun_test *test, uint64_t operation, uint32_t status, const char *text);
 
 /* Moves time on, and delivers what timers send until then, each at its due time; ends early with the result of a function
  * that fails. What timers send to other types stands as SOFUN_TEST_SEND. */
@@ -94,7 +119,7 @@ int sofun_test_migrate(sofun_test *test, const char *type, const char *id, uint3
 
 /* ---- what came of it ---- */
 
-enum { SOFUN_TEST_SEND, SOFUN_TEST_EMIT, SOFUN_TEST_REPLY, SOFUN_TEST_TIMER };
+enum { SOFUN_TEST_SEND, SOFUN_TEST_EMIT, SOFUN_TEST_REPLY, SOFUN_TEST_TIMER, SOFUN_TEST_OPERATION };
 
 typedef struct sofun_test_effect {
 	int kind;
@@ -103,8 +128,10 @@ typedef struct sofun_test_effect {
 	sofun_bytes name; /* send, timer: the target's type; emit: the egress */
 	sofun_bytes id;   /* send, timer: the target's id */
 	sofun_bytes payload;
-	sofun_bytes token; /* timer: empty if it has none */
-	uint64_t due_ms;   /* timer */
+	sofun_bytes token;  /* timer: empty if it has none */
+	uint64_t due_ms;    /* timer */
+	uint64_t operation; /* operation: what start gave; payload is its metadata */
+	uint32_t flags;     /* operation: SOFUN_OPERATION_... */
 } sofun_test_effect;
 
 /* Effects that stand, oldest first. Views are valid until the next callback, expectation or clear. */
@@ -145,6 +172,7 @@ const char *sofun_test_text(sofun_test *test, sofun_bytes msgpack);
 #define SOFUN_EXPECT_REPLY(test, json) sofun_test_expect_reply(test, json, __FILE__, __LINE__)
 #define SOFUN_EXPECT_SEND(test, type, id, json) sofun_test_expect_send(test, type, id, json, __FILE__, __LINE__)
 #define SOFUN_EXPECT_EMIT(test, egress, json) sofun_test_expect_emit(test, egress, json, __FILE__, __LINE__)
+#define SOFUN_EXPECT_OPERATION(test, json) sofun_test_expect_operation(test, json, __FILE__, __LINE__)
 #define SOFUN_EXPECT_NOTHING(test) sofun_test_expect_nothing(test, __FILE__, __LINE__)
 /* json NULL: the value is unset. */
 #define SOFUN_EXPECT_STATE(test, type, id, value, json) \
@@ -156,6 +184,7 @@ void sofun_test_expect_reply(sofun_test *test, const char *json, const char *fil
 void sofun_test_expect_send(
 	sofun_test *test, const char *type, const char *id, const char *json, const char *file, int line);
 void sofun_test_expect_emit(sofun_test *test, const char *egress, const char *json, const char *file, int line);
+void sofun_test_expect_operation(sofun_test *test, const char *json, const char *file, int line);
 void sofun_test_expect_nothing(sofun_test *test, const char *file, int line);
 void sofun_test_expect_state(sofun_test *test, const char *type, const char *id, const char *value, const char *json,
 	const char *file, int line);

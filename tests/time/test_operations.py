@@ -64,6 +64,13 @@ def running(host, count):
 	wait_until(lambda: operations(host)["running"] == count, 20, f"{count} calls of work run")
 
 
+def gone(test, host):
+	"""The old version; a sanitizer keeps its code mapped, for its reports."""
+	left = ("stuck",) if test.sanitizer() else ()
+	wait_until(lambda: all(plugin["version"] != "1.0.0" or plugin["state"] in left for plugin in host.status()["plugins"]), 20,
+		"the old version is gone")
+
+
 def test_what_comes_of_it_returns(test):
 	host = errands(test, shards=2)
 	with host.rpc() as rpc:
@@ -163,7 +170,7 @@ def test_a_swap_while_they_run(test):
 	host.barrier()
 	for id in ("waits", "goes"):
 		expect_equal((values(host, id)["order"], values(host, id)["versions"]), ("m1 r1 m2", "1.0.0 1.0.0 2.0.0"), id)
-	wait_until(lambda: all(plugin["version"] != "1.0.0" for plugin in host.status()["plugins"]), 20, "the old version is gone")
+	gone(test, host)
 
 
 def test_past_the_deadline_results_go_to_the_new_version(test):
@@ -186,7 +193,7 @@ def test_past_the_deadline_results_go_to_the_new_version(test):
 	host.barrier()
 	expect_equal((values(host, "a")["order"], values(host, "a")["versions"]), ("m1 r1 m2", "1.0.0 2.0.0 2.0.0"), "a")
 	expect_equal((values(host, "b")["order"], results(host, "b")["succeeded"]), ("m1 m2 r1", 1), "b")
-	wait_until(lambda: all(plugin["version"] != "1.0.0" for plugin in host.status()["plugins"]), 20, "the old version is gone")
+	gone(test, host)
 
 
 def test_a_full_pool_holds_up_nobody_else(test):

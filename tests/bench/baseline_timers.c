@@ -226,7 +226,7 @@ static void rows_fire(uint64_t count) {
 	leveldb_iter_seek(iterator, "P", 1);
 	for (; count > 0; count--, leveldb_iter_next(iterator)) {
 		char name[1 + ID_BYTES] = "N";
-		size_t key_size, size;
+		size_t key_size = 0, size = 0;
 		const char *key = leveldb_iter_valid(iterator) ? leveldb_iter_key(iterator, &key_size) : NULL;
 		const char *row = key == NULL ? NULL : leveldb_iter_value(iterator, &size);
 		if (row == NULL || key[0] != 'P' || size != ROW_BYTES)

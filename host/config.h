@@ -1,4 +1,5 @@
-/* Every setting of sofund: flag > --set > file > default, and above them what POST /v1/config changed until the next start.
+/* Every setting of sofund: flag > --set > file > default, and above them what POST /v1/config changed until the next start (a worker that
+ * comes after a crash keeps it).
  * No environment variables. */
 #ifndef HOST_CONFIG_H
 #define HOST_CONFIG_H

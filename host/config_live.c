@@ -5,10 +5,12 @@
 
 #include "base/check.h"
 #include "config_inside.h"
+#include "config_kept.h"
 
 struct config_live {
 	struct config *running;
 	struct config base; /* what file and flags said when they were last read */
+	struct config_kept *kept;
 	int argc;
 	char *const *argv;
 	void (*changed)(void *arg);
@@ -43,6 +45,7 @@ struct config_live *config_live_create(struct config *running, int argc, char *c
 	live->running = running;
 	live->argc = argc;
 	live->argv = argv;
+	live->kept = config_kept_create();
 	config_init(&live->base);
 	for (size_t i = 0; i < config_setting_count; i++)
 		if (config_settings[i].live)
@@ -55,7 +58,12 @@ void config_live_destroy(struct config_live *live) {
 	if (live == NULL)
 		return;
 	config_finish(&live->base);
+	config_kept_destroy(live->kept);
 	free(live);
+}
+
+size_t config_live_resume(struct config_live *live) {
+	return config_kept_take(live->kept, live->running);
 }
 
 void config_live_watch(struct config_live *live, void (*changed)(void *arg), void *arg) {
@@ -136,6 +144,7 @@ static void live_copy(struct config *to, const struct config *from) {
 /* Takes the changes over that may be made. */
 static void changes_make(struct config_live *live, const struct config *wanted) {
 	live_copy(live->running, wanted);
+	config_kept_put(live->kept, live->running);
 	if (live->changed != NULL)
 		live->changed(live->arg);
 }

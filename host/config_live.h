@@ -1,7 +1,8 @@
 /* Settings that change while the host runs: by a request, and when SIGHUP has the file read again. [loop thread]
  *
- * A request's value holds until the next start or until it is taken back, and wins over the file. Reading the file again
- * changes all that may change, all or nothing: a file with a mistake changes nothing. */
+ * A request's value holds until the next start or until it is taken back, and wins over the file; a worker that comes after
+ * a crash has it, too (config_kept.h). Reading the file again changes all that may change, all or nothing: a file with a
+ * mistake changes nothing. */
 #ifndef HOST_CONFIG_LIVE_H
 #define HOST_CONFIG_LIVE_H
 
@@ -12,6 +13,9 @@ struct config_live;
 /* running: what the host reads, changed in place. The arguments are those of config_parse, and stay valid. */
 struct config_live *config_live_create(struct config *running, int argc, char *const argv[]);
 void config_live_destroy(struct config_live *live); /* NULL is fine */
+
+/* Once in each worker, before it reads a setting: what requests to an earlier worker have changed; how many settings. */
+size_t config_live_resume(struct config_live *live);
 
 /* changed(arg) is called after every change, once for all of it. */
 void config_live_watch(struct config_live *live, void (*changed)(void *arg), void *arg);

@@ -282,6 +282,10 @@ int worker_main(
 	host.control.settings = settings;
 	host.control.supervisor = seat->supervisor;
 	host.control.started_ms = monotonic_ms();
+	size_t kept = config_live_resume(settings);
+	config_log_apply(config);
+	if (kept > 0)
+		log_event(LOG_INFO, "settings_kept", "count=%zu by=request", kept);
 	struct watchdog *watchdog = watchdog_start(&config->invocation_cpu_ms, &config->operations_limit_ms);
 	bool started = store_start(&host, &error) && flow_start(&host, &error);
 	if (started)

@@ -22,7 +22,9 @@ static const struct endpoint endpoints[] = {
 	{"GET", "/v1/config", "", handle_config_show, "every setting: its value, where that comes from, default and reason",
 		true},
 	{"POST", "/v1/config", "", handle_config_set,
-		"{key: value}: changes settings until the next start; null takes a change back", false},
+		"{key: value}: changes settings until sofund is started again (a crash of the worker is no start); null takes a "
+		"change back",
+		false},
 	{"POST", "/v1/config/reload", "", handle_config_reload, "reads sofun.yaml again, as SIGHUP does", false},
 	{"POST", "/v1/functions/{ns}/{name}/{id}", "mode,timeout_ms", handle_function,
 		"calls a function with the body as payload; mode=send: answers when the message is durable", false},

@@ -73,6 +73,29 @@ def test_a_request_changes_a_setting_at_once(test):
 	expect_equal((setting(host, "call.timeout_ms")["value"], len(answer["changed"])), (20000, 1), "taken back")
 
 
+def test_a_crash_takes_no_setting_along(test):
+	host = Host(test, settings={"call.timeout_ms": 20000})
+	host.data.mkdir(parents=True, exist_ok=True)
+	(host.data / "sofun.yaml").write_text("retry.attempts: 3\n")
+	host.start()
+	host.http.post("/v1/config", {"call.timeout_ms": 150, "plugins.policy": "manual", "egress.retention_bytes": "1MiB", "log.level": "debug", "retry.factor": 2})
+	host.http.post("/v1/config", {"retry.factor": None})
+	(host.data / "sofun.yaml").write_text("retry.attempts: 4\ncall.timeout_ms: 7\n")
+	for round in range(2):
+		worker = host.status()["worker_pid"]
+		os.kill(worker, signal.SIGKILL)
+		wait_until(lambda: host.status()["worker_pid"] != worker, what="another worker")
+		shown = {one["key"]: (one["value"], one["source"]) for one in host.http.get("/v1/config")["settings"]}
+		expect_equal([shown[key] for key in ("call.timeout_ms", "plugins.policy", "egress.retention_bytes", "log.level", "retry.factor", "retry.attempts")],
+			[(150 + round, "request"), ("manual", "request"), (1 << 20, "request"), ("debug", "request"), (4, "default"), (4, "file")], f"settings behind crash {round}")
+		host.http.post("/v1/config", {"call.timeout_ms": 151})
+	expect(failure(lambda: host.http.post("/v1/functions/test/play/a", {"add": 1})).status == 408, "the setting acts")
+	expect("settings_kept count=4" in host.errors(), "the log says so")
+	host.stop()
+	host.start()
+	expect_equal((setting(host, "call.timeout_ms")["value"], setting(host, "call.timeout_ms")["source"]), (20000, "flag"), "a start is a start")
+
+
 def test_what_needs_a_restart_says_so(test):
 	host = Host(test).start()
 	for body in ({"shards": 1}, {"retry.attempts": 2, "durability": "none"}, {"limits.memory_bytes": "1GiB"}):

@@ -10,6 +10,7 @@
 #include "budget.h"
 #include "control/crash_json.h"
 #include "control/peers.h"
+#include "control/retention.h"
 #include "control/server.h"
 #include "control/settings.h"
 #include "control/stream.h"
@@ -30,6 +31,7 @@ struct host {
 	struct control control;
 	struct loop *loop;
 	struct event *heart;
+	struct retention *retention;
 	struct doors *doors;
 	struct http_server *http;
 	struct http_server *network[LISTEN_SOCKETS_MAX]; /* HTTP on TCP */
@@ -118,6 +120,7 @@ static bool flow_start(struct host *host, struct error *error) {
 		return false;
 	engine_start(control->engine, view);
 	control->sinks = sinks_create(control->base, control->hub, host->config);
+	host->retention = retention_start(control->base, control->engine, control->requests, control->store);
 	registry_start(control->registry);
 	return true;
 }
@@ -175,6 +178,8 @@ static void flow_stop(struct host *host) {
 	if (host->data != NULL)
 		data_server_stop(host->data);
 	streams_end(control);
+	retention_stop(host->retention);
+	host->retention = NULL;
 	sinks_stop(control->sinks);
 	egress_hub_stop(control->hub);
 	registry_stop(control->registry);

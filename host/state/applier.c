@@ -69,6 +69,9 @@ static struct store_epoch *handed_take(struct store *store) {
 
 bool applier_take(struct store *store, struct store_epoch *epoch) {
 	uint64_t number = epoch->epoch;
+	if (store->active_bytes == 0)
+		store->active_since_ms = epoch->time_ms;
+	store->taking_ms = epoch->time_ms;
 	store->active_bytes += epoch_journal_bytes(epoch);
 	pthread_mutex_lock(&store->taking);
 	bool good = table_take(store->active, epoch, egress_take, store);
@@ -123,6 +126,17 @@ bool store_applier_step(struct store *store) {
 	if (worked)
 		store->idle_polls = 0;
 	return worked;
+}
+
+void store_retain(struct store *store, uint64_t time_ms) {
+	CHECK_OBJECT(store, STORE_MAGIC);
+	atomic_store(&store->retain_ms, time_ms);
+	store_applier_wake(store);
+}
+
+bool store_retention_waits(const struct store *store) {
+	CHECK_OBJECT(store, STORE_MAGIC);
+	return atomic_load(&store->retention_waits);
 }
 
 static uint64_t shorter(uint64_t a, uint64_t b) {

@@ -31,9 +31,29 @@ static struct egress_retention retention_now(const struct store *store, uint64_t
 	return retention;
 }
 
+/* Looks once whenever it is told the time. That may be later than the last epoch's: an idle host has old records, too. */
+static void retention_look(struct store *store) {
+	if (atomic_load_explicit(&store->retain_ms, memory_order_relaxed) == 0)
+		return;
+	uint64_t now_ms = atomic_exchange(&store->retain_ms, 0);
+	store->retained_ms = now_ms;
+	struct egress_retention retention = retention_now(store, now_ms);
+	bool table_old = store->active_bytes > 0 && store->active_since_ms <= retention.oldest_ms;
+	store->retention_due = false;
+	for (size_t i = 0; i < store->egress_count && !store->retention_due; i++) {
+		const struct egress *egress = store->egresses[i];
+		store->retention_due = (egress->log != NULL && egress_log_due(egress->log, &retention)) ||
+			(table_old && egress->record_count > egress->frozen_count);
+	}
+	atomic_store(&store->retention_waits, store->retention_due && store->active_bytes == 0);
+}
+
 /* Only the applier adds egresses; the lock is for the others' list of them. */
 static void egresses_list(struct store *store, struct checkpoint *checkpoint) {
-	checkpoint->retention = retention_now(store, checkpoint->time_ms);
+	uint64_t now_ms = store->retained_ms > checkpoint->time_ms ? store->retained_ms : checkpoint->time_ms;
+	checkpoint->retention = retention_now(store, now_ms);
+	store->retention_due = false;
+	atomic_store(&store->retention_waits, false);
 	checkpoint->egresses = check_alloc(store->egress_count + 1, sizeof *checkpoint->egresses);
 	for (size_t i = 0; i < store->egress_count; i++) {
 		struct egress *egress = store->egresses[i];
@@ -77,7 +97,8 @@ static void checkpoint_begin(struct store *store) {
 
 /* Small rows weigh more in the table than in the journal: its memory counts, too. */
 static bool checkpoint_due(const struct store *store) {
-	bool asked = store->draining || atomic_load_explicit(&store->checkpoint_asked, memory_order_relaxed);
+	bool asked =
+		store->draining || store->retention_due || atomic_load_explicit(&store->checkpoint_asked, memory_order_relaxed);
 	uint64_t wanted = asked ? 1 : store->checkpoint_bytes;
 	return store->active_bytes >= wanted ||
 		(store->active_bytes > 0 && table_bytes(store->active) >= wanted + wanted / 2);
@@ -215,10 +236,11 @@ static void egress_written(struct checkpoint *checkpoint, const struct egress *e
 	buf_finish(&value);
 }
 
+/* No record that is written now is younger than the last of them, nor than the checkpoint. */
 static bool egress_append(struct checkpoint *checkpoint, struct egress *egress, struct error *error) {
 	uint64_t segment_bytes = checkpoint->retention.bytes / EGRESS_SEGMENT_PART;
-	egress_log_begin(
-		egress->log, checkpoint->time_ms, segment_bytes < EGRESS_SEGMENT_BYTES ? segment_bytes : EGRESS_SEGMENT_BYTES);
+	uint64_t time_ms = egress->time_ms < checkpoint->time_ms ? egress->time_ms : checkpoint->time_ms;
+	egress_log_begin(egress->log, time_ms, segment_bytes < EGRESS_SEGMENT_BYTES ? segment_bytes : EGRESS_SEGMENT_BYTES);
 	for (size_t bytes = 0; checkpoint->egress_record < egress->frozen_count && bytes < BATCH_BYTES_MAX;) {
 		struct redo_op op = table_operation(egress->records[checkpoint->egress_record]);
 		if (!egress_log_append(egress->log, op.offset, op.value, error))
@@ -334,6 +356,7 @@ static void step_failed(struct store *store, struct checkpoint *checkpoint, cons
 bool checkpoint_step(struct store *store) {
 	struct checkpoint *checkpoint = &store->checkpoint;
 	if (checkpoint->phase == CHECKPOINT_IDLE) {
+		retention_look(store);
 		if (!checkpoint_due(store))
 			return false;
 		checkpoint_begin(store);

@@ -76,6 +76,13 @@ uint64_t store_applied(const struct store *store);
 /* [any thread] The journal is too far ahead of the checkpoints, or a database waits for space: stop reading sockets. */
 bool store_pressed(const struct store *store);
 
+/* [any thread] The time is time_ms now: if records of an egress are older than they are kept, or more, the applier makes a
+ * checkpoint, at which they go, however little else there is for one. */
+void store_retain(struct store *store, uint64_t time_ms);
+
+/* [any thread] That checkpoint waits for an epoch behind the last one. */
+bool store_retention_waits(const struct store *store);
+
 /* [applier] Does one bounded piece of work; false if there was nothing to do. A database that is out of space is
  * reopened and tried again later (rule 16); any other failure is final, is kept in *error of the store, and
  * store_failed() tells it. */

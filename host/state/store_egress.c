@@ -87,6 +87,7 @@ bool egress_take(void *arg, const uint8_t *place) {
 	bool good = op.offset <= egress_end(egress);
 	if (op.offset == egress_end(egress)) {
 		record_add(egress, place);
+		egress->time_ms = store->taking_ms;
 		store->egress_grown = true;
 	}
 	pthread_mutex_unlock(&store->egress_mutex);

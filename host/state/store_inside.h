@@ -55,6 +55,7 @@ struct egress {
 	size_t record_capacity;
 	size_t frozen_count; /* of these, in the frozen table */
 	uint64_t first;      /* offset of records[0] */
+	uint64_t time_ms;    /* of the epoch of the last of them */
 };
 
 enum checkpoint_phase {
@@ -96,6 +97,10 @@ struct store {
 	uint64_t journal_bytes_max;
 	const _Atomic uint64_t *retention_bytes;
 	const _Atomic uint64_t *retention_s;
+	_Atomic uint64_t retain_ms;   /* the time, as store_retain told it; 0: the applier has seen it */
+	uint64_t retained_ms;         /* [applier] it has looked by that time last */
+	_Atomic bool retention_waits; /* the applier wants to, and has no epoch for a checkpoint */
+	bool retention_due;           /* [applier] a checkpoint is due because of it */
 	uint8_t id[STORE_ID_BYTES];
 	const uint8_t *new_id; /* during store_open only */
 
@@ -118,8 +123,10 @@ struct store {
 	pthread_mutex_t taking;   /* held while an epoch enters the active table: cursors see whole epochs */
 	pthread_rwlock_t readers; /* of the tables: shared to look up, exclusive to change which they are */
 	struct table *active;
-	struct table *frozen;  /* NULL: no checkpoint in progress */
-	uint64_t active_bytes; /* [applier] of journal, about */
+	struct table *frozen;     /* NULL: no checkpoint in progress */
+	uint64_t active_bytes;    /* [applier] of journal, about */
+	uint64_t taking_ms;       /* [applier] time of the epoch that is being taken */
+	uint64_t active_since_ms; /* [applier] time of its first epoch; valid while there is one */
 	_Atomic uint64_t applied;
 	bool draining; /* [applier] store_close: a checkpoint is due however little there is */
 

@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
-from lib.harness import Failed, expect, expect_equal, raised
+from lib.harness import Failed, expect, expect_equal, raised, wait_until
 from lib.host import Host
 from lib.rpc import Closed, RpcError
 
@@ -377,6 +377,32 @@ def test_retention_by_age(test):
 	host.kill()
 	host.restart()
 	expect_equal(Subscriber(host, **{"from": "earliest"}).until(11).payloads(), ["new"], "offsets go on after a kill")
+
+
+def test_retention_acts_on_an_idle_host(test):
+	"""Nobody sends anything, and nobody stops the host: what is too old goes all the same, from the table and from the log."""
+	host = Host(test, settings={"egress.retention_s": 3600}, flags=["--test-clock", "1700000000000"]).start()
+	first = lambda: host.http.get("/v1/egresses/play")["first"]
+	emit(host, range(10))
+	host.http.post("/v1/clock", {"advance_ms": 3500000})
+	time.sleep(5)  # not a wait: what the host leaves alone in that time is looked at
+	expect_equal(first(), 0, "an hour is not over")
+	host.http.post("/v1/clock", {"advance_ms": 2 * 3600000})
+	wait_until(lambda: first() == 10, 30, "all of it is too old")
+	expect_equal(segments(host), [], "files")
+	emit(host, range(10, 20))
+	host.kill()
+	host.restart()
+	expect_equal(first(), 10, "the young ones are there, behind a kill")
+	host.http.post("/v1/config", {"egress.retention_s": 60})
+	host.http.post("/v1/clock", {"advance_ms": 61000})
+	wait_until(lambda: first() == 20, 30, "by the setting that was lowered")
+	reader = Subscriber(host, **{"from": 0})
+	emit(host, ["new"])
+	expect_equal((reader.until(21).skipped, reader.payloads()), (20, ["new"]), "offsets go on")
+	checkpoints = host.metrics()["sofun_checkpoints_total"]
+	time.sleep(5)  # not a wait: an idle host with nothing to trim makes no checkpoint
+	expect_equal(host.metrics()["sofun_checkpoints_total"], checkpoints, "checkpoints of an idle host")
 
 
 def test_a_data_directory_from_a_backup_is_a_fork(test):

@@ -17,8 +17,8 @@ static void list_tell(const struct engine *engine, const struct survey_list *lis
 	void (*each)(void *arg, const struct engine_wait *wait), void *arg) {
 	for (size_t i = 0; i < list->shown; i++) {
 		const struct survey_address *address = &list->addresses[i];
-		if (address->image != image)
-			continue;
+		if (address->image != image || address->type >= engine->view->binding_count)
+			continue; /* of a type whose first fence has not been told here yet */
 		const struct engine_wait wait = {
 			.reason = address->reason,
 			.type = address->type == 0 ? "" : engine->view->bindings[address->type].name,

@@ -80,5 +80,15 @@ def test_level_and_format_change_at_once(test):
 	expect_equal(error.error["expected"], "debug, info, warn or error", "another level")
 
 
+def test_a_router_that_wrote_to_the_log_ended_the_host(test):
+	"""It had no image to be named by."""
+	host = Host(test, plugins=("chatty",)).start()
+	with host.rpc() as rpc:
+		expect_equal(rpc.ingest("chatty", "p", 1, [b"one", b"two"]), 2, "durable")
+	said = [line for line in lines(host) if " plugin " in line]
+	expect_equal(len(said), 2, f"a line a record: {said}")
+	expect("plugin=chatty version=1.2.3" in said[0] and 'text="heard one"' in said[0], f"who said it: {said[0]}")
+
+
 if __name__ == "__main__":
 	harness.main(globals())

@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """The command interpreter: random trees of {add, send, send later, send later under a token and cancel, operation that succeeds or
-fails, emit} over 1,000 instances, with SIGKILL, swaps and other numbers of shards in the middle; in the end every count is
+fails, emit, changes of tables and lists} over 1,000 instances, with SIGKILL, swaps and other numbers of shards in the middle; in the end every count is
 exact, within a deadline. A timer that was cancelled would add a thousand million, so that it shows."""
 
 import sys
@@ -18,7 +18,7 @@ from lib.host import Host
 from lib.http import HttpError
 
 TYPE = "interpreter/node"
-ADD, SEND, AFTER, TOKEN, CANCEL, OPERATION, EMIT = range(7)
+ADD, SEND, AFTER, TOKEN, CANCEL, OPERATION, EMIT, TABLE, SCRATCH, LIST, AUDIT = range(11)
 INSTANCES, DEPTH, NEVER_MS, LATER_MS = 1000, 6, 10 ** 9, 300
 
 
@@ -29,10 +29,12 @@ class Trees:
 		self.random = random
 		self.counts = {}
 		self.results = {}
+		self.tables = {}
+		self.lists = {}  # id → [length, sum of all that was appended]
 		self.emits = []
 		self.messages = 0
 		self.tokens = 0
-		self.kinds = dict.fromkeys(("send", "after", "token", "cancelled", "operation", "emit"), 0)
+		self.kinds = dict.fromkeys(("send", "after", "token", "cancelled", "operation", "emit", "table", "scratch", "list"), 0)
 		self.packed = []
 		while self.messages < messages:
 			id = self.id()
@@ -47,7 +49,7 @@ class Trees:
 		number = self.random.randint(1, 9)
 		self.counts[self_id] = self.counts.get(self_id, 0) + number
 		commands = [[ADD, number]]
-		for _ in range(self.random.randint(0, 3) if depth < DEPTH else 0):
+		for _ in range(self.random.randint(0, 4) if depth < DEPTH else 0):
 			kind = self.random.choice(list(self.kinds))
 			self.kinds[kind] += 1
 			commands += getattr(self, "_" + kind)(self_id, depth + 1)
@@ -86,6 +88,22 @@ class Trees:
 		self.results[self_id] = self.results.get(self_id, 0) + 1
 		return [[OPERATION, self.random.random() < 0.5, self.random.random() < 0.3, self.handled(self_id, depth)]]
 
+	def _table(self, self_id, depth):
+		key, number = f"k{self.random.randrange(10)}", self.random.randint(-9, 9)
+		sums = self.tables.setdefault(self_id, {})
+		sums[key] = sums.get(key, 0) + number
+		return [[TABLE, key, number]]
+
+	def _scratch(self, self_id, depth):
+		return [[SCRATCH, f"s{self.random.randrange(10)}"]]
+
+	def _list(self, self_id, depth):
+		number = self.random.randint(1, 99)
+		turn = self.lists.setdefault(self_id, [0, 0])
+		turn[0] += 1
+		turn[1] += 2 * number
+		return [[LIST, number]]
+
 	def _emit(self, self_id, depth):
 		self.emits.append(self.random.randrange(10 ** 6))
 		return [[EMIT, self.emits[-1]]]
@@ -104,6 +122,17 @@ def swap(host, version):
 def difference(got, wanted):
 	wrong = {id: (got.get(id, 0), wanted.get(id, 0)) for id in {*got, *wanted} if got.get(id, 0) != wanted.get(id, 0)}
 	return f"{len(wrong)} differ, e.g. {dict(list(wrong.items())[:5])}"
+
+
+def audit(host, trees, ids):
+	"""Tables and lists, as the function sees them."""
+	with host.rpc() as rpc:
+		for id in ids:
+			*sums, length, total, dropped, left = rpc.call(TYPE, id, [[AUDIT]])
+			expect_equal(dict(sums), trees.tables.get(id, {}), f"the table of {id}")
+			expect_equal([key for key, _ in sums], sorted(key for key, _ in sums), f"its order in {id}")
+			expect_equal([length, total + dropped], trees.lists.get(id, [0, 0]), f"the list of {id}")
+			expect_equal(left, 0, f"what was cleared of {id}")
 
 
 def verify(host, trees, deadline_s):
@@ -128,6 +157,7 @@ def verify(host, trees, deadline_s):
 	expect_equal({id: values["broken"] for id, values in states.items() if values.get("broken")}, {}, "what must never be")
 	expect_equal({id: values["waiting"] for id, values in states.items() if values.get("waiting")}, {}, "addresses that wait")
 	expect_equal(sorted(record["payload"] for record in host.egress("interpreted")), sorted(trees.emits), "egress records")
+	audit(host, trees, states)
 	expect_equal(host.dead(), [], "dead letters")
 	expect_equal(host.status()["in_flight"], 0, "in flight")
 	return sum(values.get("unknown", 0) for values in states.values())

@@ -133,6 +133,8 @@ static void store_text(const struct store_figures *store, struct buf *text) {
 		"Rows of cleared tables, dropped items and ended instances that were taken away in the background.");
 	counter(text, "sofun_journal_written_bytes_total", store->journal_bytes_written, "Bytes appended to the journal.");
 	counter(text, "sofun_checkpoints_total", store->checkpoints, "Checkpoints since the start.");
+	counter(text, "sofun_compactions_total", store->compactions,
+		"Databases that were compacted since much was removed from them, since the start.");
 	gauge(text, "sofun_journal_untrimmed_bytes", store->journal_untrimmed_bytes,
 		"Journal that no checkpoint covers yet.");
 	gauge(text, "sofun_table_bytes", store->table_bytes, "Memory of the tables between journal and databases.");

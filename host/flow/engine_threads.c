@@ -74,8 +74,10 @@ static void *reclaimer_main(void *arg) {
 	struct engine *engine = arg;
 	while (!atomic_load(&engine->ending)) {
 		uint64_t idle_us = store_reclaim_step(engine->flow.store, monotonic_us());
-		if (idle_us > 0)
-			park_sleep(&engine->reclaimer_park, idle_us);
+		if (idle_us == 0)
+			continue;
+		uint64_t rest_us = store_compact_step(engine->flow.store, monotonic_us());
+		park_sleep(&engine->reclaimer_park, rest_us < idle_us ? rest_us : idle_us);
 	}
 	return NULL;
 }

@@ -137,11 +137,19 @@ static bool batch_write(struct checkpoint *checkpoint, struct kv *kv, struct err
 	size_t count = 0;
 	size_t bytes = 0;
 	struct redo_op op;
+	struct removals removals = {0};
 	while (count < BATCH_KEYS_MAX && bytes < BATCH_BYTES_MAX && table_runs_peek(checkpoint->runs, &op)) {
 		ops[count++] = (struct kv_op){.key = op.key, .value = op.value, .remove = op.kind == REDO_REMOVE};
 		bytes += op.key.size + op.value.size;
+		if (op.kind == REDO_REMOVE) {
+			removals.rows++;
+		} else {
+			removals.put_rows++;
+			removals.put_bytes += op.key.size + op.value.size;
+		}
 		table_runs_next(checkpoint->runs);
 	}
+	removals_note(checkpoint->database, &removals);
 	return count == 0 || kv->ops->write(kv, ops, count, false, error);
 }
 

@@ -33,6 +33,8 @@ struct kv_ops {
 	 * told by the next write. */
 	void (*compact)(struct kv *kv, struct bytes from, struct bytes to);
 	struct kv_cursor *(*cursor)(struct kv *kv); /* a snapshot; before the first key until seek */
+	/* What the keys from `from` on, before `to`, take on disk, about. */
+	uint64_t (*size)(struct kv *kv, struct bytes from, struct bytes to);
 	void (*close)(struct kv *kv);
 };
 

@@ -134,6 +134,7 @@ void store_figures(const struct store *store, struct store_figures *ret_figures)
 	*ret_figures = (struct store_figures){
 		.journal_untrimmed_bytes = journal_untrimmed_bytes(store->journal),
 		.checkpoints = atomic_load(&store->checkpoints),
+		.compactions = atomic_load(&store->compactions),
 		.table_bytes = atomic_load(&store->runs_bytes) + atomic_load(&store->handed_bytes),
 		.journal_bytes_written = atomic_load(&store->journal_bytes_written),
 		.read_rows = atomic_load_explicit(&store->read_rows, memory_order_relaxed),

@@ -91,6 +91,10 @@ bool store_applier_step(struct store *store);
 /* [applier] Sleeps until handed something or timeout. */
 void store_applier_wait(struct store *store, uint64_t timeout_us);
 
+/* [reclaimer] Compacts a piece of a database from which much was removed, if there is one. In so many microseconds there may be
+ * something to do again: rests keep most of LevelDB's one background thread for writers. */
+uint64_t store_compact_step(struct store *store, uint64_t now_us);
+
 /* [any thread] Ends that sleep: the applier's owner wants it to stop. */
 void store_applier_wake(struct store *store);
 
@@ -152,6 +156,7 @@ void store_egress_names(
 struct store_figures {
 	uint64_t journal_untrimmed_bytes;
 	uint64_t checkpoints;
+	uint64_t compactions;                /* of databases from which much was removed */
 	struct histogram_figures checkpoint; /* how long they took */
 	uint64_t table_bytes;                /* memory of both tables */
 	uint64_t table_entries;

@@ -9,6 +9,7 @@ void database_init(struct database *database, uint32_t number, struct bytes name
 	database->name = check_alloc(name.size + 1, 1);
 	memcpy(database->name, name.data, name.size);
 	pthread_mutex_init(&database->mutex, NULL);
+	pthread_mutex_init(&database->removals_mutex, NULL);
 }
 
 void database_finish(struct database *database) {
@@ -16,6 +17,7 @@ void database_finish(struct database *database) {
 	if (kv != NULL)
 		kv->ops->close(kv);
 	pthread_mutex_destroy(&database->mutex);
+	pthread_mutex_destroy(&database->removals_mutex);
 	free(database->name);
 }
 

@@ -37,6 +37,13 @@ enum {
 #define EGRESS_SEGMENT_BYTES ((uint64_t)64 << 20)
 #define EGRESS_SEGMENT_PART 8
 
+/* What was written to a database since it was last compacted: removals, and what a row weighs. */
+struct removals {
+	uint64_t rows;
+	uint64_t put_rows; /* since the start */
+	uint64_t put_bytes;
+};
+
 struct database {
 	uint32_t number;
 	char *name;
@@ -44,6 +51,8 @@ struct database {
 	_Atomic(struct kv *) kv; /* NULL until needed */
 	_Atomic uint64_t
 		checkpoint; /* row 'B': epoch of its last checkpoint; 0: it holds nothing that is not in the journal */
+	pthread_mutex_t removals_mutex;
+	struct removals removals;
 };
 
 /* Guarded by egress_mutex, but for `log`, which stays once it is set. */
@@ -86,6 +95,13 @@ struct checkpoint {
 	uint64_t time_ms;
 	uint64_t start_us; /* real time */
 	struct egress_retention retention;
+};
+
+/* A compaction in progress. [reclaimer] */
+struct compaction {
+	struct database *database; /* NULL: none */
+	struct buf from;           /* the next piece begins at this key */
+	uint64_t rest_until_us;
 };
 
 struct store {
@@ -137,6 +153,8 @@ struct store {
 	_Atomic uint64_t checkpoints;
 	struct histogram checkpoint_seconds; /* [applier] writes */
 	_Atomic uint64_t runs_bytes;
+	struct compaction compaction;
+	_Atomic uint64_t compactions;
 	_Atomic uint64_t journal_bytes_written;
 	_Atomic uint64_t read_rows; /* of databases, looked for or stepped over */
 	_Atomic uint64_t read_bytes;
@@ -235,6 +253,11 @@ void egress_destroy(struct egress *egress);
 
 /* Takes an epoch into the active table, which owns it from here. False: malformed. */
 bool applier_take(struct store *store, struct store_epoch *epoch);
+
+/* ---- compact.c ---- */
+
+/* A batch has been written. [applier] */
+void removals_note(struct database *database, const struct removals *batch);
 
 /* ---- applier_checkpoint.c ---- */
 

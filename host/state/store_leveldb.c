@@ -216,6 +216,19 @@ static bool leveldb_kv_flush(struct kv *base, struct error *error) {
 	return true;
 }
 
+static uint64_t leveldb_kv_size(struct kv *base, struct bytes from, struct bytes to) {
+	struct leveldb_kv *kv = kv_of(base);
+	struct error error;
+	leveldb_t *db = pool_pin(&kv->pooled, &error);
+	const char *starts[] = {(const char *)from.data}, *ends[] = {(const char *)to.data};
+	uint64_t size = 0;
+	if (db == NULL)
+		return 0;
+	leveldb_approximate_sizes(db, 1, starts, &from.size, ends, &to.size, &size);
+	pool_unpin(&kv->pooled);
+	return size;
+}
+
 static void leveldb_kv_compact(struct kv *base, struct bytes from, struct bytes to) {
 	struct leveldb_kv *kv = kv_of(base);
 	struct error ignored;
@@ -319,6 +332,7 @@ static const struct kv_ops leveldb_kv_ops = {
 	.flush = leveldb_kv_flush,
 	.compact = leveldb_kv_compact,
 	.cursor = leveldb_kv_cursor,
+	.size = leveldb_kv_size,
 	.close = leveldb_kv_close,
 };
 

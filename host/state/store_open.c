@@ -182,6 +182,7 @@ static void databases_destroy(struct store *store) {
 
 static void store_destroy(struct store *store) {
 	checkpoint_abandon(&store->checkpoint);
+	buf_finish(&store->compaction.from);
 	for (size_t i = 0; i < store->handed_count; i++)
 		store_epoch_destroy(store->handed[(store->handed_first + i) & (store->handed_capacity - 1)]);
 	free(store->handed);

@@ -1,0 +1,72 @@
+#!/usr/bin/python3
+"""What the sweep leaves behind: instances that expired are gone from the disk, too, without anybody asking, while messages are
+handled at their usual pace. Sizes are read from the disk."""
+
+import sys
+import time
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
+
+from lib import harness
+from lib.harness import expect, expect_equal, wait_until
+from lib.mayfly import TYPE, call, clock, load, started
+
+MIB = 1 << 20
+TEXT = "x" * 400
+
+
+def disk_bytes(host):
+	return sum(path.stat().st_size for path in (host.data / "types").rglob("*.ldb"))
+
+
+def fill(host, number, batch=500):
+	with host.rpc() as rpc:
+		for first in range(0, number, batch):
+			rpc.ingest("mayfly", "p", first + 1, [[f"i{index:08}", [1, TEXT, None]] for index in range(first, first + batch)])
+	host.barrier(timeout_ms=300_000)
+
+
+def paced(host, calls):
+	"""Milliseconds of each."""
+	took = []
+	for index in range(calls):
+		start = time.monotonic()
+		call(host, f"busy{index % 50}", 1)
+		took.append((time.monotonic() - start) * 1000)
+	return sorted(took)
+
+
+def test_the_disk_comes_back_after_a_sweep(test):
+	number = test.by_scale(40_000, 1_000_000)
+	host = started(test, "mayfly", settings={"limits.memory_bytes": 32 * MIB})
+	host.http.post(f"/v1/ttl/{TYPE}", {"idle_ttl_ms": 1000})
+	fill(host, number)
+	fill_bytes = disk_bytes(host)
+	expect(fill_bytes > number * len(TEXT) // 2, f"{fill_bytes} bytes of {number} instances are on the disk, before")
+	quiet = paced(host, 200)
+	start = time.monotonic()
+	clock(host, 100_000)
+	swept_s = time.monotonic() - start
+	expect_equal(host.metrics()[f'sofun_expired_total{{function="{TYPE}"}}'], number + 50, "expired instances")
+	load(host, "mayfly_2")
+	fine = lambda: disk_bytes(host) < fill_bytes // 8
+	# what goes on makes the checkpoints that bring the removals to the databases
+	with host.rpc() as rpc:
+		first = number + 1
+		deadline = time.monotonic() + test.by_scale(60, 600)
+		while not fine():
+			expect(time.monotonic() < deadline, f"{disk_bytes(host)} bytes are left on the disk, of {fill_bytes}")
+			rpc.ingest("mayfly", "p", first, [[f"k{index}", [1, TEXT, None]] for index in range(200)])
+			first += 200
+	expect(host.metrics()["sofun_compactions_total"] >= 1, "it was compacted")
+	busy = paced(host, 200)
+	test.note(f"{number} instances, {fill_bytes // MIB} MiB on disk, {disk_bytes(host) // 1024} KiB after; swept in {swept_s:.1f} s "
+		f"({number / swept_s:.0f} a second); a call beside it p99 {busy[-3]:.1f} ms, before {quiet[-3]:.1f} ms")
+	host.kill()
+	host.start()
+	expect_equal(len(host.ids(TYPE)), 250, "what is left, after a kill")
+
+
+if __name__ == "__main__":
+	harness.main(globals())

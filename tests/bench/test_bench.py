@@ -26,6 +26,8 @@ WORKLOADS = {
 	"restart": ("restart, 1000000 instances",),
 	"swap": ("call at half load, 3 swaps, drain accepted", "call at half load, 3 swaps, drain running", "call at full load, 3 swaps"),
 	"expiry": ("counter without idle_ttl", "counter with idle_ttl", "sweep of 100000 ended instances", "LevelDB rows taken away"),
+	"timers": ("timers set, 1000000 pending", "timers cancelled, 1000000 pending", "timers fired, 1000000 pending", "timers fired, heap",
+		"timers fired, LevelDB"),
 }
 VERDICTS = {"met", "not met", "void", "-"}
 

@@ -6,9 +6,11 @@
 #include "flow/shard.h"
 
 enum {
-	/* A pass ends after so many rows, or bytes of them: what one pass brings must fit into memory. */
-	LOAD_ROWS_MAX = 16384,
-	LOAD_BYTES_MAX = 1 << 20,
+	/* A pass ends after so many rows, or bytes of them: what one pass brings must fit into memory. But each pass looks at all
+	 * that the applier's tables hold, some 10 ms when they are full: so few passes are better. */
+	LOAD_ROWS_MAX = 65536,
+	LOAD_BYTES_MAX = 8 << 20,
+	LOAD_MEMORY_DIVISOR = 2, /* of a shard's budget for timers: no pass brings more */
 };
 
 void timers_load_wake(struct flow *flow) {
@@ -35,7 +37,7 @@ struct pass {
 	struct timer_place from;
 	struct timer_place until;
 	size_t rows;
-	size_t bytes;
+	size_t bytes, bytes_max;
 	struct error error;
 	bool failed;
 };
@@ -43,6 +45,8 @@ struct pass {
 static void pass_plan(struct pass *pass) {
 	const struct flow *flow = pass->flow;
 	uint64_t applied = store_applied(flow->store);
+	const size_t share = flow->timer_bytes / LOAD_MEMORY_DIVISOR;
+	pass->bytes_max = share < LOAD_BYTES_MAX ? share : LOAD_BYTES_MAX;
 	pass->from = TIMER_PLACE_END;
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		const struct shard *shard = flow->shards[i];
@@ -99,7 +103,7 @@ static void rows_read(struct pass *pass) {
 	struct bytes found, value;
 	while (store_cursor_next(cursor, &found, &value) && found.size == TIMER_KEY_BYTES && found.data[0] == KEY_TIMER) {
 		struct timer_place place = {.due_ms = key_u64_at(found.data + 1), .serial = key_u64_at(found.data + 9)};
-		if (pass->rows == LOAD_ROWS_MAX || pass->bytes >= LOAD_BYTES_MAX) {
+		if (pass->rows == LOAD_ROWS_MAX || pass->bytes >= pass->bytes_max) {
 			pass->until = place;
 			break;
 		}

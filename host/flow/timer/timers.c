@@ -9,8 +9,8 @@
 enum {
 	/* Timers are brought into memory this long before they are due: a load takes milliseconds. */
 	LOAD_AHEAD_MS = 1000,
-	/* While so many stand in memory, the next ones can wait. */
-	LOAD_BELOW = 1024,
+	/* While so many stand in memory, the next ones can wait: they are brought while these are sent. */
+	LOAD_BELOW = 16384,
 };
 
 static struct timer *timer_of(struct heap_node *node) {

@@ -415,13 +415,37 @@ static void late_answered(void *arg, uint64_t epoch, bool good) {
 	fence_over(lineage->registry);
 }
 
+/* A fence that stands behind a shard's long call is not late: the call is. */
+static bool lineage_late(const struct lineage *lineage) {
+	return registry_wall_ms() >= lineage->deadline_wall_ms;
+}
+
+/* A version that leaves while on probation: all that it still owes are messages that it failed for good, and what stands behind
+ * them. It will not finish them: the next version does. If others wait for a verdict, too, this says so early; then it is
+ * as if the deadline were earlier. */
+static bool lineage_owes_undecided(const struct lineage *lineage) {
+	const struct registry *registry = lineage->registry;
+	struct engine *engine = registry->options.engine;
+	uint64_t owed = 0;
+	if (!lineage->leaves_undecided || engine_adopted(engine) < lineage->view)
+		return false;
+	for (size_t i = 1; i < registry->type_count; i++) {
+		struct engine_waiting waiting = {0};
+		if (registry->types[i] != NULL && strcmp(registry->types[i]->plugin, lineage->name) == 0)
+			engine_waiting(engine, registry->types[i]->number, lineage->side, lineage->fence, &waiting);
+		owed += waiting.messages;
+	}
+	return owed > 0 && owed <= engine_undecided_messages(engine);
+}
+
 /* Past the deadline: what still waits goes to the versions of now. That is a change of its own, and durable before any of
  * it is handled: a crash must not give an address back to the old version. */
 static void lineage_cut_short(struct lineage *lineage) {
 	struct registry *registry = lineage->registry;
 	if (registry->fencing || registry->commits != NULL)
 		return; /* at the next look */
-	log_event(LOG_WARN, "plugin_drain_late", "name=%s fence=%llu", lineage->name, (unsigned long long)lineage->fence);
+	log_event(LOG_WARN, lineage_late(lineage) ? "plugin_drain_late" : "plugin_drain_undecided", "name=%s fence=%llu",
+		lineage->name, (unsigned long long)lineage->fence);
 	registry->fencing = true;
 	registry->publish_due = false;
 	lineage->state = LINEAGE_FENCING;
@@ -441,18 +465,13 @@ static void lineage_cut_short(struct lineage *lineage) {
 	rows_destroy(rows);
 }
 
-/* A fence that stands behind a shard's long call is not late: the call is. */
-static bool lineage_late(const struct lineage *lineage) {
-	return registry_wall_ms() >= lineage->deadline_wall_ms;
-}
-
 void lineages_look(struct registry *registry, bool *ret_waiting) {
 	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next) {
 		if (lineage->state != LINEAGE_DRAINING)
 			continue;
 		if (lineage_drained(lineage))
 			lineage_settle(lineage);
-		else if (lineage_late(lineage))
+		else if (lineage_late(lineage) || lineage_owes_undecided(lineage))
 			lineage_cut_short(lineage);
 		*ret_waiting = *ret_waiting || lineage->state != LINEAGE_SETTLED;
 	}

@@ -219,6 +219,7 @@ static void counts_add(struct counts *sum, const struct counts *counts) {
 	sum->operations_unknown += counts->operations_unknown;
 	sum->operations_late += counts->operations_late;
 	sum->retrying += counts->retrying;
+	sum->undecided += counts->undecided;
 	sum->cache_bytes += counts->cache_bytes;
 	if (counts->barrier_seen < sum->barrier_seen)
 		sum->barrier_seen = counts->barrier_seen;

@@ -140,6 +140,9 @@ struct engine_waiting {
 void engine_waiting(
 	struct engine *engine, uint16_t type, uint8_t side, uint64_t fence, struct engine_waiting *ret_waiting);
 
+/* Messages at addresses that wait for the verdict on a version, of whatever type: what is owed may be no more than these. */
+uint64_t engine_undecided_messages(struct engine *engine);
+
 uint32_t engine_shards(const struct engine *engine);
 
 /* Adds 1 to behind[shard] of every shard that has not adopted the view of that generation: a call runs there, or it sleeps. */

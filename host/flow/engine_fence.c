@@ -79,6 +79,13 @@ uint8_t engine_side_next(struct engine *engine, uint8_t side, const uint16_t *ty
 	return side;
 }
 
+uint64_t engine_undecided_messages(struct engine *engine) {
+	pthread_mutex_lock(&engine->committer.release_mutex);
+	uint64_t messages = engine->committer.counts.undecided;
+	pthread_mutex_unlock(&engine->committer.release_mutex);
+	return messages;
+}
+
 void engine_waiting(
 	struct engine *engine, uint16_t type, uint8_t side, uint64_t fence, struct engine_waiting *ret_waiting) {
 	uint64_t owed = 0;

@@ -64,6 +64,7 @@ struct counts {
 	uint64_t operations_unknown;
 	uint64_t operations_late; /* results of none that was under way, dropped */
 	uint64_t retrying;        /* addresses in backoff */
+	uint64_t undecided;       /* messages at addresses that wait for the verdict on a version */
 	uint64_t cache_bytes;     /* memory of instances */
 };
 

@@ -136,6 +136,11 @@ static inline uint64_t queue_limit(const struct queue *queue, uint64_t epoch) {
 /* True if nothing is visible at the head. */
 bool queue_empty(const struct queue *queue);
 
+/* Messages that stand in it, by its one holder. */
+static inline uint64_t queue_count(const struct queue *queue) {
+	return queue->tail.number - queue->head.number;
+}
+
 /* Logs what is visible, unconsumed and not logged yet, as rows of `epoch`: up to the writer's mark of that epoch, if it
  * has one already. */
 void queue_log(struct queue *queue, uint64_t epoch, struct buf *redo);

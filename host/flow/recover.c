@@ -298,6 +298,8 @@ static void restored_count(struct recovery *recovery, const uint8_t *at) {
 	message_count(recovery, recovery->shard, at);
 	if (queue_id_kind(recovery->queue_id) == QUEUE_CHANNEL)
 		recovery->shard->counts.channels_in++;
+	if (queue_id_kind(recovery->queue_id) == QUEUE_WAIT && recovery->head.wait.undecided != 0)
+		recovery->shard->counts.undecided++;
 	if (queue_id_kind(recovery->queue_id) == QUEUE_PARK)
 		atomic_fetch_add(&recovery->flow->parked[head->type], 1);
 }

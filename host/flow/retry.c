@@ -44,6 +44,7 @@ static void wait_append(struct shard *shard, struct wait *wait, const uint8_t *a
 	queue_commit(&wait->queue, head->size);
 	queue_publish(&wait->queue);
 	shard->epoch_bytes += head->size;
+	shard->counts.undecided += wait->undecided != 0;
 	wait_touch(shard, wait);
 }
 
@@ -142,6 +143,7 @@ void retry_undecided(struct shard *shard, struct wait *wait, const struct versio
 	buf_append(&wait->failure, shard->invocation->failure.data, shard->invocation->failure.size);
 	retry_due(shard, wait, undecided_until(shard, wait, version));
 	undecided_show(shard, wait);
+	shard->counts.undecided += queue_count(&wait->queue);
 	wait_touch(shard, wait);
 }
 

@@ -26,6 +26,8 @@ void undecided_show(struct shard *shard, struct wait *wait) {
 void undecided_end(struct shard *shard, struct wait *wait) {
 	blocked_remove(&shard->flow->undecided, wait->instance->type, instance_id_bytes(wait->instance));
 	wait->undecided = 0;
+	check(shard->counts.undecided >= queue_count(&wait->queue));
+	shard->counts.undecided -= queue_count(&wait->queue);
 	buf_reset(&wait->failure);
 }
 

@@ -36,7 +36,11 @@ def version(host):
 
 
 def settled(host):
-	wait_until(lambda: not any(row["state"] == "draining" for row in host.status()["plugins"]), 20, "nothing drains")
+	"""Until nothing is on its way: all that is loaded has a share."""
+	def through():
+		status = host.status()
+		return status["images"]["loaded"] == sum(row["share_percent"] > 0 for row in status["plugins"])
+	wait_until(through, 20, "nothing drains")
 
 
 def started(test, settings, first="fickle", second="fickle_2", **more):

@@ -60,16 +60,19 @@ static const struct endpoint endpoints[] = {
 	{"DELETE", "/v1/plugins/{name}", "", handle_plugins_unload, "drains and unloads a plugin; answers when it is gone",
 		false},
 	{"GET", "/v1/plugins/{name}/versions", "", handle_versions,
-		"the versions of a plugin: live, ready, or kept; of one that drains what is left on each shard, and whom it waits for",
+		"the versions of a plugin: live, ready, or kept, and what each loaded one has counted; of one that drains what is left on each shard, and whom it waits for; how long one is on probation, and why one went back by itself",
 		false},
 	{"POST", "/v1/plugins/{name}/swap", "", handle_swap,
 		"{version, drain, deadline_ms, canary, no_way_back}: makes a version live; answers when its fence is durable",
 		false},
-	{"POST", "/v1/plugins/{name}/promote", "", handle_promote, "{drain, deadline_ms}: gives the canary all ids", false},
+	{"POST", "/v1/plugins/{name}/promote", "", handle_promote,
+		"{drain, deadline_ms}: gives the canary all ids; of a version that has them and is on probation it ends that: what failed for good becomes dead letters",
+		false},
 	{"POST", "/v1/plugins/{name}/migrate", "", handle_migrate,
 		"migrates the instances that no message has met, in the background; /v1/status shows how far it is", false},
 	{"POST", "/v1/plugins/{name}/rollback", "", handle_rollback,
-		"{drain, deadline_ms}: ends the canary, or goes back to the version before", false},
+		"{drain, deadline_ms}: ends the canary, or goes back to the version before, which runs anew what failed for good in the probation",
+		false},
 };
 
 const struct endpoint *endpoints_all(size_t *ret_count) {

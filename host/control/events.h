@@ -13,7 +13,7 @@ enum event_kind {
 	EVENT_LIVE,  /* a version is live, or its share changed */
 	EVENT_RETIRED,  /* a version has gone */
 	EVENT_STUCK,    /* a version should be gone, and is not */
-	EVENT_ROLLBACK, /* back to the version before, with the reason */
+	EVENT_ROLLBACK, /* back to the version before, with the reason; with `refused`: it should go back, and cannot */
 	EVENT_CRASH,    /* a plugin ended the process, or is held to have */
 	EVENT_KINDS
 };

@@ -79,7 +79,7 @@ static bool row_unpack(struct cursor *cursor, struct crash_row *row) {
 	size_t hash_size, id_size;
 	*row = (struct crash_row){0};
 	if (!cursor_read_array(cursor, &fields) || fields != ROW_FIELDS || !cursor_read_uint(cursor, &outcome) ||
-		outcome > CRASH_DEAD || !cursor_read_uint(cursor, &kind) || kind > NOTE_FINI ||
+		outcome > CRASH_DEAD || !cursor_read_uint(cursor, &kind) || kind > NOTE_WORK ||
 		!bin_take(cursor, row->hash, sizeof row->hash, &hash_size) || hash_size != sizeof row->hash ||
 		!text_take(cursor, row->plugin, sizeof row->plugin) || !text_take(cursor, row->version, sizeof row->version) ||
 		!text_take(cursor, row->name, sizeof row->name) || !bin_take(cursor, row->id, sizeof row->id, &id_size))

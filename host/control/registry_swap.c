@@ -197,6 +197,17 @@ void registry_swap(
 		stage_version(registry, verdict, order, false, done, arg);
 }
 
+/* Whoever names a version wants that one, and no other that happens to be next. */
+static bool version_expected(const struct verdict *next, const struct registry_swap *order, struct error *error) {
+	if (order->version == NULL || strcmp(order->version, next->version) == 0)
+		return true;
+	error_set(error, ERROR_CONFLICT, "another version of %s is next", next->name);
+	error_found(error, "%s", next->version);
+	error_expected(error, "%s, as was asked for", order->version);
+	error_hint(error, "`sofun versions %s` lists what there is; `sofun swap %s VERSION`", next->name, next->name);
+	return false;
+}
+
 void registry_promote(
 	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg) {
 	struct error error;
@@ -210,7 +221,8 @@ void registry_promote(
 		error_expected(&error, "a version whose promotion would change something");
 		error_hint(&error, "`sofun swap %s VERSION --canary P` starts a canary", name);
 	}
-	if (canary)
+	good = good && version_expected(canary ? lineage->now.canary : lineage->now.base, order, &error);
+	if (good && canary)
 		promote(lineage, order, done, arg);
 	else if (good) /* it has all ids already: what it failed for good is decided now */
 		probation_end(lineage, asker_answer, asker_create(registry, lineage->now.base, done, arg));
@@ -231,6 +243,7 @@ void registry_rollback(
 		error_expected(&error, "a version that was live before this one");
 		error_hint(&error, "`sofun versions %s` lists what there is; `sofun swap %s VERSION`", name, name);
 	}
+	good = good && version_expected(canary ? lineage->now.base : previous, order, &error);
 	if (!good) {
 		late_error(registry, done, arg, &error);
 		return;

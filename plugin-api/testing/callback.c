@@ -88,6 +88,7 @@ void callback_begin(sofun_test *test, struct callback *callback, struct instance
 		.context = {&test->host}, .test = test, .instance = instance, .effects_before = test->effect_count};
 	if (instance != NULL) {
 		callback->out = values_of(instance->function, instance->schema, &callback->out_count);
+		callback->in = callback->out;
 		callback->in_count = callback->out_count;
 	}
 	piece_finish(&test->failure);
@@ -104,6 +105,7 @@ static void callback_end(struct callback *callback, bool keep) {
 		piece_finish(&callback->instance->values[i]);
 		callback->instance->values[i] = callback->values[i];
 	}
+	callback_entries_end(callback, keep);
 	if (keep)
 		operations_keep(callback->test, callback->effects_before);
 	else
@@ -255,8 +257,10 @@ int sofun_test_migrate(sofun_test *test, const char *type, const char *id, uint3
 	const int result = function->migrate(&callback.context, test->plugin_data, &migration);
 	callback_end(&callback, result == 0);
 	piece_finish(&lent);
-	if (result == 0)
+	if (result == 0) {
+		entries_migrate(&callback);
 		instance->schema = to;
+	}
 	return result;
 }
 
@@ -267,6 +271,37 @@ sofun_bytes sofun_test_state(const sofun_test *test, const char *type, sofun_byt
 	const struct instance *instance = instance_find(test, function, id);
 	const uint32_t number = value_number(function, instance == NULL ? function->schema : instance->schema, value);
 	return instance == NULL ? sofun_bytes_of(NULL, 0) : piece_bytes(&instance->values[number]);
+}
+
+/* NULL: there is no such instance. */
+static const struct entries *entries_of(
+	const sofun_test *test, const char *type, const char *id, const char *value, uint32_t kind) {
+	const sofun_function *function = function_get(test, type);
+	const struct instance *instance = instance_find(test, function, sofun_text(id));
+	const uint32_t schema = instance == NULL ? function->schema : instance->schema;
+	const uint32_t number = value_number(function, schema, value);
+	uint32_t count;
+	if (values_of(function, schema, &count)[number].kind != kind && kind != 0)
+		test_stop("the value %s of %s is no %s", value, type, kind == SOFUN_KIND_TABLE ? "table" : "list");
+	return instance == NULL ? NULL : &instance->many[number];
+}
+
+sofun_bytes sofun_test_entry(
+	const sofun_test *test, const char *type, const char *id, const char *table, sofun_bytes key) {
+	const struct entries *entries = entries_of(test, type, id, table, SOFUN_KIND_TABLE);
+	return entries == NULL ? sofun_bytes_of(NULL, 0) : entries_at(entries, key);
+}
+
+sofun_bytes sofun_test_item(
+	const sofun_test *test, const char *type, const char *id, const char *list, uint64_t index) {
+	const struct entries *entries = entries_of(test, type, id, list, SOFUN_KIND_LIST);
+	return entries == NULL || index >= entries->count ? sofun_bytes_of(NULL, 0)
+													  : piece_bytes(&entries->pairs[index].value);
+}
+
+size_t sofun_test_entry_count(const sofun_test *test, const char *type, const char *id, const char *value) {
+	const struct entries *entries = entries_of(test, type, id, value, 0);
+	return entries == NULL ? 0 : entries->count;
 }
 
 int64_t sofun_test_state_int(const sofun_test *test, const char *type, const char *id, const char *value) {

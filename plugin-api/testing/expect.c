@@ -148,3 +148,31 @@ void sofun_test_expect_state(sofun_test *test, const char *type, const char *id,
 	if (strcmp(found, expected) != 0)
 		expectation_fail(test, file, line, "expected %s of %s %s to be %s; found %s", value, type, id, expected, found);
 }
+
+void sofun_test_expect_entry(sofun_test *test, const char *type, const char *id, const char *table, const char *key,
+	const char *json, const char *file, int line) {
+	const sofun_bytes entry = sofun_test_entry(test, type, id, table, sofun_text(key));
+	const char *found = entry.size == 0 ? "none" : sofun_test_text(test, entry);
+	const char *expected = json == NULL ? "none" : text_canonical(test, json);
+	if (strcmp(found, expected) != 0)
+		expectation_fail(test, file, line, "expected entry %s of %s of %s %s to be %s; found %s", key, table, type, id,
+			expected, found);
+}
+
+void sofun_test_expect_item(sofun_test *test, const char *type, const char *id, const char *list, uint64_t index,
+	const char *json, const char *file, int line) {
+	const sofun_bytes item = sofun_test_item(test, type, id, list, index);
+	const char *found = item.size == 0 ? "none" : sofun_test_text(test, item);
+	const char *expected = json == NULL ? "none" : text_canonical(test, json);
+	if (strcmp(found, expected) != 0)
+		expectation_fail(test, file, line, "expected item %llu of %s of %s %s to be %s; found %s",
+			(unsigned long long)index, list, type, id, expected, found);
+}
+
+void sofun_test_expect_count(
+	sofun_test *test, const char *type, const char *id, const char *value, size_t count, const char *file, int line) {
+	const size_t found = sofun_test_entry_count(test, type, id, value);
+	if (found != count)
+		expectation_fail(
+			test, file, line, "expected %s of %s %s to have %zu entries; found %zu", value, type, id, count, found);
+}

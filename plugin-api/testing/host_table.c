@@ -65,6 +65,11 @@ static int host_state_get(sofun_context *context, uint32_t value, sofun_bytes *r
 	const int status = value_check(callback, value, callback->in_count);
 	if (status != SOFUN_OK)
 		return status;
+	const bool many = callback->in[value].kind >= SOFUN_KIND_TABLE;
+	if (many && !callback->migrating)
+		return SOFUN_BAD_ARGUMENT;
+	if (many && callback->views[value].size == 0 && callback->instance->many[value].count > 0)
+		entries_token(value, &callback->views[value]);
 	const bool changed = callback->changed[value] && !callback->migrating;
 	struct piece *view = changed ? &callback->values[value] : &callback->views[value];
 	const struct piece *kept = &callback->instance->values[value];
@@ -86,6 +91,8 @@ static void value_change(struct callback *callback, uint32_t value, struct piece
 static int host_state_set(sofun_context *context, uint32_t value, sofun_bytes msgpack) {
 	struct callback *callback = callback_of(context);
 	int status = value_check(callback, value, callback->out_count);
+	if (status == SOFUN_OK && entries_token_is(msgpack))
+		return entries_carry(callback, value, msgpack);
 	if (status == SOFUN_OK && !kind_fits(msgpack, callback->out[value].kind))
 		status = SOFUN_BAD_ARGUMENT;
 	if (status == SOFUN_OK)
@@ -100,6 +107,8 @@ static int host_state_set(sofun_context *context, uint32_t value, sofun_bytes ms
 
 static int host_state_clear(sofun_context *context, uint32_t value) {
 	const int status = value_check(callback_of(context), value, callback_of(context)->out_count);
+	if (status == SOFUN_OK && callback_of(context)->out[value].kind >= SOFUN_KIND_TABLE)
+		return SOFUN_BAD_ARGUMENT;
 	if (status == SOFUN_OK)
 		value_change(callback_of(context), value, (struct piece){0});
 	return status;
@@ -185,6 +194,10 @@ static const void *host_extension(const sofun_host *host, const char *id) {
 	const sofun_test *test = (const sofun_test *)(const void *)host;
 	if (test->extension_id != NULL && strcmp(test->extension_id, id) == 0)
 		return test->extension;
+	if (strcmp(id, SOFUN_TABLES) == 0)
+		return &tables_table;
+	if (strcmp(id, SOFUN_LISTS) == 0)
+		return &lists_table;
 	if (strcmp(id, SOFUN_TIMER) == 0)
 		return &timer_table;
 	return strcmp(id, SOFUN_OPERATION) == 0 ? &operation_table : NULL;

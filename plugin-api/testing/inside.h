@@ -50,11 +50,22 @@ bool base64_read(sofun_bytes text, struct piece *ret_bytes);
 
 /* ---- the fake host ---- */
 
+/* A table in the order of its keys, or a list, whose keys are empty. */
+struct pair {
+	struct piece key;
+	struct piece value;
+};
+struct entries {
+	struct pair *pairs;
+	size_t count;
+};
+
 struct instance {
 	const sofun_function *function;
 	uint32_t schema; /* of the values */
 	struct piece id;
 	struct piece values[VALUES_MAX]; /* empty: unset */
+	struct entries many[VALUES_MAX]; /* of values that are tables or lists */
 };
 
 struct effect {
@@ -81,11 +92,20 @@ struct callback {
 	struct instance *instance;    /* NULL in a router */
 	bool migrating;               /* state_get is of the old values, state_set of the new */
 	uint32_t in_count;            /* what state_get knows: the values as the instance has them */
-	const sofun_value *out;       /* what state_set knows; the same but in migrate */
+	const sofun_value *in;
+	const sofun_value *out; /* what state_set knows; the same but in migrate */
 	uint32_t out_count;
 	struct piece values[VALUES_MAX];
 	bool changed[VALUES_MAX];
 	struct piece views[VALUES_MAX]; /* what state_get showed of a value that is not changed yet */
+	struct entries many[VALUES_MAX];
+	bool many_changed[VALUES_MAX];
+	uint32_t carried[VALUES_MAX]; /* in migrate: 1 + the old value that this one takes over; 0: none */
+	struct piece entry_key;       /* views, until the next call */
+	struct piece entry_value;
+	sofun_cursor *cursors;
+	size_t entries_written;
+	size_t entries_stepped;
 	sofun_buf builders[BUILDERS_MAX];
 	size_t builder_count;
 	size_t effects_before;
@@ -143,6 +163,21 @@ void operations_finish(sofun_test *test);
 bool operations_wait(const sofun_test *test, sofun_bytes type, sofun_bytes id);
 /* Tells one that is complete; false: none is. */
 bool operations_deliver(sofun_test *test, int *ret_result);
+
+extern const sofun_tables tables_table;
+extern const sofun_lists lists_table;
+
+/* ---- entries.c ---- */
+
+void entries_finish(struct entries *entries);
+sofun_bytes entries_at(const struct entries *entries, sofun_bytes key); /* {NULL, 0}: there is none */
+void callback_entries_end(struct callback *callback, bool keep);
+
+/* In migrate a table or list goes from value to value by a token in place of its content. */
+void entries_token(uint32_t value, struct piece *view);
+bool entries_token_is(sofun_bytes msgpack);
+int entries_carry(struct callback *callback, uint32_t to, sofun_bytes token);
+void entries_migrate(struct callback *callback); /* it succeeded: what was not carried is gone */
 
 /* Timers that a callback cancelled go, or stand again. */
 void timers_settle(sofun_test *test, bool keep);

@@ -37,8 +37,10 @@ sofun_test *sofun_test_open(const char *file) {
 }
 
 static void instance_finish(struct instance *instance) {
-	for (size_t i = 0; i < VALUES_MAX; i++)
+	for (size_t i = 0; i < VALUES_MAX; i++) {
 		piece_finish(&instance->values[i]);
+		entries_finish(&instance->many[i]);
+	}
 	piece_finish(&instance->id);
 	free(instance);
 }

@@ -21,6 +21,7 @@
 #include <stdint.h>
 
 #include "effects.h"
+#include "list.h"
 #include "operation.h"
 #include "plugin.h"
 #include "timer.h"
@@ -152,6 +153,14 @@ sofun_bytes sofun_test_state(const sofun_test *test, const char *type, sofun_byt
 /* The same read as an integer; 0 if unset. */
 int64_t sofun_test_state_int(const sofun_test *test, const char *type, const char *id, const char *value);
 
+/* An entry of a table, an item of a list; {NULL, 0} if there is none. */
+sofun_bytes sofun_test_entry(
+	const sofun_test *test, const char *type, const char *id, const char *table, sofun_bytes key);
+sofun_bytes sofun_test_item(const sofun_test *test, const char *type, const char *id, const char *list, uint64_t index);
+
+/* How many entries a table has, or items a list. */
+size_t sofun_test_entry_count(const sofun_test *test, const char *type, const char *id, const char *value);
+
 /* The instances that got a message, in that order. */
 size_t sofun_test_instance_count(const sofun_test *test);
 sofun_bytes sofun_test_instance_id(const sofun_test *test, size_t index);
@@ -178,6 +187,20 @@ const char *sofun_test_text(sofun_test *test, sofun_bytes msgpack);
 #define SOFUN_EXPECT_STATE(test, type, id, value, json) \
 	sofun_test_expect_state(test, type, id, value, json, __FILE__, __LINE__)
 
+/* One entry of a table, one item of a list; json NULL: there is none. And how many there are. */
+#define SOFUN_EXPECT_ENTRY(test, type, id, table, key, json) \
+	sofun_test_expect_entry(test, type, id, table, key, json, __FILE__, __LINE__)
+#define SOFUN_EXPECT_ITEM(test, type, id, list, index, json) \
+	sofun_test_expect_item(test, type, id, list, index, json, __FILE__, __LINE__)
+#define SOFUN_EXPECT_COUNT(test, type, id, value, count) \
+	sofun_test_expect_count(test, type, id, value, count, __FILE__, __LINE__)
+
+void sofun_test_expect_entry(sofun_test *test, const char *type, const char *id, const char *table, const char *key,
+	const char *json, const char *file, int line);
+void sofun_test_expect_item(sofun_test *test, const char *type, const char *id, const char *list, uint64_t index,
+	const char *json, const char *file, int line);
+void sofun_test_expect_count(
+	sofun_test *test, const char *type, const char *id, const char *value, size_t count, const char *file, int line);
 void sofun_test_expect_ok(sofun_test *test, int result, const char *file, int line);
 void sofun_test_expect_failure(sofun_test *test, int result, const char *text, const char *file, int line);
 void sofun_test_expect_reply(sofun_test *test, const char *json, const char *file, int line);

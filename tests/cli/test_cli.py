@@ -232,6 +232,20 @@ def test_state(test):
 	expect_equal(command.error(NOT_FOUND, "state", "no/such")["code"], "unknown_type", "code")
 
 
+def test_state_of_tables_and_lists(test):
+	host, command = started(test, plugins=("ledger",))
+	commands = [["set", f"k{i:02}", i] for i in range(20)] + [["append", i] for i in range(20)]
+	command.run("call", "ledger/book", "a", json.dumps(commands))
+	page = command.json("state", "ledger/book", "a", "--table", "entries", "--limit", "2", "--after", "k10")["tables"]["entries"]
+	expect_equal(([entry["key"] for entry in page["entries"]], page["next"]), (["k11", "k12"], "k12"), "a page of a table")
+	page = command.json("state", "ledger/book", "a", "--table", "lines", "--after", "17")["lists"]["lines"]
+	expect_equal((page["items"], page["next"]), ([18, 19], None), "the end of a list")
+	expect("k11" in command.text("state", "ledger/book", "a", "--table", "entries", "--after", "k10"), "a table, readable")
+	expect("list lines of 20" in command.text("state", "ledger/book", "a"), "what there is is named")
+	command.error(NOT_FOUND, "state", "ledger/book", "a", "--table", "none")
+	command.error(USAGE, "state", "ledger/book", "--table", "entries")
+
+
 def test_tail(test):
 	_, command = started(test)
 	for i in range(5):

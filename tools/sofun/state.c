@@ -10,6 +10,15 @@
 
 enum { LIMIT_MAX = 1000000 };
 
+static void next_tell(const json_t *next) {
+	if (next == NULL || json_is_null(next))
+		return;
+	struct buf text = {0};
+	text_of_json(next, &text);
+	fprintf(stderr, "there are more; go on with: --after '%.*s'\n", (int)text.size, (const char *)text.data);
+	buf_finish(&text);
+}
+
 static int instances_print(const struct invocation *run, const json_t *answer) {
 	if (run->json) {
 		output_json(answer);
@@ -27,14 +36,24 @@ static int instances_print(const struct invocation *run, const json_t *answer) {
 		printf("%.*s\n", (int)text.size, (const char *)text.data);
 		buf_finish(&text);
 	}
-	const json_t *next = json_object_get(answer, "next");
-	if (next != NULL && !json_is_null(next)) {
-		struct buf text = {0};
-		text_of_json(next, &text);
-		fprintf(stderr, "there are more; go on with: --after '%.*s'\n", (int)text.size, (const char *)text.data);
-		buf_finish(&text);
-	}
+	next_tell(json_object_get(answer, "next"));
 	return EXIT_OK;
+}
+
+/* The tables or lists of an instance by name: what is in them is asked for by --table. */
+static void many_tell(json_t *many, const char *key, const char *kind) {
+	const char *name;
+	json_t *page;
+	json_object_foreach(many, name, page) {
+		const json_t *length = json_object_get(page, "length");
+		const json_t *shown = json_object_get(page, key);
+		bool more = !json_is_null(json_object_get(page, "next"));
+		if (length != NULL)
+			printf("%s %s of %lld; --table %s shows it\n", kind, name, (long long)json_integer_value(length), name);
+		else
+			printf("%s %s of %s%zu; --table %s shows it\n", kind, name, more ? "more than " : "",
+				json_array_size(shown), name);
+	}
 }
 
 static int instance_print(const struct invocation *run, const json_t *answer) {
@@ -61,12 +80,42 @@ static int instance_print(const struct invocation *run, const json_t *answer) {
 		table_cell_json(&table, value);
 	}
 	table_print(&table);
+	many_tell(json_object_get(answer, "tables"), "entries", "table");
+	many_tell(json_object_get(answer, "lists"), "items", "list");
 	const json_t *whole = json_object_get(expires, "*");
 	char time[TIME_TEXT_BYTES];
 	if (json_is_integer(whole)) {
 		time_text(json_integer_value(whole), time);
 		printf("\nthe instance expires at %s if no message comes before\n", time);
 	}
+	return EXIT_OK;
+}
+
+/* A page of one table or list, whichever the answer has, and where the next one begins. */
+static int entries_print(const struct invocation *run, const json_t *answer) {
+	const char *name = option_value(run, "--table");
+	const json_t *page = json_object_get(json_object_get(answer, "tables"), name);
+	const bool list = page == NULL;
+	if (run->json) {
+		output_json(answer);
+		return EXIT_OK;
+	}
+	if (list)
+		page = json_object_get(json_object_get(answer, "lists"), name);
+	struct table table;
+	size_t i;
+	json_t *at;
+	table_init(&table, list ? 1 : 2);
+	if (!list)
+		table_cell(&table, "KEY");
+	table_cell(&table, list ? "ITEM" : "CONTENT");
+	json_array_foreach(json_object_get(page, list ? "items" : "entries"), i, at) {
+		if (!list)
+			table_cell_json(&table, json_object_get(at, "key"));
+		table_cell_json(&table, list ? at : json_object_get(at, "value"));
+	}
+	table_print(&table);
+	next_tell(json_object_get(page, "next"));
 	return EXIT_OK;
 }
 
@@ -79,13 +128,20 @@ static bool target_build(const struct invocation *run, struct buf *target) {
 	buf_printf(target, "/v1/state/");
 	if (!target_append_type(target, argument(run, 0)))
 		return fail_usage(run, "a function is NS/NAME, not '%s'", argument(run, 0)), false;
+	const char *entries = option_value(run, "--table");
+	if (id == NULL && entries != NULL)
+		return fail_usage(run, "--table is of one instance: name its ID, too"), false;
 	if (id != NULL) {
 		buf_printf(target, "/");
 		target_append(target, bytes_text(id));
-		return true;
+		if (entries == NULL)
+			return true;
+		buf_printf(target, "?table=");
+		target_append(target, bytes_text(entries));
+		mark = "&";
 	}
 	if (option_value(run, "--limit") != NULL) {
-		buf_printf(target, "?limit=%llu", limit);
+		buf_printf(target, "%slimit=%llu", mark, limit);
 		mark = "&";
 	}
 	if (after != NULL) {
@@ -133,7 +189,9 @@ static int state_run(const struct invocation *run) {
 		result = http_json(run, "GET", target_text(&target), NULL, &answer);
 	if (result == EXIT_OK && !one && option_value(run, "--values") != NULL)
 		result = values_add(run, json_object_get(answer, "instances"));
-	if (result == EXIT_OK)
+	if (result == EXIT_OK && one && option_value(run, "--table") != NULL)
+		result = entries_print(run, answer);
+	else if (result == EXIT_OK)
 		result = one ? instance_print(run, answer) : instances_print(run, answer);
 	buf_finish(&target);
 	json_decref(answer);
@@ -141,21 +199,24 @@ static int state_run(const struct invocation *run) {
 }
 
 static const struct option state_options[] = {
-	{"--limit", "N", "list at most this many instances"},
-	{"--after", "ID", "list those behind this id: what `next` of the page before said"},
+	{"--limit", "N", "at most this many instances, entries or items"},
+	{"--after", "ID", "those behind this id: what `next` of the page before said"},
+	{"--table", "NAME", "a page of that table or list of the instance ID"},
 	{"--values", NULL, "list each instance with its values"},
 	{NULL, NULL, NULL},
 };
 
 const struct command state_command = {
 	.name = "state",
-	.usage = "NS/NAME [ID] [--limit N] [--after ID] [--values]",
+	.usage = "NS/NAME [ID] [--table NAME] [--limit N] [--after ID] [--values]",
 	.summary = "the instances of a function, or the values of one",
 	.help =
 		"Without ID: a page of the instances of the function NS/NAME, in the order of their ids. With ID: its durable\n"
-		"values. An instance without state: exit 4.\n\n"
+		"values, and which tables and lists it has; with --table, a page of one of them: --after takes a key, or the\n"
+		"index of an item. An instance without state: exit 4.\n\n"
 		"  sofun state auth/source --limit 100 --values\n"
-		"  sofun state auth/source 203.0.113.7",
+		"  sofun state auth/source 203.0.113.7\n"
+		"  sofun state shop/cart ada --table items --limit 50",
 	.completes = "type id",
 	.options = state_options,
 	.arguments_min = 1,

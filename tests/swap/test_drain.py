@@ -100,7 +100,7 @@ def test_a_drain_names_what_it_waits_for(test):
 
 
 def test_many_are_counted_and_the_oldest_named(test):
-	host = two_versions(test, shards=2, settings={"retry.backoff_ms": 4000, "retry.backoff_ms_max": 4000})
+	host = two_versions(test, shards=2, settings={"retry.backoff_ms": 2500, "retry.backoff_ms_max": 2500})
 	with host.rpc() as rpc:
 		rpc.send("test/play", "first", {"fail_times": 1, "add": 1})
 		wait_until(lambda: version(host, "1.0.0")["waiting_total"] == 1, 10, "the first waits")

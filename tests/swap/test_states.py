@@ -70,6 +70,21 @@ def test_idle(test):
 			expect_equal(rpc.call("test/play", f"i{number}", {"add": 1, "reply": True}), 2, "counts")
 
 
+def test_a_kill_within_a_drain_does_not_bring_the_left_version_back(test):
+	"""Its file still stands in the plugins directory, and it is the newer one. Killed as soon as the swap is answered: the next life
+	retires it before it has looked at any file."""
+	host = two_versions(test, shards=2)
+	for _ in range(3):
+		swap_until_live(host, "1.1.0")
+		settled(host)
+		expect(swap(host, "1.0.0", "accepted"), "a swap to the older one")
+		for _ in range(2):
+			host.kill()
+			host.restart()
+			settled(host)
+			expect_equal(live(host), "1.0.0", "what was answered as live")
+
+
 def backlog(host, messages):
 	"""Accepted and not handled: behind a message in backoff for each of a thousand addresses, many sends of few messages."""
 	ids = [f"i{number}" for number in range(1000)]

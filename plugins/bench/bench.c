@@ -4,7 +4,7 @@
  *   bench/chain   counts, and passes the message on until its hops are used up; the last one replies
  *   router bench  lets each record count once for the id that its first 16 bytes are
  *
- * state.c has the functions whose state ends by itself, alarm.c those that set timers. */
+ * state.c has the functions whose state ends by itself, alarm.c those that set timers, errand.c one that starts operations. */
 #include "load.h"
 
 SOFUN_STATELESS_FUNCTION(driver, "bench/driver");
@@ -18,6 +18,7 @@ SOFUN_PLUGIN("bench", SOFUN_PLUGIN_VERSION,
 	SOFUN_WITH_FUNCTION(idle),
 	SOFUN_WITH_FUNCTION(note),
 	SOFUN_WITH_FUNCTION(alarm),
+	SOFUN_WITH_FUNCTION(errand),
 	SOFUN_WITH_ROUTER(records));
 
 enum {
@@ -153,6 +154,10 @@ static int silence_send(sofun_context *context, const struct order *order, uint6
 	return sofun_send_nil(context, "bench/alarm", sofun_bytes_of(id, ID_BYTES));
 }
 
+static int errand_send(sofun_context *context, const struct order *order, uint64_t random) {
+	return nil_send(context, "bench/errand", order, random);
+}
+
 static const struct target {
 	const char *name;
 	int (*send)(sofun_context *context, const struct order *order, uint64_t random);
@@ -164,6 +169,7 @@ static const struct target {
 	{"note", note_send},
 	{"alarm", alarm_send},
 	{"silence", silence_send},
+	{"errand", errand_send},
 };
 
 static const struct target *target_find(sofun_bytes name) {

@@ -28,6 +28,7 @@ WORKLOADS = {
 	"expiry": ("counter without idle_ttl", "counter with idle_ttl", "sweep of 100000 ended instances", "LevelDB rows taken away"),
 	"timers": ("timers set, 1000000 pending", "timers cancelled, 1000000 pending", "timers fired, 1000000 pending", "timers fired, heap",
 		"timers fired, LevelDB"),
+	"operations": ("operations started", "operations, pool", "operations, the same"),
 }
 VERDICTS = {"met", "not met", "void", "-"}
 

@@ -38,6 +38,7 @@ static const struct workload {
 	{"swap", bench_swap},
 	{"expiry", bench_expiry},
 	{"timers", bench_timers},
+	{"operations", bench_operations},
 };
 
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
@@ -233,7 +234,8 @@ const struct command bench_command = {
 		"  swap         the pause that a swap makes at half load, and what it takes from full load; with --json also what\n"
 		"               the client saw as time went by (tests/bench/plot.py draws it)\n"
 		"  expiry       a counter with and without idle_ttl; the sweep of ended instances, and what calls beside it feel\n"
-		"  timers       set, cancelled and fired while 10,000,000 are pending, and the memory that they take\n\n"
+		"  timers       set, cancelled and fired while 10,000,000 are pending, and the memory that they take\n"
+		"  operations   started, worked for and counted, a second\n\n"
 		"It exits with 1 if a target is missed or void (not with --quick).",
 	.options = bench_options,
 	.run = bench_run,

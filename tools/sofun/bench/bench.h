@@ -89,5 +89,6 @@ bool bench_restart(struct bench *bench);
 bool bench_swap(struct bench *bench);
 bool bench_expiry(struct bench *bench);
 bool bench_timers(struct bench *bench);
+bool bench_operations(struct bench *bench);
 
 #endif

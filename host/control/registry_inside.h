@@ -2,6 +2,7 @@
  *
  *   registry.c          making, starting, stopping
  *   registry_recover.c  what the store says, before anything runs
+ *   registry_convict.c  who killed the host, and who takes its place
  *   registry_rows.c     rows 'T' and 'V' as bytes
  *   registry_commit.c   committing rows, and fences
  *   registry_types.c    function types: whose they are, and the views made of them
@@ -576,7 +577,16 @@ void plugin_discard(struct plugin *plugin); /* a ready one */
 void registry_drain_look(evutil_socket_t fd, short what, void *arg);
 void late_error(struct registry *registry, registry_done *done, void *arg, const struct error *error);
 
+/* ---- registry_convict.c ---- */
+/* Those who killed the host lose their share before anything is loaded. */
+void verdicts_sentence(struct registry *registry);
+/* A quarantined version that has a copy takes instances down: it may be loaded for that. False: that killed the host, too. */
+bool sentence_leaves_way_down(struct verdict *verdict);
+
 /* ---- registry_recover.c ---- */
+bool verdict_needs_image(const struct verdict *verdict);
+/* Its copy's manifest; nothing of it runs. NULL: the copy is gone or damaged. */
+struct image *verdict_image(const struct verdict *verdict, const char *path, struct error *error);
 void registry_write_recovered(struct registry *registry);
 
 /* ---- registry_report.c ---- */

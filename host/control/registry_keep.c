@@ -78,7 +78,7 @@ static void keep_counted(void *arg, bool good) {
 static void keep_end(struct plugin *plugin, struct lineage *lineage) {
 	log_event(LOG_INFO, "plugin_not_needed", "name=%s version=%s", plugin->verdict->name, plugin->verdict->version);
 	plugin_turn(plugin, PLUGIN_LEAVING);
-	plugin->retained = lineage->now.base != NULL;
+	plugin->retained = lineage->now.base != NULL && plugin->verdict->state != VERDICT_QUARANTINED;
 	plugin->keep = KEEP_ADOPTING;
 	plugin_leave(plugin, registry_publish(plugin->registry));
 }

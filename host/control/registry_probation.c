@@ -163,14 +163,16 @@ static void verdict_blame(struct verdict *verdict, const struct going_back *back
 }
 
 static void rollback_tell(const struct going_back *back, const char *reason, const struct error *refused) {
-	const char *why = refused == NULL ? "" : refused->message;
-	log_event(refused == NULL ? LOG_WARN : LOG_ERROR, refused == NULL ? "plugin_rollback" : "plugin_rollback_refused",
-		"name=%s from=%s to=%s why=\"%s\"%s%s%s", back->from->name, back->from->version, back->to->version, reason,
-		refused == NULL ? "" : " refused=\"", why, refused == NULL ? "" : "\"");
+	if (refused == NULL)
+		log_event(LOG_WARN, "plugin_rollback", "name=%s from=%s to=%s why=\"%s\"", back->from->name,
+			back->from->version, back->to->version, reason);
+	else
+		log_event(LOG_ERROR, "plugin_rollback_refused", "name=%s from=%s to=%s why=\"%s\" refused=\"%s\"",
+			back->from->name, back->from->version, back->to->version, reason, refused->message);
 	json_t *body = json_pack("{s:s, s:s, s:s, s:o}", "name", back->from->name, "from", back->from->version, "to",
 		back->to->version, "reason", json_from_words(bytes_text(reason)));
 	if (refused != NULL)
-		json_object_set_new(body, "refused", json_from_words(bytes_text(why)));
+		json_object_set_new(body, "refused", json_from_words(bytes_text(refused->message)));
 	events_emit(back->registry->options.events, EVENT_ROLLBACK, body);
 }
 

@@ -33,14 +33,14 @@ static bool rows_read(struct registry *registry, enum key_kind kind,
 
 /* ---- files ---- */
 
-static bool verdict_needs_image(const struct verdict *verdict) {
+bool verdict_needs_image(const struct verdict *verdict) {
 	return verdict->image[0] != '\0' && (verdict->state == VERDICT_LIVE || verdict->state == VERDICT_DRAINING);
 }
 
 /* What is ready, and what was live and may come back. */
 static bool verdict_keeps_image(const struct verdict *verdict) {
 	return verdict->image[0] != '\0' &&
-		(verdict_needs_image(verdict) || verdict->state == VERDICT_READY ||
+		(verdict_needs_image(verdict) || verdict->state == VERDICT_READY || verdict->state == VERDICT_QUARANTINED ||
 			(verdict->kept != 0 && (verdict->state == VERDICT_RETIRED || verdict->state == VERDICT_ATTEMPTING)));
 }
 
@@ -55,57 +55,9 @@ static bool image_spare(void *arg, const char *file_name) {
 	return false;
 }
 
-/* ---- those who killed the host ---- */
-
-static void verdict_convict(struct verdict *verdict, const char *when, const char *found, const char *expected) {
-	struct error error;
-	error_set(&error, ERROR_REFUSED, "%s %s killed the host %s: quarantined", verdict->name, verdict->version, when);
-	error_found(&error, "%s", found);
-	error_expected(&error, "%s", expected);
-	error_hint(&error, "repair the plugin; `sofun load` tries it again");
-	log_event(
-		LOG_ERROR, "plugin_quarantined", "name=%s version=%s found=\"%s\"", verdict->name, verdict->version, found);
-	verdict_refuse(verdict, VERDICT_QUARANTINED, &error);
-	verdict->written = false;
-}
-
-static void sentence_of_load(struct verdict *verdict, const char *found) {
-	verdict_convict(verdict, "when it was loaded", found, "an init that returns");
-}
-
-/* A version that dies in two different messages while it is new is convicted before they are (rule 34). */
-static void sentence_of_messages(struct verdict *verdict, uint64_t probation_ms) {
-	char found[sizeof(((struct error *)0)->found)];
-	const struct crash_row *last;
-	uint32_t messages =
-		crash_of_image(crash_current(), verdict->hash, verdict->time_ms, verdict->time_ms + probation_ms, &last);
-	if (probation_ms == 0 || messages < CRASH_MESSAGES_CONVICT)
-		return;
-	snprintf(found, sizeof(found), "%u deaths in its code, the last one %s%s%s", messages, last->cause,
-		last->name[0] == '\0' ? "" : " in ", last->name);
-	verdict_convict(verdict, "soon after it went live", found, "at most one message that it dies of");
-}
-
-/* What the workers died of, the supervisor knows: while loading, one death is enough. */
-static void verdict_sentence(struct verdict *verdict, uint64_t probation_ms) {
-	char found[CRASH_CAUSE_BYTES + 32];
-	if (verdict->state != VERDICT_ATTEMPTING && !verdict_needs_image(verdict))
-		return;
-	const struct crash_row *death = crash_of_load(crash_current(), verdict->hash);
-	if (death != NULL) {
-		snprintf(found, sizeof(found), "%s in its code", death->cause);
-		sentence_of_load(verdict, found);
-	} else if (verdict->state == VERDICT_ATTEMPTING && verdict->attempts >= ATTEMPTS_MAX) {
-		snprintf(found, sizeof(found), "left in the state attempting %u times", (unsigned)ATTEMPTS_MAX);
-		sentence_of_load(verdict, found);
-	} else if (verdict->state == VERDICT_LIVE) {
-		sentence_of_messages(verdict, probation_ms);
-	}
-}
-
 /* ---- images ---- */
 
-static struct image *image_reload(const struct verdict *verdict, const char *path, struct error *error) {
+struct image *verdict_image(const struct verdict *verdict, const char *path, struct error *error) {
 	struct buf content = {0};
 	struct file_identity identity;
 	struct elf_facts facts;
@@ -143,7 +95,7 @@ static void verdict_reload(struct registry *registry, struct verdict *verdict) {
 	struct error error;
 	bool stuck = false;
 	char *path = path_join(registry->images, verdict->image);
-	struct image *image = image_reload(verdict, path, &error);
+	struct image *image = verdict_image(verdict, path, &error);
 	free(path);
 	if (image == NULL) {
 		verdict_park(registry, verdict, true, &error);
@@ -165,7 +117,7 @@ static void verdict_reload(struct registry *registry, struct verdict *verdict) {
 static void verdict_ready(struct registry *registry, struct verdict *verdict) {
 	struct error error;
 	char *path = path_join(registry->images, verdict->image);
-	struct image *image = image_reload(verdict, path, &error);
+	struct image *image = verdict_image(verdict, path, &error);
 	free(path);
 	if (image != NULL) {
 		image->state = IMAGE_READY;
@@ -212,30 +164,6 @@ static void lineages_recover(struct registry *registry) {
 		verdict_inherit(registry, registry->verdicts[i]);
 }
 
-static void rollback_tell(struct registry *registry, const struct verdict *from, const struct verdict *to) {
-	log_event(LOG_WARN, "plugin_rollback", "name=%s from=%s to=%s why=\"%s\"", from->name, from->version, to->version,
-		from->refusal->found);
-	events_emit(registry->options.events, EVENT_ROLLBACK,
-		json_pack("{s:s, s:s, s:s, s:o}", "name", from->name, "from", from->version, "to", to->version, "reason",
-			json_from_words(bytes_text(from->refusal->message))));
-}
-
-/* Those who killed the host lose their share before anything is loaded. */
-static void verdicts_sentence(struct registry *registry) {
-	for (size_t i = 0; i < registry->verdict_count; i++) {
-		struct verdict *verdict = registry->verdicts[i];
-		struct lineage *lineage = lineage_find(registry, verdict->name);
-		bool judged = verdict->state == VERDICT_QUARANTINED;
-		verdict_sentence(verdict, registry->options.config->crash_probation_ms);
-		if (lineage == NULL || verdict->state != VERDICT_QUARANTINED)
-			continue;
-		bool had = lineage->now.base == verdict || lineage->now.canary == verdict;
-		lineage_convict(lineage, verdict);
-		if (!judged && had && lineage->now.base != NULL && lineage->now.base != verdict)
-			rollback_tell(registry, verdict, lineage->now.base);
-	}
-}
-
 static void images_recover(struct registry *registry) {
 	for (size_t i = 0; i < registry->verdict_count; i++) {
 		struct verdict *verdict = registry->verdicts[i];
@@ -243,6 +171,8 @@ static void images_recover(struct registry *registry) {
 		if (verdict->state == VERDICT_QUARANTINED) {
 			if (lineage != NULL && lineage->now.base == verdict)
 				verdict_park(registry, verdict, false, verdict->refusal);
+			else if (verdict->image[0] != '\0' && sentence_leaves_way_down(verdict))
+				verdict_reload(registry, verdict); /* for its way down alone: it has no share */
 			continue;
 		}
 		verdict_settle(verdict, lineage);

@@ -195,7 +195,8 @@ static void retired_durable(void *arg, bool good) {
 static void plugin_retire(struct plugin *plugin) {
 	plugin_turn(plugin, PLUGIN_RETIRING);
 	plugin_hold_file(plugin);
-	plugin->verdict->state = VERDICT_RETIRED;
+	if (plugin->verdict->state != VERDICT_QUARANTINED)
+		plugin->verdict->state = VERDICT_RETIRED;
 	if (!plugin->retained)
 		verdict_forget_copy(plugin->verdict);
 	verdict_commit(plugin->registry, plugin->verdict, NULL, 0, retired_durable, plugin);

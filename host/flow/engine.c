@@ -343,6 +343,25 @@ void engine_schemas_each(
 	schema_counts_each(&engine->flow.schemas, schemas_tell, &call);
 }
 
+struct unread_call {
+	uint16_t type;
+	bool (*reads)(void *arg, uint32_t schema);
+	void *arg;
+	bool found;
+};
+
+static void unread_look(void *arg, uint16_t type, uint32_t schema, uint64_t instances) {
+	struct unread_call *call = arg;
+	if (type == call->type && instances > 0 && !call->reads(call->arg, schema))
+		call->found = true;
+}
+
+bool engine_schema_unread(struct engine *engine, uint16_t type, bool (*reads)(void *arg, uint32_t schema), void *arg) {
+	struct unread_call call = {.type = type, .reads = reads, .arg = arg};
+	schema_counts_each(&engine->flow.schemas, unread_look, &call);
+	return call.found;
+}
+
 uint32_t engine_type_schema(struct engine *engine, uint16_t type) {
 	const struct view *view = engine->view;
 	if (type >= view->binding_count || view->bindings[type].settled == NULL)

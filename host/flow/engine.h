@@ -277,6 +277,8 @@ struct engine_schema {
 	uint64_t instances; /* more than 0 */
 };
 void engine_schemas_each(struct engine *engine, void (*each)(void *arg, const struct engine_schema *schema), void *arg);
+/* True if some instance of the type has another schema than those for which reads() is true. Before engine_start, too. */
+bool engine_schema_unread(struct engine *engine, uint16_t type, bool (*reads)(void *arg, uint32_t schema), void *arg);
 
 /* Asynchronous operations under way. Calls each() for the oldest `most` of a type (0: of all), the oldest first; how many there
  * are. */

@@ -315,6 +315,7 @@ struct wait *retry_restore(
 	if (wait->undecided != 0) {
 		buf_append(&wait->failure, row->failure.data, row->failure.size);
 		undecided_show(shard, wait);
+		wait->due_ms = 0; /* its version may have lost its share by this start */
 	}
 	heap_add(&shard->waits, &wait->node);
 	shard->counts.retrying = shard->waits.count;

@@ -14,7 +14,7 @@ from lib import harness
 from lib.harness import expect, expect_equal, raised, wait_until
 from lib.host import Host
 from lib.http import HttpError
-from lib.rpc import RpcError
+from lib.rpc import Closed, RpcError
 
 TYPE = "test/fickle"
 TWO_ATTEMPTS = {"retry.attempts": 2, "retry.backoff_ms": 1}
@@ -257,6 +257,66 @@ def test_a_canary_is_compared_with_what_runs_beside_it(test):
 	went_back(host)
 	expect_equal(sorted(row["payload"][0] for row in host.egress("fickle")), [1] * 400, "all of them by the base, in the end")
 	expect_equal(len(host.dead()), 200, "dead letters: what fails on both")
+
+
+# ---- across schemas (rule 36) ----
+
+def schemas(host):
+	return {row["schema"]: row["instances"] for row in host.status()["schemas"] if row["type"] == TYPE}
+
+
+def crash_twice(host):
+	"""Two messages that kill the versions behind 1.0.0."""
+	for id, number in (("x", -2000), ("y", -2001)):
+		try:
+			send(host, id, number)
+		except (Closed, OSError):
+			pass  # it died before the answer was durable; if it was not accepted it is sent again below
+	return {-2000, -2001}
+
+
+def answering(host):
+	host.http.close()
+	return host.status()
+
+
+def test_a_crash_goes_back_across_schemas(test):
+	host = started(test, TWO_ATTEMPTS, second="fickle_3")
+	send(host, "a", 5)
+	send(host, "b", 6)
+	expect_equal((version(host), schemas(host)), ("3.0.0", {2: 2}), "the newer schema")
+	crash_twice(host)
+	wait_until(lambda: (lambda status: status["plugins"] and status["plugins"][0]["version"] == "1.0.0")(answering(host)), 30,
+		"1.0.0 is back")
+	expect("killed the host" in versions(host)["3.0.0"]["went_back"]["message"], versions(host))
+	wait_until(lambda: schemas(host).get(2, 0) == 0, 20, "all instances are down, by the way of the version that went")
+	wait_until(lambda: "3.0.0" not in [row["version"] for row in host.status()["plugins"]], 20, "it is needed no more")
+	send(host, "a", 7)
+	host.barrier()
+	expect_equal(host.values(TYPE, "b"), {"last": 6}, "the state")
+	expect_equal(handled(host, "a"), [[3, 5], [1, 7]], "what came of a")
+	expect_equal(host.dead(), [], "nobody is charged")
+	host.kill()
+	host.restart()
+	expect_equal((version(host), versions(host)["3.0.0"]["state"]), ("1.0.0", "quarantined"), "after a restart")
+
+
+def test_without_a_way_back_a_crash_quarantines(test):
+	host = Host(test, plugins=(), settings={**TWO_ATTEMPTS, "plugins.policy": "manual"}).start()
+	load(test, host, "fickle")
+	load(test, host, "fickle_3_up")
+	order(host, "swap", version="3.1.0", no_way_back=True)
+	settled(host)
+	send(host, "a", 5)
+	send_many(host, [-1] * 100)  # it fails more, and cannot go back: said once, and nothing done
+	wait_until(lambda: "plugin_rollback_refused" in host.errors(), 20, "it is said")
+	expect_equal((version(host), host.status()["undecided"]["count"]), ("3.1.0", 100), "it stays")
+	crash_twice(host)
+	wait_until(lambda: any(row["state"] == "quarantined" for row in answering(host)["plugins"]), 30, "it is quarantined")
+	expect("plugin_no_way_back" in host.errors() + "".join(p.read_text() for p in test.dir.glob("*.err")), "the log says why")
+	send(host, "a", 8)
+	expect_equal((host.dead(), schemas(host)), ([], {2: 1}), "its messages wait, its state stays")
+	expect(host.status()["in_flight"] >= 101, host.status()["in_flight"])
 
 
 if __name__ == "__main__":

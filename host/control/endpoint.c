@@ -41,8 +41,8 @@ void endpoint_match(const struct endpoint *endpoints, size_t count, const char *
 			return;
 		}
 		size_t used = strlen(ret_match->allow);
-		snprintf(
-			ret_match->allow + used, sizeof ret_match->allow - used, "%s%s", used > 0 ? ", " : "", endpoints[i].method);
+		snprintf(ret_match->allow + used, sizeof ret_match->allow - used, "%s%s%s", used > 0 ? ", " : "",
+			endpoints[i].method, strcmp(endpoints[i].method, "GET") == 0 ? ", HEAD" : "");
 	}
 	ret_match->param_count = 0;
 }

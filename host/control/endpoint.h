@@ -22,7 +22,7 @@ struct endpoint_match {
 	const struct endpoint *endpoint; /* NULL: none */
 	struct bytes params[ENDPOINT_PARAMS_MAX];
 	size_t param_count;
-	char allow[64]; /* methods of the endpoints with this path, "GET, POST"; empty: no endpoint has it */
+	char allow[64]; /* methods of the endpoints with this path, "GET, HEAD, POST"; empty: no endpoint has it */
 };
 
 void endpoint_match(const struct endpoint *endpoints, size_t count, const char *method, const struct target *target,

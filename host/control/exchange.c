@@ -3,8 +3,11 @@
 #include <event2/buffer.h>
 #include <event2/bufferevent.h>
 #include <event2/http.h>
+#include <event2/keyvalq_struct.h>
+#include <stdio.h>
 #include <stdlib.h>
 #include <strings.h>
+#include <sys/queue.h>
 
 #include "base/check.h"
 #include "control/body.h"
@@ -186,7 +189,13 @@ void exchange_bytes(struct exchange *exchange, int status, const char *content_t
 		evhttp_add_header(headers, "Allow", exchange->match.allow);
 	struct evbuffer *output = evbuffer_new();
 	check_memory(output);
-	check(evbuffer_add(output, body.data, body.size) == 0);
+	if (exchange->head) {
+		char size[24];
+		snprintf(size, sizeof size, "%zu", body.size);
+		evhttp_add_header(headers, "Content-Length", size);
+	} else {
+		check(evbuffer_add(output, body.data, body.size) == 0);
+	}
 	struct evhttp_request *event = exchange->event;
 	struct evhttp_connection *connection = evhttp_request_get_connection(event);
 	if (connection == NULL) {
@@ -310,6 +319,28 @@ static bool stopping(const struct exchange *exchange, struct error *error) {
 	return true;
 }
 
+/* Two lengths that differ: a proxy before us may go by the other one, and take a part of the body for a request. Whatever
+ * follows is not read. */
+static bool lengths_agree(const struct exchange *exchange, struct error *error) {
+	const struct evkeyvalq *headers = evhttp_request_get_input_headers(exchange->event);
+	const struct evkeyval *header;
+	const char *length = NULL;
+	TAILQ_FOREACH(header, headers, next) {
+		if (strcasecmp(header->key, "Content-Length") != 0)
+			continue;
+		if (length == NULL || strcmp(length, header->value) == 0) {
+			length = header->value;
+			continue;
+		}
+		error_set(error, ERROR_BAD_REQUEST, "the request has two lengths");
+		error_found(error, "Content-Length %.50s and %.50s", length, header->value);
+		error_advise(error, "one Content-Length", "send the header once");
+		evhttp_add_header(evhttp_request_get_output_headers(exchange->event), "Connection", "close");
+		return false;
+	}
+	return true;
+}
+
 void exchange_begin(
 	struct control *control, struct evhttp_request *event, const struct doors *doors, struct exchange **list) {
 	struct exchange *exchange = exchange_create(control, event, list);
@@ -319,12 +350,13 @@ void exchange_begin(
 	size_t count;
 	const struct endpoint *endpoints = endpoints_all(&count);
 	exchange->doors = doors;
+	exchange->head = strcmp(method, "HEAD") == 0;
 	peer_asked(control->peers, evhttp_request_get_connection(event));
-	if (!rights_find(exchange, &rights, &error) || !target_read(exchange, &error)) {
+	if (!rights_find(exchange, &rights, &error) || !lengths_agree(exchange, &error) || !target_read(exchange, &error)) {
 		exchange_error(exchange, &error);
 		return;
 	}
-	endpoint_match(endpoints, count, method, &exchange->target, &exchange->match);
+	endpoint_match(endpoints, count, exchange->head ? "GET" : method, &exchange->target, &exchange->match);
 	if (exchange->match.endpoint == NULL)
 		refuse_endpoint(exchange, method);
 	else if (!right_check(exchange, rights, &error) ||

@@ -24,6 +24,7 @@ struct exchange {
 	struct exchange *previous;
 	struct exchange **list;
 	bool answered;
+	bool head; /* HEAD: what GET would answer, without the body */
 };
 
 /* ---- what was asked ---- */

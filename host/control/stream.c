@@ -54,6 +54,10 @@ bool stream_open(struct stream *stream, struct exchange *exchange) {
 	struct evhttp_request *request = exchange->event;
 	struct evhttp_connection *connection = evhttp_request_get_connection(request);
 	const struct timeval period = {.tv_sec = STREAM_COMMENT_S};
+	if (exchange->head) { /* of a stream nobody reads there is only the head */
+		exchange_bytes(exchange, 200, "text/event-stream", bytes_of(NULL, 0));
+		return false;
+	}
 	exchange_answered(exchange, 200);
 	if (connection == NULL) {
 		evhttp_send_reply_end(request); /* frees it */

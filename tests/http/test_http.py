@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import harness, prometheus
 from lib.harness import Skip, expect, expect_equal, raised, wait_until
 from lib.host import Host
-from lib.http import Http, HttpError, id_quoted
+from lib.http import connected, Http, HttpError, id_quoted
 
 JSON = {"Content-Type": "application/json"}
 MSGPACK = {"Content-Type": "application/msgpack"}
@@ -130,7 +130,7 @@ def test_unknown_paths_and_methods(test):
 	for method, path in (("POST", "/v1/status"), ("PUT", "/healthz"), ("GET", "/v1/barrier"), ("DELETE", "/v1/plugins")):
 		refused(host, 405, "bad_request", method, path)
 	_, headers, _ = host.http.raw("PUT", "/v1/plugins")
-	expect_equal(headers["Allow"], "GET, POST", "Allow")
+	expect_equal(headers["Allow"], "GET, HEAD, POST", "Allow")
 	refused(host, 400, "bad_request", "GET", "/v1/status?x=1")
 	refused(host, 400, "bad_request", "GET", "/v1/dead?limit=1&limit=2")
 	for path in ("/v1/dead?limit=0", "/v1/dead?limit=-1", "/v1/dead?limit=x", "/v1/dead?after=%zz", "/v1/state/%/x"):
@@ -537,6 +537,43 @@ def test_a_host_without_descriptors_left_comes_back(test):
 def host_cpu_s(host):
 	fields = Path(f"/proc/{host.worker}/stat").read_text().rpartition(")")[2].split()
 	return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
+
+def whole(host, request):
+	"""What comes for those bytes until the host closes."""
+	with connected(host.control, 20) as sock:
+		sock.sendall(request)
+		text = b""
+		while chunk := sock.recv(65536):
+			text += chunk
+	return text
+
+
+def test_head_is_get_without_its_body(test):
+	host = Host(test).start()
+	host.http.post("/v1/functions/test/play/a", {"reply": True, "emit": {"egress": "play", "payload": 1}})
+	for path in ("/healthz", "/v1", "/v1/state/test/play/a", "/v1/state/test/play/nobody", "/nowhere", "/v1/dead/x", "/v1/barrier"):
+		status, headers, body = host.http.raw("GET", path)
+		head = host.http.raw("HEAD", path)
+		expect_equal((head[0], head[2], head[1]["Content-Length"], head[1]["Content-Type"]), (status, b"", str(len(body)) if path != "/v1/barrier" else head[1]["Content-Length"],
+			headers["Content-Type"]), f"HEAD {path}")
+	for path, more in (("/v1/events", b""), ("/v1/egresses/play", b"Accept: text/event-stream\r\n")):
+		text = whole(host, b"HEAD " + path.encode() + b" HTTP/1.1\r\nHost: x\r\n" + more + b"Connection: close\r\n\r\n")
+		expect(text.startswith(b"HTTP/1.1 200") and b"text/event-stream" in text and text.endswith(b"\r\n\r\n"), f"HEAD of a stream: {text!r}")
+	text = whole(host, b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
+	expect_equal((text.count(b"HTTP/1.1 200"), text.count(b'{"status"')), (4, 1), "answers in one connection")
+
+
+def test_two_lengths_are_refused(test):
+	"""A proxy before the host may go by the other one."""
+	host = Host(test).start()
+	request = lambda *lengths: b"POST /v1/functions/test/play/a HTTP/1.1\r\nHost: x\r\n" + b"".join(b"Content-Length: %d\r\n" % one for one in lengths) + b"\r\n"
+	smuggled = b'{"add":1,"reply":true}' + b"DELETE /v1/plugins/play HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n"
+	text = whole(host, request(22, 22 + len(smuggled)) + smuggled)
+	expect(text.startswith(b"HTTP/1.1 400") and text.count(b"HTTP/1.1") == 1 and b"two lengths" in text, f"answer: {text!r}")
+	expect_equal([one["state"] for one in host.http.get("/v1/plugins")["plugins"]], ["live"], "what stood behind was not read")
+	text = whole(host, request(22, 22).replace(b"Host: x\r\n", b"Host: x\r\nConnection: close\r\n") + b'{"add":1,"reply":true}')
+	expect(text.startswith(b"HTTP/1.1 200"), f"twice the same is one: {text!r}")
 
 
 if __name__ == "__main__":

@@ -64,9 +64,9 @@ END_TEST
 
 START_TEST(another_method_tells_which_are_allowed) {
 	ck_assert_int_eq(matched("DELETE", "/v1/plugins"), -1);
-	ck_assert_str_eq(match.allow, "GET, POST");
+	ck_assert_str_eq(match.allow, "GET, HEAD, POST");
 	ck_assert_int_eq(matched("POST", "/healthz"), -1);
-	ck_assert_str_eq(match.allow, "GET");
+	ck_assert_str_eq(match.allow, "GET, HEAD");
 }
 END_TEST
 

@@ -100,6 +100,7 @@ struct type_term {
 	uint64_t command_ms;  /* TTL_UNSET: the command says nothing */
 	uint64_t since_ms;    /* when it was introduced first; 0: never yet */
 	uint64_t ended_ms;    /* what was last touched, or written, by then has ended, whatever the time is now */
+	uint64_t ended_by_ms; /* by this time */
 	uint64_t held_ms;     /* the time that it has with everyone; UINT64_MAX: never; 0: different ones, or none yet */
 	uint64_t filed_ms;    /* entries of the sweep stand where this says, or before; 0: there need not be any */
 };

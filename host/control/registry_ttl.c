@@ -59,6 +59,7 @@ static struct ttl_term term_of(const struct registry *registry, const struct fun
 		.ms = type_effective_ms(registry, type, value, kind, declared_ms),
 		.since_ms = term == NULL ? 0 : term->since_ms,
 		.ended_ms = term == NULL ? 0 : term->ended_ms,
+		.ended_by_ms = term == NULL ? 0 : term->ended_by_ms,
 	};
 }
 

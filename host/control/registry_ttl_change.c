@@ -116,8 +116,10 @@ static void term_ended(struct function_type *type, struct type_term *term, const
 	bool longer = before_ms != 0 && before_ms != UINT64_MAX && span->most_ms > before_ms;
 	term->held_ms = held_ms;
 	type->ttl.dirty = true;
-	if (longer && now_ms >= term->since_ms + before_ms && now_ms - before_ms > term->ended_ms)
-		term->ended_ms = now_ms - before_ms;
+	if (!longer || now_ms < term->since_ms + before_ms || now_ms - before_ms <= term->ended_ms)
+		return;
+	term->ended_ms = now_ms - before_ms;
+	term->ended_by_ms = before_ms;
 }
 
 /* Entries stand no later than the longest time says; a shorter one needs others. */

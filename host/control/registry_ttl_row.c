@@ -5,7 +5,7 @@
 #include "wire/cursor.h"
 #include "wire/pack.h"
 
-enum { TTL_ROW_FIELDS = 4, TERM_FIELDS = 8 };
+enum { TTL_ROW_FIELDS = 4, TERM_FIELDS = 9 };
 
 static bool term_says(const struct type_term *term) {
 	return term->declared_ms > 0 || term->command_ms != TTL_UNSET || term->since_ms > 0;
@@ -35,6 +35,7 @@ void type_ttl_write(struct buf *row, const struct function_type *type) {
 			pack_uint(row, term->command_ms);
 		pack_uint(row, term->since_ms);
 		pack_uint(row, term->ended_ms);
+		pack_uint(row, term->ended_by_ms);
 		pack_uint(row, term->held_ms);
 		pack_uint(row, term->filed_ms);
 	}
@@ -52,7 +53,8 @@ static bool term_read(struct cursor *cursor, struct function_type *type) {
 	return cursor_read_uint(cursor, &term->declared_ms) &&
 		(cursor_read_nil(cursor) || cursor_read_uint(cursor, &term->command_ms)) &&
 		cursor_read_uint(cursor, &term->since_ms) && cursor_read_uint(cursor, &term->ended_ms) &&
-		cursor_read_uint(cursor, &term->held_ms) && cursor_read_uint(cursor, &term->filed_ms);
+		cursor_read_uint(cursor, &term->ended_by_ms) && cursor_read_uint(cursor, &term->held_ms) &&
+		cursor_read_uint(cursor, &term->filed_ms);
 }
 
 static bool ttl_read(struct cursor *cursor, struct function_type *type) {

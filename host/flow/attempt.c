@@ -149,8 +149,9 @@ static enum outcome run(struct shard *shard, const struct target *target, struct
  * a sweep. */
 static enum outcome expire(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, bool last) {
-	expiry_values_drop(shard, target->version, instance);
-	if (target->version->function->on_expire != NULL) {
+	/* as it was then, however late this comes: what had no value any more had no state that could end */
+	expiry_values_drop(shard, target->version, instance, expiry_idle_ms(instance, target->version));
+	if (target->version->function->on_expire != NULL && expiry_has_state(instance)) {
 		enum outcome outcome = run(shard, target, instance, message, attempts, last);
 		if (outcome != OUTCOME_DONE)
 			return outcome;
@@ -178,7 +179,7 @@ enum outcome attempt_message(struct shard *shard, const struct target *target, s
 	shard->invocation->instance = instance;
 	if ((message->head->flags & MESSAGE_SWEEP) == 0) {
 		if (target->version->ttl != NULL)
-			expiry_values_drop(shard, target->version, instance);
+			expiry_values_drop(shard, target->version, instance, shard->epoch_time_ms);
 		outcome = run(shard, target, instance, message, attempts, last);
 	} else if (expiry_sweep(shard, target->version, instance, message)) {
 		outcome = expire(shard, target, instance, message, attempts, last);

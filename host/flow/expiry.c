@@ -15,7 +15,7 @@ static uint64_t generation_of(const struct instance *instance) {
 	return instance->life == NULL ? 0 : instance->life->generation;
 }
 
-static bool instance_has_state(const struct instance *instance) {
+bool expiry_has_state(const struct instance *instance) {
 	for (uint32_t number = 0; number < instance->value_count; number++) {
 		if (instance->slots[number].size > 0)
 			return true;
@@ -24,12 +24,16 @@ static bool instance_has_state(const struct instance *instance) {
 }
 
 bool expiry_idle(const struct instance *instance, const struct version *version, uint64_t now_ms) {
-	return ttl_idle_due_ms(version->ttl, last_touch_ms(instance)) <= now_ms && instance_has_state(instance);
+	return ttl_idle_due_ms(version->ttl, last_touch_ms(instance)) <= now_ms && expiry_has_state(instance);
 }
 
 uint64_t expiry_last_touch_ms(const struct instance *instance, const struct version *version) {
 	uint64_t touch_ms = last_touch_ms(instance);
 	return touch_ms > 0 || version->ttl == NULL ? touch_ms : version->ttl->idle.since_ms;
+}
+
+uint64_t expiry_idle_ms(const struct instance *instance, const struct version *version) {
+	return ttl_idle_due_ms(version->ttl, last_touch_ms(instance));
 }
 
 /* ttl: of its schema, and not NULL. */
@@ -67,10 +71,11 @@ static void value_unset(struct shard *shard, struct instance *instance, uint32_t
 		instance->life->written_ms[number] = 0;
 }
 
-void expiry_values_drop(struct shard *shard, const struct version *version, struct instance *instance) {
+void expiry_values_drop(
+	struct shard *shard, const struct version *version, struct instance *instance, uint64_t until_ms) {
 	const struct ttl *ttl = ttl_of_values(instance, version);
 	for (uint32_t number = 0; ttl != NULL && number < instance->value_count; number++) {
-		if (value_due_ms(instance, ttl, number) > shard->epoch_time_ms)
+		if (value_due_ms(instance, ttl, number) > until_ms)
 			continue;
 		value_unset(shard, instance, number);
 		effects_dirty(shard, instance);
@@ -127,7 +132,7 @@ static void instance_file(struct shard *shard, struct instance *instance, uint64
 }
 
 bool expiry_file(struct shard *shard, const struct version *version, struct instance *instance, uint64_t below) {
-	if (generation_of(instance) >= below || !instance_has_state(instance))
+	if (generation_of(instance) >= below || !expiry_has_state(instance))
 		return false;
 	uint64_t due_ms = next_due_ms(instance, version);
 	if (due_ms == UINT64_MAX)
@@ -151,7 +156,7 @@ void expiry_touch(struct shard *shard, const struct version *version, struct ins
 		uint32_t number = (uint32_t)__builtin_ctzll(written);
 		life->written_ms[number] = value_keeps_time(version, instance, number) ? time_ms : 0;
 	}
-	if (!instance_has_state(instance)) {
+	if (!expiry_has_state(instance)) {
 		life->generation = 0; /* no row, and no one to sweep */
 		return;
 	}
@@ -203,7 +208,7 @@ bool expiry_sweep(
 		return false; /* it ended before, and may have begun anew since */
 	if (expiry_idle(instance, version, shard->epoch_time_ms))
 		return true;
-	expiry_values_drop(shard, version, instance);
+	expiry_values_drop(shard, version, instance, shard->epoch_time_ms);
 	if (instance->life == NULL)
 		return false;
 	effects_dirty(shard, instance);

@@ -15,8 +15,15 @@ bool expiry_idle(const struct instance *instance, const struct version *version,
 /* As on_expire is told it: when time began to count, if no touch is known. */
 uint64_t expiry_last_touch_ms(const struct instance *instance, const struct version *version);
 
-/* Unsets the values that have expired, whichever schema wrote them. */
-void expiry_values_drop(struct shard *shard, const struct version *version, struct instance *instance);
+/* When the whole instance ends, or has ended; UINT64_MAX: never. */
+uint64_t expiry_idle_ms(const struct instance *instance, const struct version *version);
+
+/* Some value is set, whether its time has passed or not. */
+bool expiry_has_state(const struct instance *instance);
+
+/* Unsets the values that had expired by then, whichever schema wrote them. */
+void expiry_values_drop(
+	struct shard *shard, const struct version *version, struct instance *instance, uint64_t until_ms);
 
 /* A message was handled: the instance was touched, and those of its values written that `written` names. REQUIRES that its
  * effects were applied. */

@@ -36,7 +36,7 @@ static uint64_t term_due_ms(const struct ttl_term *term, uint64_t from_ms) {
 	if (from_ms < term->since_ms)
 		from_ms = term->since_ms;
 	if (from_ms <= term->ended_ms && term->since_ms > 0)
-		return from_ms; /* it was earlier than now */
+		return from_ms + term->ended_by_ms; /* before now */
 	if (term->ms == 0)
 		return UINT64_MAX;
 	return from_ms > UINT64_MAX - term->ms ? UINT64_MAX : from_ms + term->ms;

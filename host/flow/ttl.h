@@ -11,9 +11,10 @@
 #include <stdint.h>
 
 struct ttl_term {
-	uint64_t ms;       /* 0: never */
-	uint64_t since_ms; /* when it was introduced first; 0: never yet, and no times are kept */
-	uint64_t ended_ms; /* what was last touched by then has ended by an earlier, shorter time */
+	uint64_t ms;          /* 0: never */
+	uint64_t since_ms;    /* when it was introduced first; 0: never yet, and no times are kept */
+	uint64_t ended_ms;    /* what was last touched by then has ended by an earlier, shorter time, */
+	uint64_t ended_by_ms; /* which was this */
 };
 
 struct ttl_value {

@@ -562,11 +562,11 @@ static void idle_set(sofun_context *context, uint32_t value, uint64_t number) {
 }
 
 static int idle_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
-	(void)plugin_data;
+	const struct program_version *version = plugin_data;
 	(void)message;
 	uint64_t now_ms = context->host->time_ms(context);
 	uint64_t last_ms = idle_get(context, IDLE_LAST);
-	if (last_ms != 0 && now_ms - last_ms >= IDLE_TTL_MS)
+	if (last_ms != 0 && now_ms - last_ms >= idle_ttl_ms(version->generation))
 		program_violation("an instance was idle for too long and is still there", last_ms, now_ms);
 	bool blips = last_ms != 0 && now_ms - last_ms < IDLE_BLIP_MS;
 	if (blips != (idle_get(context, IDLE_BLIP) != 0))
@@ -582,9 +582,10 @@ static int idle_invoke(sofun_context *context, void *plugin_data, const sofun_me
 }
 
 static int idle_expire(sofun_context *context, void *plugin_data, const sofun_expiry *expiry) {
-	(void)plugin_data;
+	const struct program_version *version = plugin_data;
 	uint64_t now_ms = context->host->time_ms(context);
-	if (now_ms - expiry->last_touch_ms < IDLE_TTL_MS || expiry->last_touch_ms != idle_get(context, IDLE_LAST))
+	if (now_ms - expiry->last_touch_ms < idle_ttl_ms(version->generation) ||
+		expiry->last_touch_ms != idle_get(context, IDLE_LAST))
 		program_violation("an instance expired early", expiry->last_touch_ms, now_ms);
 	uint64_t marks = many_count(context, IDLE_MARKS);
 	if (marks == UINT64_MAX)

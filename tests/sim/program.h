@@ -38,6 +38,10 @@ extern const sofun_router program_router;
 extern const sofun_function idle_function;
 enum { PROGRAM_ATTEMPTS = 5 }; /* retry.attempts */
 enum { IDLE_TTL_MS = 120, IDLE_BLIP_MS = 30 };
+/* Every second version has a shorter time, which holds for what is there already. */
+static inline uint64_t idle_ttl_ms(uint64_t generation) {
+	return generation % 2 == 1 ? IDLE_TTL_MS / 2 : IDLE_TTL_MS;
+}
 /* plugin_data of a version. */
 struct program_version {
 	uint64_t generation;

@@ -79,11 +79,11 @@ bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *sto
 static const sofun_function *const functions[] = {&program_function, &idle_function};
 enum { TYPES = sizeof functions / sizeof *functions };
 
-static struct ttl *ttl_declared(const sofun_function *function) {
+static struct ttl *ttl_declared(const sofun_function *function, uint64_t generation) {
 	if (function->idle_ttl_ms == 0)
 		return NULL;
 	struct ttl *ttl = ttl_create(function->schema, function->value_count);
-	ttl->idle = (struct ttl_term){.ms = function->idle_ttl_ms, .since_ms = 1};
+	ttl->idle = (struct ttl_term){.ms = idle_ttl_ms(generation), .since_ms = 1};
 	for (uint32_t i = 0; i < function->value_count; i++) {
 		if (function->values[i].expire_after_write_ms == 0)
 			continue;
@@ -101,7 +101,7 @@ static struct version version_of(struct swaps *swaps, const sofun_function *func
 		.image = &swaps->images[generation],
 		.schema = function->schema,
 		.value_count = function->value_count,
-		.ttl = ttl_declared(function),
+		.ttl = ttl_declared(function, generation),
 		.tally = (uint8_t)(generation % 2),
 	};
 }

@@ -140,7 +140,7 @@ static enum migrated migrate_one(
 	}
 	instance = dispatch_fit(shard, instance, version->value_count);
 	if (version->ttl != NULL)
-		expiry_values_drop(shard, version, instance);
+		expiry_values_drop(shard, version, instance, shard->epoch_time_ms);
 	enum migrated migrated = migrate_begin(shard, binding, version->schema, bytes_of(NULL, 0), &instance);
 	shard_touch(shard); /* the epoch may have been cut while migrate ran */
 	if (migrated == MIGRATE_STORE)

@@ -44,11 +44,12 @@ END_TEST
 START_TEST(what_has_ended_stays_so) {
 	ttl->idle.ms = 10000;
 	ttl->idle.ended_ms = 1500;
-	ck_assert_uint_le(ttl_idle_due_ms(ttl, 1500), 1500);
-	ck_assert_uint_le(ttl_idle_due_ms(ttl, 0), 1500);
+	ttl->idle.ended_by_ms = 30;
+	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1500), 1530);
+	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 0), 1030);
 	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1501), 11501);
 	ttl->idle.ms = 0;
-	ck_assert_uint_le(ttl_idle_due_ms(ttl, 1500), 1500);
+	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1500), 1530);
 	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1501), UINT64_MAX);
 }
 END_TEST

@@ -211,16 +211,17 @@ START_TEST(test_when_state_ends) {
 														 "\xc3"
 														 "\xcd\x03\xe8"
 														 "\x92"
-														 "\x98"
+														 "\x99"
 														 "\xa0"
 														 "\x00"
 														 "\x64"
 														 "\xc0"
 														 "\x05"
 														 "\x04"
+														 "\x03"
 														 "\x64"
 														 "\x64"
-														 "\x98"
+														 "\x99"
 														 "\xa4"
 														 "mark"
 														 "\x01"
@@ -228,9 +229,10 @@ START_TEST(test_when_state_ends) {
 														 "\x09"
 														 "\x05"
 														 "\x00"
+														 "\x00"
 														 "\x09"
 														 "\x09",
-		29};
+		31};
 	struct key key = key_ttl(258);
 	struct error error;
 	struct buf row = {0};
@@ -246,8 +248,8 @@ START_TEST(test_when_state_ends) {
 		}
 		const struct type_term *idle = type_term_find(type, bytes_of(NULL, 0), TTL_IDLE);
 		const struct type_term *mark = type_term_find(type, bytes_text("mark"), TTL_AFTER_WRITE);
-		ck_assert(
-			idle->declared_ms == 100 && idle->command_ms == TTL_UNSET && idle->since_ms == 5 && idle->ended_ms == 4);
+		ck_assert(idle->declared_ms == 100 && idle->command_ms == TTL_UNSET && idle->since_ms == 5 &&
+			idle->ended_ms == 4 && idle->ended_by_ms == 3);
 		ck_assert(mark->declared_ms == 0 && mark->command_ms == 9 && mark->held_ms == 9 && mark->filed_ms == 9);
 		ck_assert(type->ttl.files && type->ttl.files_below == 1000 && type->ttl.shape == 7);
 		type_ttl_write(&row, type);

@@ -187,10 +187,14 @@ static bool batch_write(const struct batch *batch, struct bytes *ret_last, struc
 	return batch->kv->ops->write(batch->kv, ops, batch->count, false, error);
 }
 
-static void batch_written(struct store *store, struct reclaim *reclaim, struct batch *batch, struct bytes last) {
+/* A long range is compacted at once, where it was; many short ones when they have become a good part of the database. */
+static void batch_written(
+	struct store *store, struct reclaim *reclaim, uint32_t database, struct batch *batch, struct bytes last) {
 	atomic_fetch_add_explicit(&store->reclaimed, batch->count, memory_order_relaxed);
-	if (!batch->compacts)
+	if (!batch->compacts) {
+		removals_note(store_database(store, database), &(struct removals){.rows = batch->count});
 		return;
+	}
 	batch->kv->ops->compact(batch->kv, bytes_buf(&reclaim->slice), last);
 	buf_reset(&reclaim->slice);
 	reclaim->slice_keys = 0;
@@ -209,7 +213,7 @@ static bool batch_run(
 		database_note(reclaim, database);
 		if (!batch_write(batch, &last, error))
 			return false;
-		batch_written(store, reclaim, batch, last);
+		batch_written(store, reclaim, database, batch, last);
 	}
 	if (batch->compacts && end > 0)
 		range_leave(reclaim, end);

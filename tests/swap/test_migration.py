@@ -160,6 +160,8 @@ def test_what_cannot_be_migrated_waits_in_sight(test):
 	address = waiting["addresses"][0]
 	expect_equal((address["type"], address["id"], address["reason"]), (TYPE, "a", "the text is stuck"), "who and why")
 	expect_equal((host.status()["in_flight"], host.status()["dead"]), (3, 0), "nothing is dead, all of it waits")
+	row = next(row for row in host.status()["plugins"] if row["state"] == "live")["waiting_for"]
+	expect_equal([(one["reason"], one["address"], one["messages"]) for one in row], [("migration", f"{TYPE}/a", 3)], "by name, at its plugin")
 	host.kill()
 	host.restart()
 	wait_until(lambda: blocked(host)["count"] == 1, 20, "the address is shown after SIGKILL")

@@ -105,6 +105,8 @@ def test_a_rollback_runs_it_anew_and_in_order(test):
 	expect_equal(set(rows), {"a", "b"}, "who waits")
 	expect("-2 is below zero" in rows["a"]["reason"], rows["a"])
 	expect_equal((host.dead(), host.status()["retrying"]), ([], 2), "dead letters, addresses that wait")
+	waits = [(one["reason"], one["address"].rsplit("/")[-1]) for row in host.status()["plugins"] for one in row["waiting_for"]]
+	expect_equal(sorted(waits), [("probation", "a"), ("probation", "b")], "by name, at their version")
 	expect(0 < host.plugin("fickle")["probation_ms"] <= 60000, host.plugin("fickle"))
 	for shards in (4, 1):
 		host.kill()

@@ -135,7 +135,6 @@ uint8_t engine_side_next(struct engine *engine, uint8_t side, const uint16_t *ty
 /* What is still owed of a type that has a fence at that epoch: messages of any other side, not yet consumed. */
 struct engine_waiting {
 	uint64_t messages; /* 0: drained (durably) */
-	uint64_t retrying; /* addresses in backoff, of whatever type: some of the messages may stand behind one */
 };
 void engine_waiting(
 	struct engine *engine, uint16_t type, uint8_t side, uint64_t fence, struct engine_waiting *ret_waiting);

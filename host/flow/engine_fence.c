@@ -93,7 +93,4 @@ void engine_waiting(
 		owed += other != side ? owed_sum(engine, type, other) : 0;
 	bool settled = drain_settled(engine, type, fence);
 	*ret_waiting = (struct engine_waiting){.messages = owed > 0 ? owed : settled ? 0 : 1};
-	pthread_mutex_lock(&engine->committer.release_mutex);
-	ret_waiting->retrying = owed > 0 ? engine->committer.counts.retrying : 0;
-	pthread_mutex_unlock(&engine->committer.release_mutex);
 }

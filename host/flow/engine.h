@@ -241,7 +241,7 @@ struct engine_status {
 	uint64_t handled;
 	uint64_t in_flight;
 	uint64_t retried;
-	uint64_t retrying; /* addresses that wait in backoff now */
+	uint64_t retrying; /* addresses that wait: in backoff, or for the result of an operation */
 	struct {
 		uint64_t open;    /* under way now, results that are not handled yet included */
 		uint64_t queued;  /* of these, waiting for a thread */

@@ -14,6 +14,7 @@
 #include "plugin/image_file.h"
 #include "plugin/load.h"
 #include "plugin/probe.h"
+#include "plugin/probe_host.h"
 #include "plugin/refusal.h"
 #include "plugin/strays.h"
 
@@ -34,96 +35,6 @@ struct probe {
 	struct error error;
 	pthread_barrier_t finished; /* init and fini are done */
 	pthread_barrier_t unloaded; /* the helper may end */
-};
-
-/* ---- a host that does nothing ---- */
-
-static const void *refuse_extension(const sofun_host *host, const char *id) {
-	(void)host;
-	(void)id;
-	return NULL;
-}
-
-static void refuse_log(const sofun_host *host, sofun_context *context, int level, sofun_bytes text) {
-	(void)host;
-	(void)context;
-	(void)level;
-	(void)text;
-}
-
-static int refuse_get(sofun_context *context, uint32_t value, sofun_bytes *ret_msgpack) {
-	(void)context;
-	(void)value;
-	(void)ret_msgpack;
-	return SOFUN_NOT_ALLOWED;
-}
-
-static int refuse_set(sofun_context *context, uint32_t value, sofun_bytes msgpack) {
-	(void)context;
-	(void)value;
-	(void)msgpack;
-	return SOFUN_NOT_ALLOWED;
-}
-
-static int refuse_clear(sofun_context *context, uint32_t value) {
-	(void)context;
-	(void)value;
-	return SOFUN_NOT_ALLOWED;
-}
-
-static int refuse_send(sofun_context *context, const sofun_address *to, sofun_bytes type, sofun_bytes payload) {
-	(void)context;
-	(void)to;
-	(void)type;
-	(void)payload;
-	return SOFUN_NOT_ALLOWED;
-}
-
-static int refuse_two(sofun_context *context, sofun_bytes first, sofun_bytes second) {
-	(void)context;
-	(void)first;
-	(void)second;
-	return SOFUN_NOT_ALLOWED;
-}
-
-static void refuse_fail(sofun_context *context, sofun_bytes text) {
-	(void)context;
-	(void)text;
-}
-
-static sofun_buf *refuse_buf(sofun_context *context) {
-	(void)context;
-	return NULL;
-}
-
-static int refuse_reserve(sofun_context *context, sofun_buf *buf, size_t extra) {
-	(void)context;
-	(void)buf;
-	(void)extra;
-	return SOFUN_NOT_ALLOWED;
-}
-
-static uint64_t refuse_time(sofun_context *context) {
-	(void)context;
-	return 0;
-}
-
-static const sofun_host probe_host = {
-	.size = sizeof(probe_host),
-	.abi_major = SOFUN_ABI_MAJOR,
-	.abi_minor = SOFUN_ABI_MINOR,
-	.extension = refuse_extension,
-	.log = refuse_log,
-	.state_get = refuse_get,
-	.state_set = refuse_set,
-	.state_clear = refuse_clear,
-	.send = refuse_send,
-	.reply = refuse_two,
-	.emit = refuse_two,
-	.fail = refuse_fail,
-	.buf = refuse_buf,
-	.buf_reserve = refuse_reserve,
-	.time_ms = refuse_time,
 };
 
 /* ---- the steps ---- */
@@ -163,7 +74,7 @@ static bool probe_load(struct probe *probe) {
 static bool probe_init(struct probe *probe, void **ret_plugin_data) {
 	char text[INIT_TEXT_BYTES] = "";
 	report_step("init");
-	int result = probe->facts.init == NULL ? 0 : probe->facts.init(&probe_host, ret_plugin_data, text, sizeof(text));
+	int result = probe->facts.init == NULL ? 0 : probe->facts.init(probe_host(), ret_plugin_data, text, sizeof(text));
 	if (result == 0)
 		return true;
 	text[sizeof(text) - 1] = '\0';

@@ -123,7 +123,9 @@ static int status_run(const struct invocation *run) {
 		crashes_print(json_object_get(status, "crashes"));
 		long long retrying = number(status, "retrying") - number(json_object_get(status, "undecided"), "count");
 		if (retrying > 0)
-			printf("\n%lld addresses wait for the next attempt of a message that failed\n", retrying);
+			printf(
+				"\n%lld addresses wait: for the next attempt of a message that failed, or for the result of an operation\n",
+				retrying);
 		if (number(status, "dead") > 0)
 			puts("\nThere are dead letters; see them: sofun dead");
 	}

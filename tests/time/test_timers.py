@@ -3,8 +3,10 @@
 another number of shards, a clock that jumps, and far more of them than memory has room for. Time is --test-clock's: nobody
 waits for it."""
 
+import struct
 import sys
 import threading
+import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -102,6 +104,72 @@ def test_the_clock_may_jump(test):
 	host.start()
 	clock(host, 0)
 	expect_equal(count(host, "b"), 1, "after a start with a clock far ahead")
+
+
+class SystemClock:
+	"""The host's view of the machine's clock, by tests/time/shifted_clock.c."""
+
+	def __init__(self, test):
+		self.path = test.dir / "shift"
+		self.shift(0)
+		self.environment = {"LD_PRELOAD": str(test.find("shifted_clock.so")), "SHIFTED_CLOCK": str(self.path)}
+
+	def shift(self, ms):
+		"""In place: the host has it mapped."""
+		with open(self.path, "r+b" if self.path.exists() else "wb") as file:
+			file.write(struct.pack("<q", ms))
+
+
+def test_the_system_clock_jumps_both_ways(test):
+	"""Rule 38: forward is adopted, back goes at half speed; timers come in due order, once, and not before the host's own time
+	says so, with kills between."""
+	if test.sanitizer():
+		raise harness.Skip("a sanitizer's runtime wants to be first in the process")
+	clock_ms, minute = SystemClock(test), 60_000
+	host = Host(test, plugins=("play",), shards=2, environment=clock_ms.environment).start()
+	host.wait_live("play")
+	now = lambda: host.status()["time_ms"]
+
+	def set_timers(number, delay_ms):
+		with host.rpc() as rpc:
+			rpc.call("test/play", "a", {"reply": True, "send": [after(delay_ms + index, "b", {"add": 1,
+				"emit": {"egress": "play", "payload": [number, index]}}) for index in range(20)]})
+
+	def came():
+		return [record["payload"] for record in host.egress("play")]
+
+	def waited(number, deadline_s=20):
+		harness.wait_until(lambda: len(came()) >= 20 * number, deadline_s, f"the timers of the first {number} sets")
+		expect_equal(came(), [[set, index] for set in range(number) for index in range(20)], "timers, in due order, once")
+
+	set_timers(0, 10 * minute)
+	before = now()
+	clock_ms.shift(10 * minute - 5000)
+	harness.wait_until(lambda: now() >= before + 10 * minute - 5000, 20, "a jump forward is adopted")
+	expect_equal(came(), [], "what is not due yet")
+	clock_ms.shift(10 * minute + 1000)
+	waited(1)
+	clock_ms.shift(-20 * minute)
+	start, begun = now(), time.monotonic()
+	set_timers(1, 1500)
+	host.kill()
+	host.start()
+	expect(now() >= start, "time does not go back across a kill")
+	waited(2)
+	took = time.monotonic() - begun
+	expect(took > 2.5, f"1.5 s of a clock at half speed took {took:.2f} s")
+	set_timers(2, 45 * minute)
+	host.kill()
+	clock_ms.shift(15 * minute)  # ahead of the last time by less than the timers' delay
+	host.restart(shards=4)
+	expect(now() >= start and came()[40:] == [], "nothing came early")
+	clock_ms.shift(70 * minute)
+	waited(3)
+	host.kill()
+	host.restart(shards=1)
+	set_timers(3, 10)
+	waited(4)
+	expect_equal(count(host, "b"), 80, "all of them, each once")
 
 
 def test_the_ends_of_what_can_be_asked(test):
@@ -221,10 +289,12 @@ def test_far_more_timers_than_memory_has_room_for(test):
 	expect(waiting < limit + (48 << 20), f"{waiting >> 20} MiB resident while {timers} timers wait, of {limit >> 20} allowed")
 	host.kill()
 	host.start()
-	clock(host, START_MS + 300_000)
+	for second in range(30, 301, 30):  # each answered in time, however many are due
+		clock(host, START_MS + second * 1000)
 	half = sum(values.get("count", 0) for values in host.dump("test/play").values())
 	expect(0 < half < timers, f"{half} of {timers} came by half time")
-	clock(host, START_MS + 700_000)
+	for second in range(330, 701, 30):
+		clock(host, START_MS + second * 1000)
 	host.barrier(timeout_ms=300_000)
 	total = sum(values.get("count", 0) for values in host.dump("test/play").values())
 	expect_equal(total, timers, "timers that came")

@@ -4,7 +4,8 @@
  *   bench/chain   counts, and passes the message on until its hops are used up; the last one replies
  *   router bench  lets each record count once for the id that its first 16 bytes are
  *
- * state.c has the functions whose state ends by itself, alarm.c those that set timers, errand.c one that starts operations. */
+ * state.c has the functions whose state ends by itself, alarm.c those that set timers, errand.c one that starts operations,
+ * shelf.c one with a table. */
 #include "load.h"
 
 SOFUN_STATELESS_FUNCTION(driver, "bench/driver");
@@ -19,11 +20,13 @@ SOFUN_PLUGIN("bench", SOFUN_PLUGIN_VERSION,
 	SOFUN_WITH_FUNCTION(note),
 	SOFUN_WITH_FUNCTION(alarm),
 	SOFUN_WITH_FUNCTION(errand),
+	SOFUN_WITH_FUNCTION(shelf),
 	SOFUN_WITH_ROUTER(records));
 
 enum {
 	HOPS = 3,         /* of a chain that the driver starts */
 	HOPS_MAX = 1000,  /* a chain is a benchmark, not a way to fill the host */
+	SHELVES = 16,     /* instances that share the entries */
 	BATCH_MAX = 1024, /* keeps an invocation short: others run in between */
 };
 
@@ -158,6 +161,29 @@ static int errand_send(sofun_context *context, const struct order *order, uint64
 	return nil_send(context, "bench/errand", order, random);
 }
 
+/* The key of an entry is an id; which of a few instances has it depends on the key. */
+static int shelf_send(sofun_context *context, const struct order *order, uint64_t random, bool reads) {
+	uint8_t key[ID_BYTES], id[ID_BYTES], room[2 + ID_BYTES];
+	const uint64_t index = index_of(random, order->ids);
+	id_write(index, key);
+	id_write(index % SHELVES, id);
+	sofun_writer writer = sofun_writer_into(room, sizeof room);
+	if (reads)
+		sofun_write_array(&writer, 1);
+	sofun_write_str(&writer, sofun_bytes_of(key, ID_BYTES));
+	sofun_bytes payload;
+	const int status = sofun_written(&writer, &payload);
+	return status == SOFUN_OK ? sofun_send(context, "bench/shelf", sofun_bytes_of(id, ID_BYTES), payload) : status;
+}
+
+static int shelve_send(sofun_context *context, const struct order *order, uint64_t random) {
+	return shelf_send(context, order, random, false);
+}
+
+static int look_send(sofun_context *context, const struct order *order, uint64_t random) {
+	return shelf_send(context, order, random, true);
+}
+
 static const struct target {
 	const char *name;
 	int (*send)(sofun_context *context, const struct order *order, uint64_t random);
@@ -170,6 +196,8 @@ static const struct target {
 	{"alarm", alarm_send},
 	{"silence", silence_send},
 	{"errand", errand_send},
+	{"shelve", shelve_send},
+	{"look", look_send},
 };
 
 static const struct target *target_find(sofun_bytes name) {
@@ -189,7 +217,7 @@ static int driver_invoke(sofun_context *context, void *plugin_data, const sofun_
 	if (target == NULL)
 		return sofun_fail(context,
 			"the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to %d, target: counter, chain, lasting, idle, "
-			"note, alarm or silence} and may have delay_ms",
+			"note, alarm, silence, errand, shelve or look} and may have delay_ms",
 			BATCH_MAX);
 	int status = SOFUN_OK;
 	const uint64_t portion = order.left < order.batch ? order.left : order.batch;

@@ -138,6 +138,19 @@ START_TEST(alarms_ring_unless_they_are_silenced) {
 }
 END_TEST
 
+START_TEST(keys_of_a_shelf_are_spread) {
+	ck_assert_int_eq(order(160, 1000, 7, 160, "shelve"), 0);
+	ck_assert_int_eq(order(160, 1000, 7, 160, "look"), 0);
+	ck_assert_uint_eq(sofun_test_effect_count(test), 320);
+	for (size_t i = 0; i < 160; i++) { /* what is set is read, at the same instance */
+		const sofun_test_effect *set = sofun_test_effect_at(test, i), *look = sofun_test_effect_at(test, 160 + i);
+		ck_assert(sofun_bytes_equal(set->name, sofun_text("bench/shelf")) && sofun_bytes_equal(set->id, look->id));
+		ck_assert_uint_eq(look->payload.size, 1 + set->payload.size);
+		ck_assert(memcmp(look->payload.data + 1, set->payload.data, set->payload.size) == 0);
+	}
+}
+END_TEST
+
 START_TEST(nothing_left_sends_nothing) {
 	ck_assert_int_eq(order(0, 10, 7, 64, "counter"), 0);
 	ck_assert_uint_eq(sofun_test_effect_count(test), 0);
@@ -153,7 +166,7 @@ START_TEST(bad_orders_fail_with_a_text) {
 	ck_assert_int_ne(order(-1, 1, 7, 1, "chain"), 0);
 	ck_assert_str_eq(sofun_test_failure(test),
 		"the payload must be {left, ids: 1 to 2^32-1, seed, batch: 1 to 1024, target: counter, chain, lasting, idle, note, "
-		"alarm or silence} and may have delay_ms");
+		"alarm, silence, errand, shelve or look} and may have delay_ms");
 	ck_assert_int_ne(sofun_test_call(test, "bench/chain", "c", "[0,1]"), 0);
 	ck_assert_str_eq(sofun_test_failure(test), "the payload must be [hops: 1 to 1000, ids: 1 to 2^32-1]");
 	ck_assert_uint_eq(sofun_test_effect_count(test), 0);
@@ -171,6 +184,7 @@ int main(void) {
 	tcase_add_test(tests, counters_differ_in_their_end_alone);
 	tcase_add_test(tests, each_note_is_another);
 	tcase_add_test(tests, alarms_ring_unless_they_are_silenced);
+	tcase_add_test(tests, keys_of_a_shelf_are_spread);
 	tcase_add_test(tests, nothing_left_sends_nothing);
 	tcase_add_test(tests, bad_orders_fail_with_a_text);
 	suite_add_tcase(suite, tests);

@@ -1,9 +1,9 @@
 /* Baseline: one LevelDB write a message, and no code of sofun. A count for each 16-byte id is kept in memory; each message
  * puts the new one, as MessagePack, into LevelDB.
  *
- *   baseline_leveldb DIR IDS sync|unsynced
+ *   baseline_leveldb DIR IDS sync|unsynced|get
  *
- * DIR is made. Says "ready" when every id has been put once (unsynced); then each line N on stdin is a round of N
+ * get: each message reads its id's row instead. DIR is made. Says "ready" when every id has been put once (unsynced); then each line N on stdin is a round of N
  * messages, answered with "SECONDS P50_US P99_US": its time, and latencies of its puts. */
 #include <leveldb/c.h>
 #include <msgpack.h>
@@ -49,6 +49,19 @@ static void fail(const char *what) {
 	exit(1);
 }
 
+static leveldb_readoptions_t *read_options;
+
+static void look(uint64_t index) {
+	char id[ID_BYTES];
+	char *problem = NULL;
+	size_t size;
+	id_write(index, id);
+	char *row = leveldb_get(database, read_options, id, ID_BYTES, &size, &problem);
+	if (problem != NULL || row == NULL)
+		fail("a row is missing");
+	leveldb_free(row);
+}
+
 static void count(uint64_t index) {
 	char id[ID_BYTES];
 	char *problem = NULL;
@@ -68,14 +81,14 @@ static int order(const void *a, const void *b) {
 	return left < right ? -1 : left > right;
 }
 
-static void round_run(uint64_t messages, uint64_t ids, uint64_t *random) {
+static void round_run(uint64_t messages, uint64_t ids, uint64_t *random, void (*handle)(uint64_t index)) {
 	uint64_t *latencies = calloc(messages + 1, sizeof *latencies);
 	if (latencies == NULL)
 		fail("out of memory");
 	const uint64_t start = now_ns();
 	uint64_t before = start;
 	for (uint64_t i = 0; i < messages; i++) {
-		count(((mix((*random)++) >> 32) * ids) >> 32);
+		handle(((mix((*random)++) >> 32) * ids) >> 32);
 		const uint64_t after = now_ns();
 		latencies[i] = after - before;
 		before = after;
@@ -98,12 +111,14 @@ static void database_open(const char *directory) {
 	if (problem != NULL)
 		fail(problem);
 	write_options = leveldb_writeoptions_create();
+	read_options = leveldb_readoptions_create();
 }
 
 int main(int argc, char **argv) {
 	const uint64_t ids = argc == 4 ? strtoull(argv[2], NULL, 10) : 0;
-	if (ids == 0 || ids > UINT32_MAX || (strcmp(argv[3], "sync") != 0 && strcmp(argv[3], "unsynced") != 0)) {
-		fputs("usage: baseline_leveldb DIR IDS sync|unsynced\n", stderr);
+	if (ids == 0 || ids > UINT32_MAX ||
+		(strcmp(argv[3], "sync") != 0 && strcmp(argv[3], "unsynced") != 0 && strcmp(argv[3], "get") != 0)) {
+		fputs("usage: baseline_leveldb DIR IDS sync|unsynced|get\n", stderr);
 		return 2;
 	}
 	database_open(argv[1]);
@@ -119,7 +134,7 @@ int main(int argc, char **argv) {
 	unsigned long long messages;
 	uint64_t random = 1;
 	while (scanf("%llu", &messages) == 1)
-		round_run(messages, ids, &random);
+		round_run(messages, ids, &random, strcmp(argv[3], "get") == 0 ? look : count);
 	leveldb_close(database);
 	return 0;
 }

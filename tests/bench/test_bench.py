@@ -26,9 +26,10 @@ WORKLOADS = {
 	"restart": ("restart, 1000000 instances",),
 	"swap": ("call at half load, 3 swaps, drain accepted", "call at half load, 3 swaps, drain running", "call at full load, 3 swaps"),
 	"expiry": ("counter without idle_ttl", "counter with idle_ttl", "sweep of 100000 ended instances", "LevelDB rows taken away"),
-	"timers": ("timers set, 1000000 pending", "timers cancelled, 1000000 pending", "timers fired, 1000000 pending", "timers fired, heap",
+	"timers": ("timers set, 200000 pending", "timers cancelled, 200000 pending", "timers fired, 200000 pending", "timers fired, heap",
 		"timers fired, LevelDB"),
 	"operations": ("operations started", "operations, pool", "operations, the same"),
+	"tables": ("table entry set", "table entry read", "LevelDB put", "LevelDB get"),
 }
 VERDICTS = {"met", "not met", "void", "-"}
 

@@ -39,6 +39,7 @@ static const struct workload {
 	{"expiry", bench_expiry},
 	{"timers", bench_timers},
 	{"operations", bench_operations},
+	{"tables", bench_tables},
 };
 
 enum { WORKLOADS = sizeof workloads / sizeof *workloads };
@@ -235,7 +236,8 @@ const struct command bench_command = {
 		"               the client saw as time went by (tests/bench/plot.py draws it)\n"
 		"  expiry       a counter with and without idle_ttl; the sweep of ended instances, and what calls beside it feel\n"
 		"  timers       set, cancelled and fired while 10,000,000 are pending, and the memory that they take\n"
-		"  operations   started, worked for and counted, a second\n\n"
+		"  operations   started, worked for and counted, a second\n"
+		"  tables       an entry set or read by each message, in tables of 1,000,000 entries\n\n"
 		"It exits with 1 if a target is missed or void (not with --quick).",
 	.options = bench_options,
 	.run = bench_run,

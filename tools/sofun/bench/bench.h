@@ -90,5 +90,6 @@ bool bench_swap(struct bench *bench);
 bool bench_expiry(struct bench *bench);
 bool bench_timers(struct bench *bench);
 bool bench_operations(struct bench *bench);
+bool bench_tables(struct bench *bench);
 
 #endif

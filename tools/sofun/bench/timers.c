@@ -9,7 +9,7 @@
 
 enum {
 	PENDING = 10000000,
-	PENDING_QUICK = 1000000,
+	PENDING_QUICK = 200000,
 	HOURS = 10, /* at which those of the start are due */
 	HOUR_MS = 3600 * 1000,
 	QUICK_DIVISOR = 5, /* of a round */

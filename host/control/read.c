@@ -3,21 +3,28 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "wire/json.h"
 
 static void job_run(void *arg, struct store *store) {
 	struct read_job *job = arg;
 	job->work(job, store);
 	check((job->body != NULL) != (job->error.code != ERROR_NONE));
+	if (job->body == NULL)
+		return;
+	json_to_text(job->body, &job->text);
+	buf_append_u8(&job->text, '\n');
+	json_decref(job->body);
 }
 
 static void job_done(void *arg) {
 	struct read_job *job = arg;
-	if (job->body != NULL)
-		exchange_json(job->exchange, 200, job->body);
+	if (job->error.code == ERROR_NONE)
+		exchange_bytes(job->exchange, 200, "application/json", bytes_buf(&job->text));
 	else
 		exchange_error(job->exchange, &job->error);
 	if (job->finish != NULL)
 		job->finish(job);
+	buf_finish(&job->text);
 	free(job);
 }
 

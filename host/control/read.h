@@ -21,6 +21,7 @@ struct read_job {
 	/* What the job owns besides; NULL: nothing. */
 	void (*finish)(struct read_job *job);
 	json_t *body;
+	struct buf text; /* of the body, made on the reader thread: megabytes of JSON would hold up everybody's loop */
 	struct error error;
 };
 

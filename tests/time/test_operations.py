@@ -198,7 +198,7 @@ def test_past_the_deadline_results_go_to_the_new_version(test):
 
 def test_a_full_pool_holds_up_nobody_else(test):
 	"""More of them wait than there is memory for what they are about."""
-	count, filler = test.by_scale(3000, 20000), bytes(16 << 10)
+	count, filler = test.by_scale(2000, 20000), bytes(24 << 10)
 	host = errands(test, shards=2, settings={"operations.threads": 2, "limits.memory_bytes": "48MiB"})
 	begin(host, "first", starts=2)
 	running(host, 2)

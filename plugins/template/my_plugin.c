@@ -2,7 +2,8 @@
 #include <sofun/sofun.h>
 
 /* Step 1. Say what an instance keeps. There is one instance for each id that someone messages; each keeps these values,
- * durably. Kinds: INT, FLOAT, STR, BOOL, RAW (any MessagePack). */
+ * durably. Kinds: INT, FLOAT, STR, BOOL, RAW (any MessagePack). What grows is a SOFUN_TABLE(name) or a SOFUN_LIST(name)
+ * among them: its entries are read and written one at a time (sofun/table.h, sofun/list.h). */
 SOFUN_FUNCTION(my_plugin, "demo/my-plugin", 1,
 	SOFUN_VALUE(total, INT),
 	SOFUN_VALUE(last, STR));

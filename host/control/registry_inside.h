@@ -218,7 +218,12 @@ struct lineage {
 		probation_from;              /* what it had counted at the beginning of the window; not durable, as the next */
 	struct outcome_count other_from; /* the same of the base, while a canary runs */
 	uint64_t window_ms;              /* monotonic: when that was */
-	bool judged;                     /* it was found bad, and cannot go back */
+	struct outcome_count
+		probation_kept; /* what the window had counted when the row was written, in lives before this one */
+	struct outcome_count other_kept;
+	struct outcome_count probation_row; /* the same as the row has it now */
+	struct outcome_count other_row;
+	bool judged; /* it was found bad, and cannot go back */
 
 	enum lineage_state state;
 	bool unload_due; /* its file was removed while it was changing */

@@ -60,6 +60,8 @@ void probation_change(struct lineage *lineage, const struct change *change) {
 	lineage->leaves_undecided = lineage_on_probation(lineage) && !stays;
 	lineage->probation_until_ms = 0;
 	lineage->judged = false;
+	lineage->probation_kept = lineage->other_kept = (struct outcome_count){0};
+	lineage->probation_row = lineage->other_row = (struct outcome_count){0};
 	if (length_ms == 0 || !change_tries(lineage, change))
 		return;
 	struct outcome_count before = plugin_outcomes(plugin_of_verdict(registry, lineage->now.base));
@@ -69,9 +71,10 @@ void probation_change(struct lineage *lineage, const struct change *change) {
 
 /* ---- the window ---- */
 
-static struct outcome_count outcomes_since(const struct plugin *plugin, struct outcome_count from) {
+static struct outcome_count outcomes_since(
+	const struct plugin *plugin, struct outcome_count from, struct outcome_count kept) {
 	struct outcome_count now = plugin_outcomes(plugin);
-	return (struct outcome_count){now.messages - from.messages, now.failed - from.failed};
+	return (struct outcome_count){now.messages - from.messages + kept.messages, now.failed - from.failed + kept.failed};
 }
 
 static const struct plugin *other_of(const struct lineage *lineage) {
@@ -82,6 +85,28 @@ static void window_begin(struct lineage *lineage) {
 	lineage->probation_from = plugin_outcomes(plugin_of_verdict(lineage->registry, lineage_newcomer(lineage)));
 	lineage->other_from = plugin_outcomes(other_of(lineage));
 	lineage->window_ms = registry_now_ms();
+}
+
+static void window_renew(struct lineage *lineage) {
+	lineage->probation_kept = lineage->other_kept = (struct outcome_count){0};
+	window_begin(lineage);
+}
+
+static bool outcomes_equal(struct outcome_count a, struct outcome_count b) {
+	return a.messages == b.messages && a.failed == b.failed;
+}
+
+/* Each look: with few addresses all may wait for the verdict, and then nothing more comes that could be counted after a kill. */
+static void window_keep(struct lineage *lineage) {
+	struct registry *registry = lineage->registry;
+	struct error busy;
+	struct outcome_count fresh = outcomes_since(
+		plugin_of_verdict(registry, lineage_newcomer(lineage)), lineage->probation_from, lineage->probation_kept);
+	if (lineage_busy(lineage, &busy) || registry->fencing || outcomes_equal(fresh, lineage->probation_row))
+		return;
+	lineage->probation_row = fresh;
+	lineage->other_row = outcomes_since(other_of(lineage), lineage->other_from, lineage->other_kept);
+	lineage_commit(lineage);
 }
 
 static void look_later(struct registry *registry) {
@@ -110,9 +135,9 @@ static bool outcomes_compare(const struct lineage *lineage, struct comparison *r
 	uint64_t messages_min = registry->options.config->rollback_messages_min;
 	const struct plugin *fresh = plugin_of_verdict(registry, lineage_newcomer(lineage));
 	const struct plugin *other = other_of(lineage);
-	ret_comparison->fresh = outcomes_since(fresh, lineage->probation_from);
+	ret_comparison->fresh = outcomes_since(fresh, lineage->probation_from, lineage->probation_kept);
 	struct outcome_count beside =
-		other == NULL ? (struct outcome_count){0} : outcomes_since(other, lineage->other_from);
+		other == NULL ? (struct outcome_count){0} : outcomes_since(other, lineage->other_from, lineage->other_kept);
 	if (fresh == NULL || ret_comparison->fresh.messages < messages_min)
 		return false;
 	if (other != NULL && beside.messages < messages_min &&
@@ -224,7 +249,9 @@ static void lineage_look(struct lineage *lineage) {
 		comparison_condemns(&comparison, percent))
 		go_back(lineage, &comparison);
 	else if (registry_now_ms() - lineage->window_ms >= WINDOW_MS)
-		window_begin(lineage);
+		window_renew(lineage);
+	else
+		window_keep(lineage);
 }
 
 void registry_probation_look(evutil_socket_t fd, short what, void *arg) {

@@ -9,7 +9,7 @@
 #include "wire/cursor.h"
 #include "wire/pack.h"
 
-enum { LINEAGE_FIELDS = 16, LINEAGE_FIELDS_MIN = 14 };
+enum { LINEAGE_FIELDS = 20, LINEAGE_FIELDS_MIN = 14 };
 enum { FLAG_LEAVES_UNDECIDED = 1 };
 
 struct key lineage_key(const struct lineage *lineage) {
@@ -37,6 +37,11 @@ static void share_pack(struct buf *row, const struct share *share) {
 	pack_uint(row, share->percent);
 }
 
+static void outcomes_pack(struct buf *row, struct outcome_count count) {
+	pack_uint(row, count.messages);
+	pack_uint(row, count.failed);
+}
+
 void lineage_write(struct buf *row, const struct lineage *lineage) {
 	size_t begin = row->size;
 	pack_array(row, LINEAGE_FIELDS);
@@ -53,6 +58,8 @@ void lineage_write(struct buf *row, const struct lineage *lineage) {
 	pack_uint(row, lineage->leaves_undecided ? FLAG_LEAVES_UNDECIDED : 0);
 	pack_uint(row, lineage->probation_until_ms);
 	pack_uint(row, lineage->errors_before);
+	outcomes_pack(row, lineage->probation_row);
+	outcomes_pack(row, lineage->other_row);
 }
 
 static bool hash_take(struct registry *registry, struct cursor *cursor, struct verdict **ret_verdict) {
@@ -75,6 +82,13 @@ static bool share_take(struct registry *registry, struct cursor *cursor, struct 
 	return true;
 }
 
+static bool outcomes_take(struct cursor *cursor, struct outcome_count *row, struct outcome_count *kept) {
+	bool good = cursor_read_uint(cursor, &row->messages) && cursor_read_uint(cursor, &row->failed) &&
+		row->failed <= row->messages;
+	*kept = *row;
+	return good;
+}
+
 static bool lineage_take(struct registry *registry, struct cursor *cursor, struct lineage *lineage) {
 	uint32_t count;
 	uint64_t side, running, flags;
@@ -90,7 +104,9 @@ static bool lineage_take(struct registry *registry, struct cursor *cursor, struc
 	lineage->leaves_undecided = (flags & FLAG_LEAVES_UNDECIDED) != 0;
 	/* rows of before there were verdicts on probation end here */
 	return count < LINEAGE_FIELDS ||
-		(cursor_read_uint(cursor, &lineage->probation_until_ms) && cursor_read_uint(cursor, &lineage->errors_before));
+		(cursor_read_uint(cursor, &lineage->probation_until_ms) && cursor_read_uint(cursor, &lineage->errors_before) &&
+			outcomes_take(cursor, &lineage->probation_row, &lineage->probation_kept) &&
+			outcomes_take(cursor, &lineage->other_row, &lineage->other_kept));
 }
 
 bool lineage_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error) {

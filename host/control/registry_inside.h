@@ -461,6 +461,7 @@ struct verdict *lineage_newcomer(const struct lineage *lineage); /* who is on pr
 void probation_change(struct lineage *lineage, const struct change *change);
 /* The change is durable, or the host has started: from now on it is looked at. */
 void probation_watch(struct lineage *lineage);
+void probation_resume(struct lineage *lineage);
 /* Somebody trusts it: what failed for good on it is its messages' own fault. */
 void probation_end(struct lineage *lineage, commit_then *then, void *arg);
 /* probation_until_ms of a version in the view (flow/view.h). */

@@ -533,5 +533,5 @@ void lineages_resume(struct registry *registry) {
 		drain_later(registry);
 	}
 	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next)
-		probation_watch(lineage);
+		probation_resume(lineage);
 }

@@ -121,6 +121,28 @@ void probation_watch(struct lineage *lineage) {
 	look_later(lineage->registry);
 }
 
+struct undecided_of {
+	const struct lineage *lineage;
+	uint64_t addresses;
+};
+
+static void undecided_count(void *arg, const struct engine_blocked *blocked) {
+	struct undecided_of *of = arg;
+	const struct function_type *type = type_find(of->lineage->registry, bytes_text(blocked->type));
+	of->addresses += type != NULL && strcmp(type->plugin, of->lineage->name) == 0;
+}
+
+/* A kill may have come before what failed was in the row; those that wait for the verdict are known all the same. */
+void probation_resume(struct lineage *lineage) {
+	struct undecided_of of = {.lineage = lineage};
+	engine_undecided_each(lineage->registry->options.engine, undecided_count, &of);
+	if (lineage_on_probation(lineage) && lineage->probation_kept.failed < of.addresses) {
+		lineage->probation_kept.messages += of.addresses - lineage->probation_kept.failed;
+		lineage->probation_kept.failed = of.addresses;
+	}
+	probation_watch(lineage);
+}
+
 /* ---- the comparison ---- */
 
 struct comparison {

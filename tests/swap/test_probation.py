@@ -335,7 +335,7 @@ def test_kills_while_it_goes_back(test):
 	by_new = sum(row["payload"][0] == 2 for row in records)
 	backs = sum(path.read_text().count("plugin_rollback name=fickle") for path in test.dir.glob("*.err"))
 	test.note(f"{kills} kills, {backs} rollbacks, {by_new} of {len(records)} messages by 2.0.0")
-	expect(kills >= 3 and backs >= 1 and by_new > 0, f"{kills} kills, {backs} rollbacks, {by_new} messages by 2.0.0")
+	expect(kills >= 3 and backs >= 2 and by_new > 0, f"{kills} kills, {backs} rollbacks, {by_new} messages by 2.0.0")
 
 
 # ---- across schemas (rule 36) ----

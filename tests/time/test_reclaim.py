@@ -50,7 +50,8 @@ def test_the_disk_comes_back_after_a_sweep(test):
 	swept_s = time.monotonic() - start
 	expect_equal(host.metrics()[f'sofun_expired_total{{function="{TYPE}"}}'], number + 50, "expired instances")
 	load(host, "mayfly_2")
-	fine = lambda: disk_bytes(host) < fill_bytes // 8
+	# counted once a compaction has come to its end, while the last of its pieces may have made the difference already
+	fine = lambda: disk_bytes(host) < fill_bytes // 8 and host.metrics()["sofun_compactions_total"] >= 1
 	# what goes on makes the checkpoints that bring the removals to the databases
 	with host.rpc() as rpc:
 		first = number + 1
@@ -59,7 +60,6 @@ def test_the_disk_comes_back_after_a_sweep(test):
 			expect(time.monotonic() < deadline, f"{disk_bytes(host)} bytes are left on the disk, of {fill_bytes}")
 			rpc.ingest("mayfly", "p", first, [[f"k{index}", [1, TEXT, None]] for index in range(200)])
 			first += 200
-	expect(host.metrics()["sofun_compactions_total"] >= 1, "it was compacted")
 	busy = paced(host, 200)
 	test.note(f"{number} instances, {fill_bytes // MIB} MiB on disk, {disk_bytes(host) // 1024} KiB after; swept in {swept_s:.1f} s "
 		f"({number / swept_s:.0f} a second); a call beside it p99 {busy[-3]:.1f} ms, before {quiet[-3]:.1f} ms")

@@ -71,13 +71,16 @@ static int done_print(const struct invocation *run, unsigned long long migrated)
 }
 
 static int migrate_run(const struct invocation *run) {
-	unsigned long long timeout_ms = 0, total = 0;
+	unsigned long long timeout_ms = 0, total;
 	struct progress progress;
-	struct rest rest;
+	struct rest rest = {0};
 	if (!option_seconds(run, "--timeout", &timeout_ms))
 		return EXIT_USAGE;
 	uint64_t deadline_ms = timeout_ms == 0 ? UINT64_MAX : clock_ms() + timeout_ms;
-	int result = begin(run);
+	int result = rest_read(run, &rest); /* before it begins: a few instances are migrated sooner than we look again */
+	total = rest.total;
+	if (result == EXIT_OK)
+		result = begin(run);
 	if (result == EXIT_OK)
 		result = rest_read(run, &rest);
 	progress_init(&progress, !run->json);

@@ -10,7 +10,7 @@
 
 /* Of limits.memory_bytes less its base: what functions keep warm, and what may wait in memory before it is paged out. The
  * rest is the store's (budget.c), but for what the open epochs hold. */
-enum { CACHE_SHARE_PERCENT = 29, QUEUE_SHARE_PERCENT = 7, TIMER_SHARE_PERCENT = 5, OPERATION_SHARE_PERCENT = 2 };
+enum { CACHE_SHARE_PERCENT = 31, QUEUE_SHARE_PERCENT = 7, TIMER_SHARE_PERCENT = 4, OPERATION_SHARE_PERCENT = 2 };
 
 /* ---- life ---- */
 

@@ -99,6 +99,7 @@ static bool runtime_row(
 	case KEY_LAYOUT:
 	case KEY_NUMBERS:
 	case KEY_TYPE:
+	case KEY_TTL:
 	case KEY_VERDICT:
 	case KEY_PRODUCER:
 	case KEY_ACKED:

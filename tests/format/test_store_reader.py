@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The FORMAT pages are true: a reader written from them alone (lib/store_reader.py) finds in the files what the host says."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -91,6 +92,10 @@ def test_tables_and_lists(test):
 	found = store_reader.Store(host.data).instances("ledger/book")
 	expect_equal(found[b"a"], {0: [[b"k", 1], [b"l", {"m": [3]}]], 1: ["y", "z"], 2: 2}, "table, list and value")
 	expect_equal(found[b"b"], {0: [[b"n", 4]], 2: 1}, "a table that was cleared")
+	host.start()
+	host.stop()
+	verified = subprocess.run([test.find("sofund"), "--verify", host.data], capture_output=True, text=True, timeout=60)
+	expect(verified.returncode == 0, f"sofund --verify knows every row: {verified.stdout[-400:]}")
 
 
 def test_messages_that_wait(test):

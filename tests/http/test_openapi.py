@@ -269,9 +269,10 @@ def test_a_version_that_cannot_be_loaded_again(test):
 def test_a_call_that_does_not_end(test):
 	if test.by_scale(True, False):
 		raise Skip("an unload waits 30 s before it says so: with --scale=full")
-	host = Host(test, plugins=("sleeper",)).start()
-	threading.Thread(target=lambda: Http(host.control).raw("POST", "/v1/functions/sleeper/nap/a?timeout_ms=60000", "50000", JSON), daemon=True).start()
-	wait_until(lambda: host.status()["in_flight"] == 1, what="a call")
+	host = Host(test, plugins=("sleeper",), shards=1).start()
+	nap = lambda id, ms, limit: Http(host.control).raw("POST", f"/v1/functions/sleeper/nap/{id}?timeout_ms={limit}", str(ms), JSON)[0]
+	threading.Thread(target=lambda: nap("a", 50000, 60000), daemon=True).start()
+	wait_until(lambda: nap("b", 0, 500) == 408, what="a shard that is inside the call")
 	own(host, "delete", "/v1/plugins/{name}", "timeout", ("/v1/plugins/sleeper",))
 
 

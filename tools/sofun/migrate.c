@@ -23,15 +23,12 @@ static unsigned long long number(const json_t *row, const char *key) {
 	return (unsigned long long)json_integer_value(json_object_get(row, key));
 }
 
-static int rest_read(const struct invocation *run, struct rest *ret_rest) {
-	json_t *status;
-	int result = http_json(run, "GET", "/v1/status", NULL, &status);
-	if (result != EXIT_OK)
-		return result;
+/* Of the rows that /v1/status and the answer to `migrate` have alike. */
+static void rest_take(const struct invocation *run, const json_t *answer, struct rest *ret_rest) {
 	size_t i;
 	const json_t *row;
 	*ret_rest = (struct rest){0};
-	json_array_foreach(json_object_get(status, "migrations"), i, row) {
+	json_array_foreach(json_object_get(answer, "migrations"), i, row) {
 		const char *plugin = json_string_value(json_object_get(row, "plugin"));
 		const char *reason = json_string_value(json_object_get(row, "reason"));
 		if (plugin == NULL || strcmp(plugin, argument(run, 0)) != 0)
@@ -42,11 +39,20 @@ static int rest_read(const struct invocation *run, struct rest *ret_rest) {
 		if (reason != NULL && reason[0] != '\0')
 			snprintf(ret_rest->reason, sizeof ret_rest->reason, "%s", reason);
 	}
+}
+
+static int rest_read(const struct invocation *run, struct rest *ret_rest) {
+	json_t *status;
+	int result = http_json(run, "GET", "/v1/status", NULL, &status);
+	if (result != EXIT_OK)
+		return result;
+	rest_take(run, status, ret_rest);
 	json_decref(status);
 	return EXIT_OK;
 }
 
-static int begin(const struct invocation *run) {
+/* What is left as it begins: a few instances are migrated sooner than anybody could look again. */
+static int begin(const struct invocation *run, struct rest *ret_rest) {
 	struct buf target = {0};
 	json_t *answer;
 	buf_printf(&target, "/v1/plugins/");
@@ -54,9 +60,11 @@ static int begin(const struct invocation *run) {
 	buf_printf(&target, "/migrate");
 	int result = http_json(run, "POST", target_text(&target), NULL, &answer);
 	buf_finish(&target);
-	if (result == EXIT_OK)
-		json_decref(answer);
-	return result;
+	if (result != EXIT_OK)
+		return result;
+	rest_take(run, answer, ret_rest);
+	json_decref(answer);
+	return EXIT_OK;
 }
 
 static int done_print(const struct invocation *run, unsigned long long migrated) {
@@ -71,16 +79,14 @@ static int done_print(const struct invocation *run, unsigned long long migrated)
 }
 
 static int migrate_run(const struct invocation *run) {
-	unsigned long long timeout_ms = 0, total;
+	unsigned long long timeout_ms = 0;
 	struct progress progress;
 	struct rest rest = {0};
 	if (!option_seconds(run, "--timeout", &timeout_ms))
 		return EXIT_USAGE;
 	uint64_t deadline_ms = timeout_ms == 0 ? UINT64_MAX : clock_ms() + timeout_ms;
-	int result = rest_read(run, &rest); /* before it begins: a few instances are migrated sooner than we look again */
-	total = rest.total;
-	if (result == EXIT_OK)
-		result = begin(run);
+	int result = begin(run, &rest);
+	unsigned long long total = rest.total;
 	if (result == EXIT_OK)
 		result = rest_read(run, &rest);
 	progress_init(&progress, !run->json);

@@ -7,11 +7,11 @@
 
 #include "config.h"
 #include "config_live.h"
-#include "control/events.h"
-#include "control/registry.h"
 #include "egress/hub.h"
 #include "flow/engine.h"
 #include "flow/request.h"
+#include "registry/events.h"
+#include "registry/registry.h"
 #include "state/store.h"
 
 struct event_base;

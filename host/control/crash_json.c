@@ -3,7 +3,7 @@
 #include <stdio.h>
 
 #include "base/check.h"
-#include "control/events.h"
+#include "registry/events.h"
 #include "supervisor/crash.h"
 #include "wire/json.h"
 

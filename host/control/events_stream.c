@@ -8,9 +8,9 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "control/events.h"
 #include "control/handlers.h"
 #include "control/stream.h"
+#include "registry/events.h"
 #include "wire/json.h"
 
 struct listener {

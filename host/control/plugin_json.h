@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "control/registry.h"
+#include "registry/registry.h"
 
 json_t *plugin_json(const struct registry_plugin *plugin);
 /* array of {function,attempts,failures,messages,messages_failed,error_percent,retries,exhausted,sent,emitted,p50_s,p99_s}, since

@@ -150,7 +150,7 @@ def test_what_killed_the_host_is_quarantined(test):
 		wait_until(lambda: refused(host, f"{name}.so") is None, 20, "the refusal went with the file")
 
 
-ATTEMPTS_MAX = 32  # host/control/registry_inside.h
+ATTEMPTS_MAX = 32  # host/registry/inside.h
 
 
 def test_a_sigkill_while_it_is_loaded_is_tried_again(test):

@@ -6,8 +6,8 @@
  * registry_start, event loop; "ready" once registry_busy is false.
  * Order of stop: registry_stop (no more plugin comes or goes; open requests are answered `stopping`), engine_stop,
  * registry_destroy (fini of every live image; no dlclose at process exit), engine_destroy, store_close. */
-#ifndef HOST_CONTROL_REGISTRY_H
-#define HOST_CONTROL_REGISTRY_H
+#ifndef HOST_REGISTRY_REGISTRY_H
+#define HOST_REGISTRY_REGISTRY_H
 
 #include <stdbool.h>
 #include <stddef.h>

@@ -6,8 +6,8 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "control/registry_inside.h"
 #include "flow/answer_error.h"
+#include "registry/inside.h"
 
 /* ---- the list ---- */
 

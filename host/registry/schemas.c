@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 
 /* ---- what is known ---- */
 

@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 
 enum {
 	DRAIN_TELL_MS = 200, /* between two surveys of a drain, and so at least between two events of it */

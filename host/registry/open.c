@@ -6,7 +6,7 @@
 #include "base/check.h"
 #include "base/hash.h"
 #include "base/log.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 
 static struct candidate *candidate_of(struct stage_job *job) {
 	return (struct candidate *)((char *)job - offsetof(struct candidate, job));

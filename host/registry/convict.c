@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 #include "state/key.h"
 #include "supervisor/crash.h"
 #include "wire/json.h"

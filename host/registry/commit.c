@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 #include "state/key.h"
 
 static void commit_unlink(struct commit *commit) {

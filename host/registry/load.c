@@ -5,8 +5,8 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
-#include "control/registry_inside.h"
 #include "flow/answer_error.h"
+#include "registry/inside.h"
 
 static bool directory_same(const char *path, const char *directory) {
 	struct stat one;

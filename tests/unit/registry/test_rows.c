@@ -1,8 +1,8 @@
-/* Rows 'T', 'V' and 't' byte by byte (plugin/FORMAT.md, control/registry_rows.c, registry_ttl_row.c). */
+/* Rows 'T', 'V' and 't' byte by byte (plugin/FORMAT.md, registry/rows.c, registry/ttl_row.c). */
 #include <check.h>
 #include <stdlib.h>
 
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 #include "state/key.h"
 
 #define BYTES(text) bytes_of(text, sizeof(text) - 1)

@@ -1,4 +1,4 @@
-#include "control/registry.h"
+#include "registry/registry.h"
 
 #include <stdlib.h>
 #include <string.h>
@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 
 enum { REGISTRY_MAGIC = 0x52454749 };
 

@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 
 /* The versions that have a share now. */
 struct holders {

@@ -1,6 +1,6 @@
 /* Row 't' of the runtime database; its grammar is plugin/FORMAT.md. */
 #include "base/check.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 #include "state/key.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"

@@ -6,7 +6,7 @@
  * version stays loaded for its way down, and is to go some time. Only while one version has all of the type: with two, both
  * schemas have their reason.
  *
- * Entries of expiry go the same way, once times became shorter than the entries tell (registry_ttl.c): instances whose
+ * Entries of expiry go the same way, once times became shorter than the entries tell (ttl.c): instances whose
  * generation is below that change are given new ones, and the row 't' remembers until all have them. */
 #include <stdlib.h>
 #include <string.h>
@@ -14,9 +14,9 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/varint.h"
-#include "control/registry_inside.h"
 #include "flow/instance_record.h"
 #include "limits.h"
+#include "registry/inside.h"
 #include "state/key.h"
 
 enum {

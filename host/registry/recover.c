@@ -5,9 +5,9 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "control/registry_inside.h"
 #include "plugin/elf_file.h"
 #include "plugin/refusal.h"
+#include "registry/inside.h"
 #include "state/key.h"
 #include "supervisor/crash.h"
 #include "wire/json.h"
@@ -150,7 +150,7 @@ static void verdict_settle(struct verdict *verdict, const struct lineage *lineag
 	if (live || drains)
 		verdict->state = live ? VERDICT_LIVE : VERDICT_DRAINING;
 	else if (state == VERDICT_DRAINING && lineage != NULL && lineage->now.base != NULL)
-		return; /* kept for its way down, as far as that is needed (registry_keep.c) */
+		return; /* kept for its way down, as far as that is needed (keep.c) */
 	else if (state == VERDICT_LIVE || state == VERDICT_DRAINING || (state == VERDICT_ATTEMPTING && verdict->kept != 0))
 		verdict->state = VERDICT_RETIRED;
 	verdict->written = verdict->written && state == verdict->state;

@@ -1,17 +1,17 @@
 /* A candidate on its way from a file to live. One at a time, each step by the thread that stage.h names:
  *
  *   candidate_start → examine → candidate_examined → row `attempting` → candidate_attempt → open
- *     → candidate_opened → fence (registry_lineage.c) → candidate_live
+ *     → candidate_opened → fence (lineage.c) → candidate_live
  *
- * From `attempting` on it is in registry_open.c; one that is to be kept ready ends there with the row `ready`. Whatever
+ * From `attempting` on it is in open.c; one that is to be kept ready ends there with the row `ready`. Whatever
  * refuses ends in candidate_refuse; nothing was visible before the fence. */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/log.h"
-#include "control/registry_inside.h"
 #include "flow/answer_error.h"
+#include "registry/inside.h"
 #include "wire/json.h"
 
 static struct candidate *candidate_of(struct stage_job *job) {

@@ -1,41 +1,43 @@
 /* The inside of the registry. No other code includes this file. Everything is [loop thread].
  *
- *   registry.c          making, starting, stopping
- *   registry_recover.c  what the store says, before anything runs
- *   registry_convict.c  who killed the host, and who takes its place
- *   registry_rows.c     rows 'T' and 'V' as bytes
- *   registry_commit.c   committing rows, and fences
- *   registry_types.c    function types: whose they are, and the views made of them
- *   registry_schemas.c  their schemas: what a version can read of what is in the store
- *   registry_migrate.c  instances of other schemas, in the background
- *   registry_ttl.c      when their state ends by itself: who has which word on it
- *   registry_ttl_change.c  what a change of that comes to
- *   registry_ttl_row.c  row 't' as bytes
- *   registry_load.c     files that are given to it by path
- *   registry_stage.c    a candidate on its way from a file to a judgement
- *   registry_open.c     from there to live
- *   registry_lineage.c  what is live of a plugin, at which share: changes by fence, and drains
- *   registry_drain.c    what a version that leaves still waits for
- *   registry_probation.c  a new version's first minute: does it fail more than the one before
- *   registry_figures.c  what each loaded version has counted
- *   registry_swap.c     swap, promote, rollback
- *   registry_share.c    row 'W' as bytes
- *   registry_keep.c     versions that stay for their way down
- *   registry_offer.c    the files in the plugins directory, and what became of them
- *   registry_retire.c   a plugin on its way out
- *   registry_report.c   what the outside is shown */
-#ifndef HOST_CONTROL_REGISTRY_INSIDE_H
-#define HOST_CONTROL_REGISTRY_INSIDE_H
+ *   registry.c    making, starting, stopping
+ *   recover.c     what the store says, before anything runs
+ *   convict.c     who killed the host, and who takes its place
+ *   rows.c        rows 'T' and 'V' as bytes
+ *   commit.c      committing rows, and fences
+ *   types.c       function types: whose they are, and the views made of them
+ *   schemas.c     their schemas: what a version can read of what is in the store
+ *   migrate.c     instances of other schemas, in the background
+ *   ttl.c         when their state ends by itself: who has which word on it
+ *   ttl_change.c  what a change of that comes to
+ *   ttl_row.c     row 't' as bytes
+ *   load.c        files that are given to it by path
+ *   stage.c       a candidate on its way from a file to a judgement
+ *   open.c        from there to live
+ *   lineage.c     what is live of a plugin, at which share: changes by fence
+ *   fence_rows.c  the rows that go with a fence
+ *   settle.c      from a fence to the end of the change, or past its deadline
+ *   drain.c       what a version that leaves still waits for
+ *   probation.c   a new version's first minute: does it fail more than the one before
+ *   figures.c     what each loaded version has counted
+ *   swap.c        swap, promote, rollback
+ *   share.c       row 'W' as bytes
+ *   keep.c        versions that stay for their way down
+ *   offer.c       the files in the plugins directory, and what became of them
+ *   retire.c      a plugin on its way out
+ *   report.c      what the outside is shown */
+#ifndef HOST_REGISTRY_INSIDE_H
+#define HOST_REGISTRY_INSIDE_H
 
 #include <event2/event.h>
 
-#include "control/events.h"
-#include "control/registry.h"
 #include "flow/engine_figures.h"
 #include "plugin/examine.h"
 #include "plugin/image.h"
 #include "plugin/inbox.h"
 #include "plugin/stage.h"
+#include "registry/events.h"
+#include "registry/registry.h"
 
 enum {
 	/* Judged files that are remembered. Beyond it the oldest refusal goes: its file is judged anew if it comes again. */
@@ -308,9 +310,9 @@ struct commit {
 	void *arg;
 };
 
-struct pass;       /* registry_migrate.c */
-struct ttl_waiter; /* registry_ttl.c */
-struct rows;       /* registry_lineage.c */
+struct pass;       /* migrate.c */
+struct ttl_waiter; /* ttl.c */
+struct rows;       /* lineage.c */
 
 struct registry {
 	uint32_t magic;
@@ -335,7 +337,7 @@ struct registry {
 	struct candidate *current;
 	struct candidate *waiting;
 	struct commit *commits;
-	struct held_rows *held; /* rows that wait for the fence (registry_rows.c) */
+	struct held_rows *held; /* rows that wait for the fence (rows.c) */
 
 	uint64_t unloaded;
 	struct inbox *inbox;
@@ -357,7 +359,7 @@ struct registry {
 uint64_t registry_now_ms(void); /* monotonic */
 uint64_t registry_wall_ms(void);
 
-/* ---- registry_rows.c ---- */
+/* ---- rows.c ---- */
 const char *verdict_state_name(enum verdict_state state);
 struct verdict *verdict_find(const struct registry *registry, const uint8_t hash[HASH_BYTES]);
 struct verdict *verdict_add(struct registry *registry, const uint8_t hash[HASH_BYTES]); /* found or new */
@@ -382,7 +384,7 @@ void types_commit(struct registry *registry, struct function_type *const *types,
 void rows_release(struct registry *registry); /* those that waited for a fence */
 void commits_forget(struct registry *registry);
 
-/* ---- registry_types.c ---- */
+/* ---- types.c ---- */
 struct function_type *type_find(const struct registry *registry, struct bytes name);
 struct function_type *type_add(struct registry *registry, uint16_t number, const char *name);
 void type_destroy(struct function_type *type);
@@ -395,14 +397,14 @@ struct view *registry_view(struct registry *registry);
 /* Returns the generation of the view that shows what is so now: it may have to wait for a fence that is on its way. */
 uint64_t registry_publish(struct registry *registry);
 
-/* ---- registry_share.c ---- */
+/* ---- share.c ---- */
 enum { LINEAGE_FENCE_OFFSET = 5 }; /* of the fence's 8 bytes in the row */
 struct key lineage_key(const struct lineage *lineage);
 void lineage_write(struct buf *row, const struct lineage *lineage);
 /* Rows 'V' have been read. */
 bool lineage_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error);
 
-/* ---- registry_lineage.c ---- */
+/* ---- lineage.c ---- */
 struct lineage *lineage_find(const struct registry *registry, const char *name);
 struct lineage *lineage_add(struct registry *registry, const char *name); /* found or new */
 void lineages_destroy(struct registry *registry);
@@ -410,6 +412,8 @@ void lineages_destroy(struct registry *registry);
 struct plugin *plugin_of_verdict(const struct registry *registry, const struct verdict *verdict);
 /* True if the version had a share before the fence that stands. */
 bool lineage_was(const struct lineage *lineage, const struct verdict *verdict);
+bool share_has(const struct share *share, const struct verdict *verdict);
+bool share_loaded(const struct registry *registry, const struct share *share); /* one of its versions is */
 /* True if it has a share now. */
 bool lineage_has(const struct lineage *lineage, const struct verdict *verdict);
 /* True while a change of it has not come to its end; *ret_error says what is awaited. */
@@ -422,15 +426,19 @@ void lineage_unload(struct lineage *lineage);
 void lineage_convict(struct lineage *lineage, const struct verdict *verdict);
 /* A fence has come back, or no row is on its way any more: the next fence, if one was asked for. */
 void fence_next(struct registry *registry);
+/* The fence on its way is durable: what waited for it. */
+void fence_over(struct registry *registry);
+/* Nothing of before is left. */
+void lineage_rest(struct lineage *lineage);
+void lineages_resume(struct registry *registry);
+
+/* ---- settle.c ---- */
 /* The row alone. */
 void lineage_commit(struct lineage *lineage);
 void lineage_commit_then(struct lineage *lineage, commit_then *then, void *arg);
-/* The fence on its way is durable: what waited for it. */
-void fence_over(struct registry *registry);
 void lineages_look(struct registry *registry, bool *ret_waiting);
-void lineages_resume(struct registry *registry);
 
-/* ---- registry_drain.c ---- */
+/* ---- drain.c ---- */
 enum { WAITS_SHOWN_MAX = 100 };
 struct waits {
 	size_t count;
@@ -448,13 +456,13 @@ bool lineage_leaves(const struct lineage *lineage, const char *version);
 void lineage_awaited(const struct lineage *lineage, struct error *error);
 void drains_tell(struct registry *registry); /* while some drain goes on */
 void drains_stop(struct registry *registry);
-/* ---- registry_figures.c ---- */
+/* ---- figures.c ---- */
 void plugin_tally_begin(struct plugin *plugin); /* its image is open, and its types are known */
 /* What it has counted since, of a function of its manifest. */
 void plugin_figures(const struct plugin *plugin, size_t function, struct engine_function_figures *ret_figures);
 struct outcome_count plugin_outcomes(const struct plugin *plugin);
 
-/* ---- registry_probation.c ---- */
+/* ---- probation.c ---- */
 bool lineage_on_probation(const struct lineage *lineage);
 struct verdict *lineage_newcomer(const struct lineage *lineage); /* who is on probation, if anybody is */
 /* A change is about to be made: whose probation begins or ends with it. */
@@ -469,7 +477,7 @@ uint64_t probation_until(const struct lineage *lineage, const struct verdict *ve
 void registry_probation_look(evutil_socket_t fd, short what, void *arg);
 void verdict_forgive(struct verdict *verdict); /* what made it go back is forgotten: it is live again */
 
-/* ---- registry_swap.c ---- */
+/* ---- swap.c ---- */
 /* The canary ends. */
 void lineage_canary_back(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg);
 /* Back to what was live before, which is staged for it. REQUIRES that there is something. */
@@ -480,7 +488,7 @@ const struct engine_row *rows_all(const struct rows *rows);
 size_t rows_count(const struct rows *rows);
 void rows_destroy(struct rows *rows);
 
-/* ---- registry_ttl.c ---- */
+/* ---- ttl.c ---- */
 struct type_term *type_term_find(const struct function_type *type, struct bytes value, enum ttl_kind kind);
 struct type_term *type_term_get(struct function_type *type, struct bytes value, enum ttl_kind kind); /* found or new */
 void type_ttl_finish(struct function_type *type);
@@ -493,22 +501,22 @@ struct ttl *type_ttl_of(
 /* The same as the version had it that was live last. */
 struct ttl *type_ttl_last(const struct registry *registry, const struct function_type *type);
 const sofun_function *image_function(const struct image *image, const char *type); /* NULL: it has none */
-/* ---- registry_ttl_change.c ---- */
+/* ---- ttl_change.c ---- */
 /* Before a view is made: what the versions that have a share now come to. */
 void types_ttl_update(struct registry *registry);
 
-/* ---- registry_ttl_row.c ---- */
+/* ---- ttl_row.c ---- */
 void type_ttl_write(struct buf *row, const struct function_type *type);
 /* Rows 'T' have been read. */
 bool type_ttl_read(struct registry *registry, struct bytes key, struct bytes value, struct error *error);
 void type_ttl_commit(struct registry *registry, struct function_type *type);
 void types_ttl_commit(struct registry *registry); /* those that are to be written */
 
-/* ---- registry_ttl.c, a change of rules ---- */
+/* ---- ttl.c, a change of rules ---- */
 void ttl_fence_ask(struct registry *registry); /* if one is due, and none is on its way */
 void ttl_waiters_stop(struct registry *registry);
 
-/* ---- registry_schemas.c ---- */
+/* ---- schemas.c ---- */
 struct type_schema *type_schema_find(const struct function_type *type, uint32_t schema); /* NULL: never declared */
 /* Makes it known, or gives it more values. True if that changes the row. */
 bool type_schema_take(
@@ -524,19 +532,19 @@ bool types_lead_back(const struct registry *registry, const struct manifest *man
 bool type_schemas_admit(const struct registry *registry, const struct function_type *type,
 	const struct manifest_function *function, struct error *error);
 
-/* ---- registry_keep.c ---- */
+/* ---- keep.c ---- */
 bool plugin_is_kept(const struct plugin *plugin);
 size_t plugins_kept(const struct registry *registry, const char *name);
 /* A function type whose instances this version may have to take down (counted: of which there are some); NULL: none. */
 const char *plugin_keeps_for(const struct plugin *plugin, bool counted);
 bool plugins_keep_look(struct registry *registry); /* true: look again soon */
 
-/* ---- registry_migrate.c ---- */
+/* ---- migrate.c ---- */
 void registry_migrate_look(evutil_socket_t fd, short what, void *arg);
 void registry_migrate_wake(struct registry *registry); /* versions have changed */
 void registry_migrate_stop(struct registry *registry);
 
-/* ---- registry_stage.c ---- */
+/* ---- stage.c ---- */
 void candidate_arrived(struct registry *registry, const char *file, bool patience_over);
 void candidates_next(struct registry *registry);
 void candidates_stop(struct registry *registry);
@@ -549,12 +557,12 @@ struct offer *candidate_offer(struct candidate *candidate, const struct error *e
 void candidate_judge_bytes(struct candidate *candidate);
 void refused_durable(void *candidate, bool good);
 
-/* ---- registry_open.c ---- */
+/* ---- open.c ---- */
 #define LOADING_SUFFIX ".loading"
 void candidate_commit_attempt(struct candidate *candidate);
 void candidate_abandon(struct candidate *candidate);
 
-/* ---- registry_offer.c ---- */
+/* ---- offer.c ---- */
 struct offer *offer_find(const struct registry *registry, const char *file);
 struct offer *offer_add(struct registry *registry, const char *file, bool from_load); /* found or new */
 /* hash and error may be NULL. */
@@ -563,7 +571,7 @@ void offer_judge(
 void offer_remove(struct registry *registry, const char *file);
 void offers_destroy(struct registry *registry);
 
-/* ---- registry_retire.c ---- */
+/* ---- retire.c ---- */
 struct plugin *plugin_add(
 	struct registry *registry, struct verdict *verdict, struct image *image, enum plugin_state state);
 /* An image whose init refused, and which the loader keeps: it is counted, and shown. */
@@ -584,19 +592,19 @@ void plugin_discard(struct plugin *plugin); /* a ready one */
 void registry_drain_look(evutil_socket_t fd, short what, void *arg);
 void late_error(struct registry *registry, registry_done *done, void *arg, const struct error *error);
 
-/* ---- registry_convict.c ---- */
+/* ---- convict.c ---- */
 /* Those who killed the host lose their share before anything is loaded. */
 void verdicts_sentence(struct registry *registry);
 /* A quarantined version that has a copy takes instances down: it may be loaded for that. False: that killed the host, too. */
 bool sentence_leaves_way_down(struct verdict *verdict);
 
-/* ---- registry_recover.c ---- */
+/* ---- recover.c ---- */
 bool verdict_needs_image(const struct verdict *verdict);
 /* Its copy's manifest; nothing of it runs. NULL: the copy is gone or damaged. */
 struct image *verdict_image(const struct verdict *verdict, const char *path, struct error *error);
 void registry_write_recovered(struct registry *registry);
 
-/* ---- registry_report.c ---- */
+/* ---- report.c ---- */
 void done_report(struct plugin *plugin, registry_done *done, void *arg);
 
 #endif

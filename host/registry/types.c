@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 
 struct function_type *type_find(const struct registry *registry, struct bytes name) {
 	for (size_t i = 1; i < registry->type_count; i++)

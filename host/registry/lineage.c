@@ -1,16 +1,15 @@
 /* The versions of a plugin and how they change. Every change is a fence: one epoch, the same on all shards, durable with
  * the rows that say it (rule 29). What was born before it is finished by the versions of before, while it drains; then
- * the view is settled, and what is in no share any more leaves (registry_retire.c). */
+ * the view is settled, and what is in no share any more leaves (retire.c). */
 #include <stdlib.h>
 #include <string.h>
 
 #include "base/check.h"
 #include "base/log.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 #include "state/key.h"
 
 enum { KEPT_MAX = VERSIONS_MAX - 1 }; /* a change needs room for its own two versions */
-enum { LINEAGE_ROWS_MAX = 6 };        /* row 'W', and a row 'V' of each version that a change can touch */
 
 /* ---- the list ---- */
 
@@ -50,7 +49,7 @@ struct plugin *plugin_of_verdict(const struct registry *registry, const struct v
 	return NULL;
 }
 
-static bool share_has(const struct share *share, const struct verdict *verdict) {
+bool share_has(const struct share *share, const struct verdict *verdict) {
 	return verdict != NULL && (share->base == verdict || (share->percent > 0 && share->canary == verdict));
 }
 
@@ -102,80 +101,6 @@ bool lineage_busy(const struct lineage *lineage, struct error *ret_error) {
 	return true;
 }
 
-/* ---- rows ---- */
-
-struct rows {
-	struct key *keys;
-	struct buf *values;
-	struct engine_row *rows;
-	size_t count;
-};
-
-static struct buf *rows_add(struct rows *rows, struct key key) {
-	rows->keys[rows->count] = key;
-	return &rows->values[rows->count++];
-}
-
-static void rows_add_verdict(struct rows *rows, struct verdict *verdict) {
-	struct key key = verdict != NULL ? key_verdict(verdict->hash) : (struct key){.size = 0};
-	if (verdict == NULL)
-		return;
-	for (size_t i = 0; i < rows->count; i++)
-		if (bytes_equal(key_bytes(&rows->keys[i]), key_bytes(&key)))
-			return;
-	verdict->time_ms = registry_wall_ms();
-	verdict->written = true;
-	verdict_write(rows_add(rows, key), verdict);
-}
-
-static void rows_add_lineage(struct rows *rows, struct lineage *lineage) {
-	lineage_write(rows_add(rows, lineage_key(lineage)), lineage);
-	rows_add_verdict(rows, lineage->now.base);
-	rows_add_verdict(rows, lineage->now.canary);
-	rows_add_verdict(rows, lineage->before.base);
-	rows_add_verdict(rows, lineage->before.canary);
-	for (size_t i = 0; i < lineage->type_count; i++)
-		type_write(rows_add(rows, key_type(lineage->types[i]->number)), lineage->types[i]);
-}
-
-struct rows *rows_create(struct registry *registry, struct lineage *lineage) {
-	struct rows *rows = check_alloc(1, sizeof(*rows));
-	size_t max = LINEAGE_ROWS_MAX + registry->type_count + (lineage == NULL ? 0 : lineage->type_count);
-	rows->keys = check_alloc(max, sizeof(*rows->keys));
-	rows->values = check_alloc(max, sizeof(*rows->values));
-	rows->rows = check_alloc(max, sizeof(*rows->rows));
-	if (lineage != NULL)
-		rows_add_lineage(rows, lineage);
-	for (size_t i = 1; i < registry->type_count; i++) {
-		struct function_type *type = registry->types[i];
-		if (type == NULL || !type->ttl.dirty)
-			continue;
-		type->ttl.dirty = false;
-		type_ttl_write(rows_add(rows, key_ttl(type->number)), type);
-	}
-	check(rows->count <= max);
-	for (size_t i = 0; i < rows->count; i++)
-		rows->rows[i] = (struct engine_row){.key = key_bytes(&rows->keys[i]), .value = bytes_buf(&rows->values[i])};
-	return rows;
-}
-
-const struct engine_row *rows_all(const struct rows *rows) {
-	return rows->rows;
-}
-
-size_t rows_count(const struct rows *rows) {
-	return rows->count;
-}
-
-void rows_destroy(struct rows *rows) {
-	for (size_t i = 0; i < rows->count; i++)
-		buf_finish(&rows->values[i]);
-	free(rows->keys);
-	free(rows->values);
-	free(rows->rows);
-	free(rows);
-}
-
 /* ---- the fence ---- */
 
 static void fence_ask(struct lineage *lineage);
@@ -218,13 +143,12 @@ static void lineage_tell(const struct lineage *lineage) {
 				"share_percent", (json_int_t)lineage->now.percent));
 }
 
-static bool share_loaded(const struct registry *registry, const struct share *share) {
+bool share_loaded(const struct registry *registry, const struct share *share) {
 	return plugin_of_verdict(registry, share->base) != NULL ||
 		(share->percent > 0 && plugin_of_verdict(registry, share->canary) != NULL);
 }
 
-/* Nothing of before is left. */
-static void lineage_rest(struct lineage *lineage) {
+void lineage_rest(struct lineage *lineage) {
 	lineage->state = LINEAGE_SETTLED;
 	lineage->fence = 0;
 	lineage->before = (struct share){0};
@@ -272,8 +196,8 @@ static void fence_ask(struct lineage *lineage) {
 	lineage->view = registry->view;
 	const struct engine_fence order = {
 		.view = view,
-		.rows = rows->rows,
-		.row_count = rows->count,
+		.rows = rows_all(rows),
+		.row_count = rows_count(rows),
 		.fence_offset = LINEAGE_FENCE_OFFSET,
 	};
 	fence_commit(registry, &order, fence_answered, lineage);
@@ -335,146 +259,6 @@ void lineage_change(struct lineage *lineage, const struct change *change) {
 	lineage->then_arg = change->arg;
 	versions_place(lineage);
 	fence_ask(lineage);
-}
-
-/* ---- the drain ---- */
-
-static bool type_drained(const struct lineage *lineage, const struct function_type *type) {
-	struct engine_waiting waiting;
-	engine_waiting(lineage->registry->options.engine, type->number, lineage->side, lineage->fence, &waiting);
-	return waiting.messages == 0;
-}
-
-static bool lineage_drained(const struct lineage *lineage) {
-	const struct registry *registry = lineage->registry;
-	if (engine_adopted(registry->options.engine) < lineage->view)
-		return false;
-	if (lineage->running || !share_loaded(registry, &lineage->before))
-		return true;
-	for (size_t i = 1; i < registry->type_count; i++) {
-		const struct function_type *type = registry->types[i];
-		if (type != NULL && strcmp(type->plugin, lineage->name) == 0 && !type_drained(lineage, type))
-			return false;
-	}
-	return true;
-}
-
-void lineage_commit_then(struct lineage *lineage, commit_then *then, void *arg) {
-	struct key key = lineage_key(lineage);
-	struct buf value = {0};
-	lineage_write(&value, lineage);
-	const struct engine_row row = {.key = key_bytes(&key), .value = bytes_buf(&value)};
-	lineage->dirty = false;
-	rows_commit(lineage->registry, &row, 1, then, arg);
-	buf_finish(&value);
-}
-
-void lineage_commit(struct lineage *lineage) {
-	lineage_commit_then(lineage, NULL, NULL);
-}
-
-/* What is in no share leaves, in the view of that generation. */
-static void before_leave(struct lineage *lineage, const struct share *before, uint64_t view) {
-	struct registry *registry = lineage->registry;
-	struct verdict *const gone[] = {before->base, before->percent > 0 ? before->canary : NULL};
-	for (int i = 0; i < 2; i++) {
-		struct plugin *plugin = plugin_of_verdict(registry, gone[i]);
-		if (plugin == NULL || share_has(&lineage->now, gone[i]))
-			continue;
-		if (plugin_keeps_for(plugin, false) != NULL) { /* its state stays draining, and so does its row */
-			plugin->keep = KEEP_ADOPTING;
-			plugin->keep_view = view;
-			drain_later(registry);
-			continue;
-		}
-		plugin->retained = lineage->now.base != NULL;
-		plugin_leave(plugin, view);
-	}
-	if (lineage->unload_due && lineage->now.base != NULL)
-		lineage_unload(lineage);
-}
-
-/* Nothing of before is on its way any more. */
-static void lineage_settle(struct lineage *lineage) {
-	struct share before = lineage->before;
-	lineage_rest(lineage);
-	uint64_t view = registry_publish(lineage->registry);
-	lineage_commit(lineage);
-	before_leave(lineage, &before, view);
-}
-
-static void late_answered(void *arg, uint64_t epoch, bool good) {
-	struct lineage *lineage = arg;
-	(void)epoch;
-	if (!good)
-		return;
-	struct share before = lineage->late;
-	lineage->late = (struct share){0};
-	lineage_rest(lineage);
-	before_leave(lineage, &before, lineage->view);
-	fence_over(lineage->registry);
-}
-
-/* A fence that stands behind a shard's long call is not late: the call is. */
-static bool lineage_late(const struct lineage *lineage) {
-	return registry_wall_ms() >= lineage->deadline_wall_ms;
-}
-
-/* A version that leaves while on probation: all that it still owes are messages that it failed for good, and what stands behind
- * them. It will not finish them: the next version does. If others wait for a verdict, too, this says so early; then it is
- * as if the deadline were earlier. */
-static bool lineage_owes_undecided(const struct lineage *lineage) {
-	const struct registry *registry = lineage->registry;
-	struct engine *engine = registry->options.engine;
-	uint64_t owed = 0;
-	if (!lineage->leaves_undecided || engine_adopted(engine) < lineage->view)
-		return false;
-	for (size_t i = 1; i < registry->type_count; i++) {
-		struct engine_waiting waiting = {0};
-		if (registry->types[i] != NULL && strcmp(registry->types[i]->plugin, lineage->name) == 0)
-			engine_waiting(engine, registry->types[i]->number, lineage->side, lineage->fence, &waiting);
-		owed += waiting.messages;
-	}
-	return owed > 0 && owed <= engine_undecided_messages(engine);
-}
-
-/* Past the deadline: what still waits goes to the versions of now. That is a change of its own, and durable before any of
- * it is handled: a crash must not give an address back to the old version. */
-static void lineage_cut_short(struct lineage *lineage) {
-	struct registry *registry = lineage->registry;
-	if (registry->fencing || registry->commits != NULL)
-		return; /* at the next look */
-	log_event(LOG_WARN, lineage_late(lineage) ? "plugin_drain_late" : "plugin_drain_undecided", "name=%s fence=%llu",
-		lineage->name, (unsigned long long)lineage->fence);
-	registry->fencing = true;
-	registry->publish_due = false;
-	lineage->state = LINEAGE_FENCING;
-	lineage->late = lineage->before;
-	lineage->before = (struct share){0};
-	lineage->fence = 0;
-	types_ttl_update(registry);
-	struct rows *rows = rows_create(registry, lineage);
-	const struct engine_fence order = {
-		.view = registry_view(registry),
-		.rows = rows->rows,
-		.row_count = rows->count,
-		.fence_offset = FENCE_NOWHERE,
-	};
-	lineage->view = registry->view;
-	fence_commit(registry, &order, late_answered, lineage);
-	rows_destroy(rows);
-}
-
-void lineages_look(struct registry *registry, bool *ret_waiting) {
-	for (struct lineage *lineage = registry->lineages; lineage != NULL; lineage = lineage->next) {
-		if (lineage->state != LINEAGE_DRAINING)
-			continue;
-		if (lineage_drained(lineage))
-			lineage_settle(lineage);
-		else if (lineage_late(lineage) || lineage_owes_undecided(lineage))
-			lineage_cut_short(lineage);
-		*ret_waiting = *ret_waiting || lineage->state != LINEAGE_SETTLED;
-	}
 }
 
 /* ---- no version at all ---- */

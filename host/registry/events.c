@@ -1,4 +1,4 @@
-#include "control/events.h"
+#include "registry/events.h"
 
 #include <stdlib.h>
 #include <time.h>

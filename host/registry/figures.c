@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 
 /* A place that no other loaded version of the plugin has. One that is stuck is called no more, but by whom it is stuck in. */
 static uint8_t tally_free(const struct plugin *plugin) {

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 #include "state/key.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"

@@ -3,8 +3,8 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "control/registry_inside.h"
 #include "flow/message.h"
+#include "registry/inside.h"
 #include "state/key.h"
 #include "wire/cursor.h"
 #include "wire/pack.h"

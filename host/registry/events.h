@@ -1,7 +1,7 @@
 /* What happens to plugins, told to whoever listens: a bounded ring of the latest events, numbered from 1, and subscribers
  * by callback. GET /v1/events serves it. [loop thread] */
-#ifndef HOST_CONTROL_EVENTS_H
-#define HOST_CONTROL_EVENTS_H
+#ifndef HOST_REGISTRY_EVENTS_H
+#define HOST_REGISTRY_EVENTS_H
 
 #include <jansson.h>
 #include <stdint.h>

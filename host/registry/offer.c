@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "control/registry_inside.h"
+#include "registry/inside.h"
 
 static size_t offer_place(const struct registry *registry, const char *file) {
 	size_t place = 0;

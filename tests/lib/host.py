@@ -230,6 +230,14 @@ class Host:
 		"""id → values of all instances of a type."""
 		return {id: self.values(type, id) for id in self.ids(type)}
 
+	def settle(self, loaded):
+		"""Until so many images are loaded and none is on its way out: then the next change of a version is taken."""
+		def settled():
+			status = self.status()
+			return status["images"]["loaded"] == loaded and not any(
+				row["state"] in ("draining", "stuck") for row in status["plugins"])
+		wait_until(settled, 30, f"{loaded} images are loaded, and none leaves")
+
 	def dead(self):
 		return list(self._pages("/v1/dead", "dead", 500))
 

@@ -95,7 +95,7 @@ def two_versions(test, **more):
 	host = Host(test, plugins=(), settings={**RETRY, **more.pop("settings", {})}, **more).start()
 	for name in ("play", "next/play"):
 		host.http.post("/v1/plugins", {"path": str(test.plugin(name))})
-	wait_until(lambda: host.status()["images"]["loaded"] == 1, 20, "one image")
+	host.settle(1)
 	return host
 
 

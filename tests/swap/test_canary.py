@@ -21,11 +21,6 @@ def swap(host, version, **more):
 	return host.http.post("/v1/plugins/play/swap", {"version": version, **more})
 
 
-def settled(host, loaded):
-	wait_until(lambda: host.status()["images"]["loaded"] == loaded and not any(
-		row["state"] == "draining" for row in host.status()["plugins"]), 20, f"{loaded} images, none draining")
-
-
 def canary_ids(host, test, count):
 	"""The ids that 1.1.0 has: every message fails, and its dead letter names the version."""
 	before = {row["number"] for row in host.dead()}
@@ -56,7 +51,7 @@ def test_the_share_is_sticky_and_only_grows(test):
 	host.restart(settings={"plugins.policy": "manual"})
 	host.http.post("/v1/plugins", {"path": str(test.plugin("next/play"))})
 	swap(host, "1.1.0", canary=20)
-	settled(host, 2)
+	host.settle(2)
 	shares = {row["version"]: row["share_percent"] for row in host.http.get("/v1/plugins/play/versions")["versions"]}
 	expect_equal(shares, {"1.0.0": 80, "1.1.0": 20}, "shares")
 	count = test.by_scale(6000, IDS)
@@ -69,14 +64,14 @@ def test_the_share_is_sticky_and_only_grows(test):
 	host.stop()
 	host.restart(shards=4)
 	swap(host, "1.1.0", canary=50)
-	settled(host, 2)
+	host.settle(2)
 	more = canary_ids(host, test, some)
 	expect({id for id in ids if int(id[1:]) < some} < more, "raising only adds")
 	host.http.post("/v1/plugins/play/promote")
-	settled(host, 1)
+	host.settle(1)
 	expect_equal(len(canary_ids(host, test, 100)), 100, "promoted: it has all")
 	host.http.post("/v1/plugins/play/rollback")
-	settled(host, 1)
+	host.settle(1)
 	expect_equal(len(canary_ids(host, test, 100)), 0, "rolled back: it has none")
 
 

@@ -103,7 +103,7 @@ def unmoved(test, plugin):
 				test.note(f"{type}: p50 {p50 * 1e3:.2f} → {percentile(during, 0.5) * 1e3:.2f} ms, p99 {p99 * 1e3:.2f} → {percentile(during, 0.99) * 1e3:.2f}, "
 					f"longest {during[-1] * 1e3:.1f}, the swap {took * 1e3:.0f}")
 				moved.append(percentile(during, 0.99) > 2 * p99 + 0.005 or percentile(during, 0.5) > 1.5 * p50 + 0.001)
-			wait_until(lambda: host.status()["images"]["loaded"] == 3, 20, "the version before has gone")
+			host.settle(3)
 			if not any(moved):
 				return
 		raise Failed("calls to the other shards took longer at a swap than before, four times")

@@ -36,11 +36,11 @@ def version(host):
 
 
 def settled(host):
-	"""Until nothing is on its way: all that is loaded has a share, and nothing drains."""
+	"""Until nothing is on its way: all that is loaded has a share, and nothing leaves."""
 	def through():
 		status = host.status()
 		shares = sum(row["share_percent"] > 0 for row in status["plugins"])
-		return status["images"]["loaded"] == shares and all(row["drain"] is None for row in status["plugins"])
+		return status["images"]["loaded"] == shares and all(row["state"] != "draining" for row in status["plugins"])
 	wait_until(through, 20, "nothing drains")
 
 

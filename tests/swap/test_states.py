@@ -19,7 +19,7 @@ FAN = 10000  # sends of one message: a backlog at once
 
 
 def settled(host):
-	wait_until(lambda: host.status()["images"]["loaded"] == 1, 30, "the version before has gone")
+	host.settle(1)
 	images_balance(host)
 
 
@@ -138,7 +138,7 @@ def test_another_plugin_is_staged(test):
 		host.wait_live("counter")
 		with host.rpc() as rpc:
 			expect_equal(rpc.call("demo/counter", "a", 1), round + 1, "the other plugin's count")
-		wait_until(lambda: host.status()["images"]["loaded"] == 2, 30, "the version before has gone")
+		host.settle(2)
 		host.http.json("DELETE", "/v1/plugins/counter")
 	end(test, host, stream)
 

@@ -31,8 +31,7 @@ def versions(host, name="play"):
 
 def settled(host):
 	"""Until one image of play is loaded, and nothing of it is on its way."""
-	wait_until(lambda: host.status()["images"]["loaded"] == 1 and not any(
-		row["state"] in ("draining", "stuck") for row in host.status()["plugins"]), 20, "the old version has gone")
+	host.settle(1)
 
 
 def answers(host, id, count):
@@ -132,8 +131,7 @@ def test_a_swap_beside_another_plugin_that_is_staged(test):
 		host.drop("counter")
 		swap(host, version)
 		host.wait_live("counter")
-		settled_all = lambda: host.status()["images"]["loaded"] == 2
-		wait_until(settled_all, 20, "the old version has gone")
+		host.settle(2)
 		host.http.json("DELETE", "/v1/plugins/counter")
 		settled(host)
 

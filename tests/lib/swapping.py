@@ -4,7 +4,7 @@ import random
 from collections import Counter
 
 from lib.campaign import Producer, play_counts, tally
-from lib.harness import expect, expect_equal, wait_until
+from lib.harness import expect, expect_equal
 from lib.host import Host
 from lib.http import HttpError
 from lib.program import Program, Shape, difference, emitted_numbers

@@ -10,7 +10,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
-from lib.harness import expect, expect_equal, wait_until
+from lib.harness import expect, expect_equal
 from lib.host import Host
 from lib.shards import Places
 

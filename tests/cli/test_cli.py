@@ -319,6 +319,10 @@ def test_inspect_needs_no_host(test):
 	expect_equal((facts["name"], facts["functions"]), ("counter", ["demo/counter"]), "facts")
 	expect(len(facts["content_hash"]) == 64 and facts["abi"] and facts["version"], f"the rest: {facts}")
 	expect_equal(facts["routers"], [{"ingress": "counter", "format": "line"}], "routers")
+	printed = command.text("inspect", str(test.plugin("next/authwatch")))
+	rows = [line.split() for line in printed.splitlines()]
+	expect(["auth/source", "2", "-", "score", "int"] in rows and ["auth/source", "1", "both", "last", "str"] in rows, f"schemas: {printed}")
+	expect(max(map(len, printed.splitlines())) <= 80, f"it fits a terminal: {printed}")
 	command.error(REFUSED, "inspect", "/bin/true")
 	command.error(NOT_FOUND, "inspect", str(test.dir / "absent.so"))
 

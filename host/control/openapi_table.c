@@ -199,7 +199,9 @@ static const struct openapi_field swap_body[] = {
 		.most = 100},
 	{.name = "no_way_back",
 		.type = "boolean",
-		.about = "even if the old version could not read the state that this one writes",
+		.about =
+			"even if the old version could not read the state that this one writes; messages for what a canary has "
+			"written then wait, shown as blocked, when it ends",
 		.preset = "false"},
 	SHADOW, END_OF_FIELDS};
 static const struct openapi_error swap_errors[] = {{ERROR_BAD_REQUEST, "the body is not as described"},

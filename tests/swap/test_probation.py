@@ -345,9 +345,9 @@ def schemas(host):
 	return {row["schema"]: row["instances"] for row in host.status()["schemas"] if row["type"] == TYPE}
 
 
-def crash_twice(host):
+def crash_twice(host, ids=("x", "y")):
 	"""Two messages that kill the versions behind 1.0.0."""
-	for id, number in (("x", -2000000), ("y", -2000001)):
+	for id, number in zip(ids, (-2000000, -2000001)):
 		try:
 			send(host, id, number)
 		except (Closed, OSError):
@@ -396,6 +396,73 @@ def test_without_a_way_back_a_crash_quarantines(test):
 	send(host, "a", 8)
 	expect_equal((host.dead(), schemas(host)), ([], {2: 1}), "its messages wait, its state stays")
 	expect(host.status()["in_flight"] >= 101, host.status()["in_flight"])
+
+
+CANARY_IDS = [f"i{number}" for number in range(100)]
+
+
+def send_each(host, number):
+	with host.rpc() as rpc:
+		for id in CANARY_IDS:
+			rpc.send(TYPE, id, number)
+
+def handled_alive(host, id):
+	"""Without what killed: it was accepted or not, and is handled once at most."""
+	rows = handled(host, id)
+	expect(sum(number < -1000000 for _, number in rows) <= 1, rows)
+	return [row for row in rows if row[1] >= -1000000]
+
+
+def canary_crashed(test, version, **more):
+	"""A host whose canary with the newer schema killed it twice; and the ids that the canary had."""
+	host = Host(test, plugins=(), settings={**TWO_ATTEMPTS, "plugins.policy": "manual"}).start()
+	load(test, host, "fickle")
+	load(test, host, {"3.0.0": "fickle_3", "3.1.0": "fickle_3_up"}[version])
+	send_each(host, 5)
+	order(host, "swap", version=version, canary=40, **more)
+	send_each(host, 6)
+	host.barrier()
+	canary = [row["source"]["id"] for row in host.egress("fickle") if row["payload"] == [3, 6]]
+	expect(15 <= len(canary) <= 65, f"about 40 % of 100 ids on the canary: {len(canary)}")
+	expect_equal(schemas(host), {1: 100 - len(canary), 2: len(canary)}, "the canary's ids have the newer schema")
+	crash_twice(host, canary[:2])
+	wait_until(lambda: [row["version"] for row in answering(host)["plugins"] if row["share_percent"] == 100] == ["1.0.0"], 30,
+		"1.0.0 has all ids")
+	expect("killed the host" in versions(host)[version]["went_back"]["message"], versions(host))
+	return host, canary
+
+
+def test_a_canary_that_crashes_goes_across_schemas(test):
+	host, canary = canary_crashed(test, "3.0.0")
+	wait_until(lambda: schemas(host) == {1: 100}, 20, "all instances are down, by the way of the canary that went")
+	wait_until(lambda: "3.0.0" not in [row["version"] for row in host.status()["plugins"]], 20, "it is needed no more")
+	expect_equal(versions(host)["3.0.0"]["state"], "quarantined", versions(host))
+	send_each(host, 7)
+	host.barrier()
+	for id in CANARY_IDS:
+		expect_equal(handled_alive(host, id), [[1, 5], [3 if id in canary else 1, 6], [1, 7]], f"what came of {id}")
+	expect_equal((host.dead(), host.status()["blocked"]["count"]), ([], 0), "dead letters, and who waits")
+
+
+def test_what_a_canary_leaves_without_a_way_back_waits_in_sight(test):
+	host, canary = canary_crashed(test, "3.1.0", no_way_back=True)
+	expect_equal(versions(host)["3.1.0"]["state"], "quarantined", versions(host))
+	send_each(host, 7)
+	wait_until(lambda: host.status()["blocked"]["count"] == len(canary), 20, "every id that the canary had is blocked")
+	blocked = {row["id"] for row in host.status()["blocked"]["addresses"]}
+	expect(blocked and blocked <= set(canary), f"who is named: {blocked}")
+	rest = [id for id in CANARY_IDS if id not in canary]
+	wait_until(lambda: all(handled(host, id) == [[1, 5], [1, 6], [1, 7]] for id in rest), 20, "all others are handled")
+	host.kill()
+	host.restart()
+	wait_until(lambda: host.status()["blocked"]["count"] == len(canary), 20, "the same after SIGKILL")
+	expect_equal((schemas(host), host.dead()), ({1: len(rest), 2: len(canary)}, []), "their state stays, nobody is charged")
+	load(test, host, "fickle_3_mended")
+	order(host, "swap", version="3.2.0", drain="running")  # else 1.0.0 finishes what it owes, by the way down that has come
+	wait_until(lambda: all(handled(host, id)[-1:] == [[3, 7]] for id in canary), 30, "a version that reads them takes what waited")
+	for id in canary:
+		expect_equal(handled_alive(host, id), [[1, 5], [3, 6], [3, 7]], f"what came of {id}")
+	expect_equal((host.dead(), host.status()["blocked"]["count"]), ([], 0), "dead letters, and who waits")
 
 
 if __name__ == "__main__":

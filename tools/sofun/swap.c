@@ -87,7 +87,8 @@ static const struct option swap_options[] = {
 	{"--deadline", "MS", "after this, what still waits goes to the new version"},
 	{"--canary", "P", "give the new version this share of the ids only, in percent"},
 	{"--no-way-back", NULL,
-		"even if the version before could not read the state that this one writes: no rollback then"},
+		"even if the version before could not read the state that this one writes: no rollback then; what a canary "
+		"has written waits, shown as blocked, if the canary ends"},
 	WAIT_OPTION,
 	{NULL, NULL, NULL},
 };

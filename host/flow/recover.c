@@ -115,53 +115,6 @@ bool recover_numbers(struct flow *flow, uint16_t *ret_types, struct error *error
 	return keys_read(flow, error);
 }
 
-/* ---- what a head row says ---- */
-
-struct head_row {
-	uint64_t queue;
-	uint64_t head;
-	uint64_t type; /* waits only, as what follows */
-	struct wait_row wait;
-	struct buf failure; /* wait.failure stands here */
-	uint8_t id[ID_BYTES_MAX];
-	size_t id_size;
-};
-
-static bool head_row_read_undecided(struct cursor *cursor, uint32_t fields, struct head_row *row) {
-	enum { FIELDS = 7 };
-	row->wait.undecided = 0;
-	buf_reset(&row->failure);
-	if (fields == FIELDS)
-		return true;
-	if (!cursor_read_uint(cursor, &row->wait.undecided) || !cursor_read_bin(cursor, &row->wait.failure))
-		return false;
-	buf_append(&row->failure, row->wait.failure.data, row->wait.failure.size);
-	row->wait.failure = bytes_buf(&row->failure);
-	return row->wait.undecided != 0;
-}
-
-static bool head_row_read(struct bytes key, struct bytes value, struct head_row *ret_row) {
-	struct cursor cursor = cursor_of(value);
-	uint32_t count;
-	uint64_t kind;
-	struct bytes id;
-	ret_row->queue = key_u64_at(key.data + 1);
-	if (!cursor_read_array(&cursor, &count) || !cursor_read_uint(&cursor, &kind) ||
-		!cursor_read_uint(&cursor, &ret_row->head))
-		return false;
-	ret_row->wait.ahead = kind == QUEUE_WAIT_AHEAD;
-	if (kind != QUEUE_WAIT && kind != QUEUE_WAIT_AHEAD)
-		return true;
-	if (!cursor_read_uint(&cursor, &ret_row->type) || !cursor_read_text_or_bin(&cursor, &id) ||
-		id.size > ID_BYTES_MAX || !cursor_read_uint(&cursor, &ret_row->wait.attempts) ||
-		!cursor_read_uint(&cursor, &ret_row->wait.first_failed_ms) ||
-		!cursor_read_uint(&cursor, &ret_row->wait.due_ms) || !head_row_read_undecided(&cursor, count, ret_row))
-		return false;
-	memcpy(ret_row->id, id.data, id.size);
-	ret_row->id_size = id.size;
-	return ret_row->type > 0 && ret_row->type < TYPES_MAX;
-}
-
 /* ---- recovery as one object ---- */
 
 struct recovery {
@@ -173,7 +126,8 @@ struct recovery {
 	struct queue *queue;
 	struct shard *shard;
 	uint64_t queue_id;
-	struct head_row head;
+	struct wait_row head;  /* of a channel or park: its head alone */
+	struct buf head_value; /* what its views are of */
 	bool head_exists;
 	/* messages on their way to this layout */
 	struct buf redo;
@@ -184,27 +138,26 @@ struct recovery {
 
 static bool head_find(struct recovery *recovery, uint64_t queue) {
 	struct key key = key_queue_head(queue);
-	struct buf row = {0};
-	int found = store_get(recovery->flow->store, REDO_RUNTIME, key_bytes(&key), &row, recovery->error);
+	bool waits;
+	buf_reset(&recovery->head_value);
+	int found = store_get(recovery->flow->store, REDO_RUNTIME, key_bytes(&key), &recovery->head_value, recovery->error);
 	recovery->head_exists = found == 1;
-	bool good = found >= 0;
-	if (found == 1 && !head_row_read(key_bytes(&key), bytes_buf(&row), &recovery->head))
-		good = malformed(recovery->error, "the head row of a queue");
-	buf_finish(&row);
-	return good;
+	if (found == 1 && !wait_row_read(bytes_buf(&recovery->head_value), &recovery->head, &waits))
+		return malformed(recovery->error, "the head row of a queue");
+	return found >= 0;
 }
 
 static struct queue *wait_open(struct recovery *recovery) {
 	struct flow *flow = recovery->flow;
-	const struct head_row *head = &recovery->head;
-	if (!recovery->head_exists) {
+	const struct wait_row *head = &recovery->head;
+	if (!recovery->head_exists || head->type == 0) {
 		malformed(recovery->error, "a queue of retries without its head row");
 		return NULL;
 	}
 	uint64_t serial = recovery->queue_id & 0xffffffffffffffu;
 	if (serial >= atomic_load(&flow->wait_next))
 		atomic_store(&flow->wait_next, serial + 1);
-	struct bytes id = bytes_of(head->id, head->id_size);
+	struct bytes id = head->id;
 	uint32_t hash = flow_hash(flow, (uint16_t)head->type, id);
 	struct shard *shard = flow->shards[message_shard(hash, flow->shards_count)];
 	const struct view *view = shard->view;
@@ -222,7 +175,7 @@ static struct queue *wait_open(struct recovery *recovery) {
 	if (instance == NULL)
 		return NULL;
 	recovery->shard = shard;
-	return &retry_restore(shard, instance, &head->wait, recovery->queue_id)->queue;
+	return &retry_restore(shard, instance, head, recovery->queue_id)->queue;
 }
 
 static bool queue_begin(struct recovery *recovery, uint64_t id) {
@@ -298,7 +251,7 @@ static void restored_count(struct recovery *recovery, const uint8_t *at) {
 	message_count(recovery, recovery->shard, at);
 	if (queue_id_kind(recovery->queue_id) == QUEUE_CHANNEL)
 		recovery->shard->counts.channels_in++;
-	if (queue_id_kind(recovery->queue_id) == QUEUE_WAIT && recovery->head.wait.undecided != 0)
+	if (queue_id_kind(recovery->queue_id) == QUEUE_WAIT && recovery->head.undecided != 0)
 		recovery->shard->counts.undecided++;
 	if (queue_id_kind(recovery->queue_id) == QUEUE_PARK)
 		atomic_fetch_add(&recovery->flow->parked[head->type], 1);
@@ -573,7 +526,7 @@ bool recover_queues(struct flow *flow, struct committer *committer, bool layout_
 		layout_redo(flow, &recovery.redo);
 	bool good = layouts_move_by_fence(&recovery) && operations_recover(&recovery);
 	buf_finish(&recovery.redo);
-	buf_finish(&recovery.head.failure);
+	buf_finish(&recovery.head_value);
 	if (!good)
 		return false;
 	if (recovery.messages > restored)

@@ -5,7 +5,6 @@
 #include "flow/shard.h"
 #include "flow/undecided.h"
 #include "state/key.h"
-#include "wire/pack.h"
 
 /* ---- by due time ---- */
 
@@ -253,22 +252,20 @@ uint64_t retry_due_ms(const struct shard *shard) {
 
 /* ---- making it durable ---- */
 
-/* The value of a wait's head row: [kind, head, type, id, attempts, first_failed_ms, due_ms], and undecided, failure if it is. The
- * kind says whether it is ahead. */
 static void wait_head_row(void *arg, uint64_t head, struct buf *ret_value) {
 	const struct wait *wait = arg;
-	pack_array(ret_value, wait->undecided != 0 ? 9 : 7);
-	pack_uint(ret_value, wait->ahead ? QUEUE_WAIT_AHEAD : QUEUE_WAIT);
-	pack_uint(ret_value, head);
-	pack_uint(ret_value, wait->instance->type);
-	pack_bin(ret_value, instance_id_bytes(wait->instance));
-	pack_uint(ret_value, wait->attempts);
-	pack_uint(ret_value, wait->first_failed_ms);
-	pack_uint(ret_value, wait->due_ms == UINT64_MAX ? 0 : wait->due_ms);
-	if (wait->undecided == 0)
-		return;
-	pack_uint(ret_value, wait->undecided);
-	pack_bin(ret_value, bytes_buf(&wait->failure));
+	const struct wait_row row = {
+		.ahead = wait->ahead,
+		.head = head,
+		.type = wait->instance->type,
+		.id = instance_id_bytes(wait->instance),
+		.attempts = wait->attempts,
+		.first_failed_ms = wait->first_failed_ms,
+		.due_ms = wait->due_ms == UINT64_MAX ? 0 : wait->due_ms,
+		.undecided = wait->undecided,
+		.failure = bytes_buf(&wait->failure),
+	};
+	wait_row_write(ret_value, &row);
 }
 
 static void wait_destroy(struct wait *wait) {

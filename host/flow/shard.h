@@ -18,6 +18,7 @@
 #include "flow/tally.h"
 #include "flow/timer/timers.h"
 #include "flow/trial/trial.h"
+#include "flow/wait_row.h"
 #include "supervisor/note.h"
 
 enum hold { HOLD_RUN, HOLD_PLUGIN, HOLD_IDLE, HOLD_CUT };
@@ -334,14 +335,6 @@ uint64_t retry_due_ms(const struct shard *shard); /* of the next; UINT64_MAX: no
 void retry_redo(struct shard *shard, struct buf *redo, uint64_t epoch);
 void retry_finish(struct shard *shard);
 /* Recovery: takes over a restored queue. */
-struct wait_row {
-	bool ahead;
-	uint64_t attempts;
-	uint64_t first_failed_ms;
-	uint64_t due_ms;
-	uint64_t undecided;
-	struct bytes failure;
-};
 struct wait *retry_restore(
 	struct shard *shard, struct instance *instance, const struct wait_row *row, uint64_t queue_id);
 

@@ -9,6 +9,7 @@
 #include "flow/message.h"
 #include "flow/operation/rows.h"
 #include "flow/timer/place.h"
+#include "flow/wait_row.h"
 #include "sofun/function.h"
 #include "sofun/operation.h"
 #include "state/reclaim.h"
@@ -284,6 +285,48 @@ START_TEST(dropped_golden) {
 }
 END_TEST
 
+static void wait_row_is(const struct wait_row *row, const char *hex) {
+	struct buf buf = {0};
+	struct wait_row read;
+	bool waits;
+	wait_row_write(&buf, row);
+	buf_is(&buf, hex);
+	ck_assert(wait_row_read(bytes_buf(&buf), &read, &waits) && waits);
+	ck_assert(read.ahead == row->ahead && read.head == row->head && read.type == row->type);
+	ck_assert(bytes_equal(read.id, row->id) && bytes_equal(read.failure, row->failure));
+	ck_assert(read.attempts == row->attempts && read.first_failed_ms == row->first_failed_ms);
+	ck_assert(read.due_ms == row->due_ms && read.undecided == row->undecided);
+	for (size_t cut = 0; cut < buf.size; cut++)
+		ck_assert(!wait_row_read(bytes_of(buf.data, cut), &read, &waits));
+	buf_finish(&buf);
+}
+
+START_TEST(wait_golden) {
+	struct wait_row row = {
+		.head = 300, .type = 3, .id = bytes_text("ab"), .attempts = 2, .first_failed_ms = 256, .due_ms = 70000};
+	wait_row_is(&row, "9703cd012c03c402616202cd0100ce00011170");
+	row.ahead = true;
+	wait_row_is(&row, "9704cd012c03c402616202cd0100ce00011170");
+	row.ahead = false;
+	row.due_ms = 0;
+	row.undecided = UINT64_C(0x0102030405060709);
+	row.failure = bytes_text("no");
+	wait_row_is(&row, "9903cd012c03c402616202cd010000cf0102030405060709c4026e6f");
+	row.failure = bytes_of(NULL, 0);
+	wait_row_is(&row, "9903cd012c03c402616202cd010000cf0102030405060709c400");
+}
+END_TEST
+
+START_TEST(wait_malformed) {
+	struct wait_row read;
+	bool waits = true;
+	ck_assert(wait_row_read(bytes_of("\x92\x01\x05", 3), &read, &waits) && !waits && read.head == 5); /* a channel's */
+	ck_assert(!wait_row_read(bytes_of("\x97\x03\x05\x00\xc4\x01i\x01\x01\x01", 10), &read, &waits));  /* type 0 */
+	ck_assert(!wait_row_read(/* undecided, and by no version */
+		bytes_of("\x99\x03\x05\x01\xc4\x01i\x01\x01\x01\x00\xc4\x00", 13), &read, &waits));
+}
+END_TEST
+
 START_TEST(dead_removed_golden) {
 	static const uint8_t golden[] = {0x91, 0xcd, 0x01, 0x00};
 	struct buf row = {0};
@@ -355,6 +398,8 @@ int main(void) {
 	tcase_add_test(tests, instance_malformed);
 	tcase_add_test(tests, dead_letter_golden);
 	tcase_add_test(tests, dead_removed_golden);
+	tcase_add_test(tests, wait_golden);
+	tcase_add_test(tests, wait_malformed);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

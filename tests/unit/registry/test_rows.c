@@ -1,7 +1,8 @@
-/* Rows 'T', 'V' and 't' byte by byte (plugin/FORMAT.md, registry/rows.c, registry/ttl_row.c). */
+/* Rows 'T', 'V', 'W' and 't' byte by byte (plugin/FORMAT.md, registry/rows.c, registry/share.c, registry/ttl_row.c). */
 #include <check.h>
 #include <stdlib.h>
 
+#include "flow/message.h"
 #include "registry/inside.h"
 #include "state/key.h"
 
@@ -10,6 +11,7 @@
 static struct registry registry;
 
 static void clear(void) {
+	lineages_destroy(&registry);
 	for (size_t i = 0; i < registry.verdict_count; i++)
 		verdict_destroy(registry.verdicts[i]);
 	for (size_t i = 0; i < registry.type_count; i++)
@@ -260,6 +262,132 @@ START_TEST(test_when_state_ends) {
 }
 END_TEST
 
+/* Versions of which the hash is all 1, all 2, ... */
+static struct verdict *verdict_filled(uint8_t with) {
+	uint8_t hash[HASH_BYTES];
+	memset(hash, with, sizeof hash);
+	return verdict_add(&registry, hash);
+}
+
+#define HASH_OF(byte) "\xc4\x20" byte byte byte byte byte byte byte byte HASH_REST(byte) HASH_REST(byte) HASH_REST(byte)
+#define HASH_REST(byte) byte byte byte byte byte byte byte byte
+
+enum { FLAGS_AT = 129 }; /* where the fields end that rows of before probation have */
+
+static const struct bytes versions_row = {(const uint8_t *)"\xdc\x00\x14"
+														   "\x02"
+														   "\xcf\x00\x00\x00\x00\x00\x00\x01\x02" /* the fence */
+	/* now */
+	HASH_OF("\x01") HASH_OF("\x02") "\x1e"
+	/* before */
+	HASH_OF("\x01") "\xc0"
+					"\x00"
+					"\xc0" /* previous */
+					"\x01"
+					"\xcd\x03\xe8"
+					"\xcc\xc8"
+					"\xcd\x01\x2c"
+					"\x01" /* flags */
+					"\xcd\x01\x90"
+					"\x64"
+					"\x09"
+					"\x04"
+					"\x08"
+					"\x03",
+	137};
+
+static void versions_fill(struct lineage *lineage) {
+	lineage->side = 2;
+	lineage->fence = 258;
+	lineage->now = (struct share){.base = verdict_filled(1), .canary = verdict_filled(2), .percent = 30};
+	lineage->before = (struct share){.base = lineage->now.base};
+	lineage->running = true;
+	lineage->seed = 1000;
+	lineage->since_wall_ms = 200;
+	lineage->deadline_wall_ms = 300;
+	lineage->leaves_undecided = true;
+	lineage->probation_until_ms = 400;
+	lineage->errors_before = 100;
+	lineage->probation_row = (struct outcome_count){.messages = 9, .failed = 4};
+	lineage->other_row = (struct outcome_count){.messages = 8, .failed = 3};
+}
+
+static const struct lineage *versions_read(struct bytes row, bool *ret_good) {
+	struct error error;
+	clear();
+	(void)verdict_filled(1), (void)verdict_filled(2);
+	*ret_good = lineage_read(&registry, BYTES("Wplay"), row, &error);
+	ck_assert(*ret_good || (error.code == ERROR_STORE_FAILED && error.hint[0] != '\0'));
+	return lineage_find(&registry, "play");
+}
+
+START_TEST(test_who_of_the_versions_has_what) {
+	struct buf row = {0};
+	bool good;
+	struct lineage *written = lineage_add(&registry, "play");
+	struct key key = lineage_key(written);
+	ck_assert(bytes_equal(key_bytes(&key), BYTES("Wplay")));
+	versions_fill(written);
+	lineage_write(&row, written);
+	is_bytes(&row, versions_row);
+	ck_assert_uint_eq(row.data[LINEAGE_FENCE_OFFSET + 6], 1); /* the committer writes the fence there */
+	const struct lineage *lineage = versions_read(versions_row, &good);
+	ck_assert(good && lineage->side == 2 && lineage->fence == 258 && lineage->now.percent == 30);
+	ck_assert(lineage->now.base == registry.verdicts[0] && lineage->now.canary == registry.verdicts[1]);
+	ck_assert(lineage->before.base == registry.verdicts[0] && lineage->before.canary == NULL);
+	ck_assert(lineage->previous == NULL && lineage->running && lineage->seed == 1000);
+	ck_assert(lineage->since_wall_ms == 200 && lineage->deadline_wall_ms == 300 && lineage->leaves_undecided);
+	ck_assert(lineage->probation_until_ms == 400 && lineage->errors_before == 100);
+	ck_assert(lineage->probation_kept.messages == 9 && lineage->probation_kept.failed == 4);
+	ck_assert(lineage->other_kept.messages == 8 && lineage->other_kept.failed == 3);
+	for (size_t size = 0; size < versions_row.size; size++) {
+		(void)versions_read(bytes_of(versions_row.data, size), &good);
+		ck_assert(!good);
+	}
+	buf_finish(&row);
+	clear();
+}
+END_TEST
+
+START_TEST(test_versions_of_before_there_was_a_probation) {
+	struct buf row = {0};
+	bool good;
+	buf_append(&row, versions_row.data, FLAGS_AT);
+	row.data[2] = 14;
+	const struct lineage *lineage = versions_read(bytes_buf(&row), &good);
+	ck_assert(good && lineage->deadline_wall_ms == 300 && lineage->leaves_undecided);
+	ck_assert(lineage->probation_until_ms == 0 && lineage->probation_kept.messages == 0);
+	row.data[2] = 13;
+	(void)versions_read(bytes_buf(&row), &good);
+	ck_assert(!good);
+	buf_finish(&row);
+	clear();
+}
+END_TEST
+
+START_TEST(test_versions_that_cannot_be_are_refused) {
+	static const struct {
+		size_t at;
+		uint8_t byte;
+	} wrongs[] = {
+		{3, MESSAGE_SIDES}, /* a side that there is not */
+		{15, 3},            /* a version whose verdict is not known */
+		{81, 101},          /* percent */
+		{134, 10},          /* more failed than there were */
+	};
+	for (size_t i = 0; i < sizeof wrongs / sizeof *wrongs; i++) {
+		struct buf row = {0};
+		bool good;
+		buf_append_bytes(&row, versions_row);
+		row.data[wrongs[i].at] = wrongs[i].byte;
+		(void)versions_read(bytes_buf(&row), &good);
+		ck_assert_msg(!good, "wrong %zu is taken", i);
+		buf_finish(&row);
+	}
+	clear();
+}
+END_TEST
+
 START_TEST(test_rows_that_are_cut_or_wrong_are_refused) {
 	uint8_t hash[HASH_BYTES];
 	struct error error;
@@ -287,6 +415,9 @@ int main(void) {
 	tcase_add_test(tests, test_a_function_type_of_before_migrations);
 	tcase_add_test(tests, test_a_function_type);
 	tcase_add_test(tests, test_when_state_ends);
+	tcase_add_test(tests, test_who_of_the_versions_has_what);
+	tcase_add_test(tests, test_versions_of_before_there_was_a_probation);
+	tcase_add_test(tests, test_versions_that_cannot_be_are_refused);
 	tcase_add_test(tests, test_rows_that_are_cut_or_wrong_are_refused);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);

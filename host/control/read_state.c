@@ -249,14 +249,16 @@ static void no_entries(struct state_job *state) {
 	error_set(&state->job.error, ERROR_NOT_FOUND, "this instance has nothing in a table or list of that name");
 	error_found(&state->job.error, "a name of %zu bytes that it does not have", state->entries.size);
 	error_expected(&state->job.error, "the name of a table or list that holds something");
-	error_hint(&state->job.error, "without `table` the answer names those that it has");
+	error_hint(
+		&state->job.error, "without it, as in `sofun state NAMESPACE/NAME ID`, the answer names those that it has");
 }
 
 static void no_state(struct state_job *state) {
 	struct error *error = &state->job.error;
 	error_set(error, ERROR_NOT_FOUND, "this instance has no state");
 	exchange_found(state->job.exchange, exchange_param(state->job.exchange, 2), error);
-	error_advise(error, "the id of an instance with state", "GET /v1/state/NAMESPACE/NAME lists them");
+	error_advise(error, "the id of an instance with state",
+		"GET /v1/state/NAMESPACE/NAME, or `sofun state NAMESPACE/NAME`, lists them");
 }
 
 /* As value_read, unless the value has expired; says in `expires` when it will. */

@@ -74,8 +74,8 @@ bool egress_known(struct egress_hub *hub, struct bytes egress, struct error *err
 		return true;
 	error_set(error, ERROR_UNKNOWN_EGRESS, "this egress was never used, and no live plugin declares it");
 	error_found_text(error, egress.data, egress.size);
-	return error_advise(
-		error, "an egress that was used, or that a live plugin declares", "GET /v1/egresses lists them");
+	return error_advise(error, "an egress that was used, or that a live plugin declares",
+		"GET /v1/egresses lists them; `sofun inspect FILE` those of a plugin");
 }
 
 /* ---- feeds ---- */

@@ -66,8 +66,8 @@ static void pending_due(struct deadline *deadline) {
 	struct error error;
 	error_set(&error, ERROR_TIMEOUT, "no reply in time");
 	error_found(&error, "no reply after timeout_ms");
-	error_advise(
-		&error, "a reply within it", "what the call did stands; a longer timeout_ms waits longer, send does not wait");
+	error_advise(&error, "a reply within it",
+		"the message stands: `sofun status` shows what it waits for; timeout_ms, or --timeout, waits longer, send not at all");
 	struct engine_answer answer = {.code = ERROR_TIMEOUT, .error = &error};
 	request_cancel(pending->connection->server->requests, pending->token);
 	failure_write(pending, &answer);

@@ -418,6 +418,8 @@ bool share_loaded(const struct registry *registry, const struct share *share); /
 bool lineage_has(const struct lineage *lineage, const struct verdict *verdict);
 /* True while a change of it has not come to its end; *ret_error says what is awaited. */
 bool lineage_busy(const struct lineage *lineage, struct error *ret_error);
+/* Which ids a canary that begins now has. */
+void lineage_seed(struct lineage *lineage, const struct verdict *canary);
 /* REQUIRES that it is not busy, and that all images of the order are loaded. */
 void lineage_change(struct lineage *lineage, const struct change *change);
 /* No version of it is to be live: copies that were kept go, too. REQUIRES that it is not busy. */

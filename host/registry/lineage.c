@@ -5,6 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 #include "base/log.h"
 #include "registry/inside.h"
 #include "state/key.h"
@@ -241,6 +242,10 @@ static uint8_t side_next(const struct lineage *lineage) {
 	uint8_t side = engine_side_next(registry->options.engine, lineage->side, types, count);
 	free(types);
 	return side;
+}
+
+void lineage_seed(struct lineage *lineage, const struct verdict *canary) {
+	lineage->seed = hash_mix(registry_wall_ms(), hash_bytes(0, canary->hash, HASH_BYTES));
 }
 
 void lineage_change(struct lineage *lineage, const struct change *change) {

@@ -120,7 +120,7 @@ static void candidate_go_live(struct candidate *candidate) {
 	if (swap->percent > 0 && lineage->now.base != NULL) {
 		change.next = (struct share){.base = lineage->now.base, .canary = verdict, .percent = swap->percent};
 		change.previous = lineage->previous;
-		lineage->seed = hash_mix(registry_wall_ms(), hash_bytes(0, verdict->hash, HASH_BYTES));
+		lineage_seed(lineage, verdict);
 	}
 	lineage_change(lineage, &change);
 }

@@ -152,6 +152,19 @@ static const struct plugin *kept_find(const struct lineage *lineage, const char 
 	return NULL;
 }
 
+static void kept_back(
+	struct lineage *lineage, struct verdict *kept, const struct registry_swap *order, registry_done *done, void *arg) {
+	const struct share next = {.base = kept};
+	lineage_reshare(lineage, &next, order, lineage->now.base, asker_create(lineage->registry, kept, done, arg));
+}
+
+static void kept_canary(
+	struct lineage *lineage, struct verdict *kept, const struct registry_swap *order, registry_done *done, void *arg) {
+	const struct share next = {.base = lineage->now.base, .canary = kept, .percent = order->percent};
+	lineage_seed(lineage, kept);
+	lineage_reshare(lineage, &next, order, lineage->previous, asker_create(lineage->registry, kept, done, arg));
+}
+
 /* The version is one that is loaded; true if that settles the request. */
 static bool swap_loaded(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg) {
 	const struct verdict *base = lineage->now.base;
@@ -163,9 +176,7 @@ static bool swap_loaded(struct lineage *lineage, const struct registry_swap *ord
 	}
 	const struct plugin *kept = kept_find(lineage, order->version);
 	if (kept != NULL) {
-		const struct share next = {.base = kept->verdict};
-		lineage_reshare(
-			lineage, &next, order, lineage->now.base, asker_create(lineage->registry, next.base, done, arg));
+		(whole || base == NULL ? kept_back : kept_canary)(lineage, kept->verdict, order, done, arg);
 		return true;
 	}
 	if (base == NULL || strcmp(base->version, order->version) != 0 ||
@@ -204,7 +215,8 @@ static bool version_expected(const struct verdict *next, const struct registry_s
 	error_set(error, ERROR_CONFLICT, "another version of %s is next", next->name);
 	error_found(error, "%s", next->version);
 	error_expected(error, "%s, as was asked for", order->version);
-	error_hint(error, "`sofun versions %s` lists what there is; `sofun swap %s VERSION`", next->name, next->name);
+	error_hint(error, "`sofun versions %s` lists what there is; `sofun swap %s VERSION` makes one of it live",
+		next->name, next->name);
 	return false;
 }
 
@@ -241,7 +253,8 @@ void registry_rollback(
 		good = error_set(&error, ERROR_CONFLICT, "there is nothing to roll %s back to", name);
 		error_found(&error, "no version of it that was live before and is kept");
 		error_expected(&error, "a version that was live before this one");
-		error_hint(&error, "`sofun versions %s` lists what there is; `sofun swap %s VERSION`", name, name);
+		error_hint(&error, "`sofun versions %s` lists what there is; `sofun swap %s VERSION` makes one of it live",
+			name, name);
 	}
 	good = good && version_expected(canary ? lineage->now.base : previous, order, &error);
 	if (!good) {

@@ -81,18 +81,27 @@ static struct crash_row *row_to_front(struct crash_table *table, uint32_t index)
 	return &table->rows[0];
 }
 
+/* An equal of a convict, in an open row, is the one that is judged from now on: if the convict comes after all, it is tried
+ * again. Else its deaths would be counted for ever and lead to nothing. */
+static void row_count(struct crash_row *row, const struct crash_row *death) {
+	bool same = row->place == death->place || death->alone == 0;
+	row->count += death->count;
+	row->alone = same ? row->alone + death->alone : death->alone;
+	row->place = death->alone > 0 ? death->place : row->place;
+	row->last_ms = death->last_ms;
+	memcpy(row->cause, death->cause, sizeof row->cause);
+	if (crash_row_is(row, CRASH_CONVICTED) && !same)
+		atomic_store(&row->outcome, CRASH_SUSPECT);
+	if (crash_row_is(row, CRASH_SUSPECT) && row->alone >= CRASH_ALONE_CONVICTS)
+		atomic_store(&row->outcome, CRASH_CONVICTED);
+}
+
 struct crash_row *crash_enter(struct crash_table *table, const struct crash_row *death) {
 	for (uint32_t i = 0; i < atomic_load(&table->count); i++) {
 		if (!key_equal(&table->rows[i], death) || !row_open(&table->rows[i], death))
 			continue;
 		struct crash_row *row = row_to_front(table, i);
-		row->count += death->count;
-		row->alone = row->place == death->place || death->alone == 0 ? row->alone + death->alone : death->alone;
-		row->place = death->alone > 0 ? death->place : row->place;
-		row->last_ms = death->last_ms;
-		memcpy(row->cause, death->cause, sizeof row->cause);
-		if (crash_row_is(row, CRASH_SUSPECT) && row->alone >= CRASH_ALONE_CONVICTS)
-			atomic_store(&row->outcome, CRASH_CONVICTED);
+		row_count(row, death);
 		return row;
 	}
 	struct crash_row *row = row_add(table);

@@ -7,6 +7,7 @@
  *   death in a call ─▶ SUSPECT ── ran alone and lived ─▶ CLEARED
  *                         │  └── its image was convicted ─▶ SPARED
  *                         └── died alone twice ─▶ CONVICTED ── its dead letter is durable ─▶ DEAD
+ *   an equal of the convicted one died alone ─▶ SUSPECT: that one is judged now
  *   death of an image, in no message  ─▶ IMAGE         death that nobody can explain ─▶ UNATTRIBUTED
  *   a signal from outside, SIGKILL, OOM ─▶ OUTSIDE      death while loading ─▶ LOADING
  *

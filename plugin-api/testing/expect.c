@@ -79,23 +79,33 @@ static const char *effect_text(sofun_test *test, const sofun_test_effect *effect
 	else if (effect->kind == SOFUN_TEST_EMIT)
 		(void)snprintf(room, sizeof room, "emit to %.*s: ", (int)effect->name.size, (const char *)effect->name.data);
 	else
-		(void)snprintf(room, sizeof room, "send to %.*s %.*s: ", (int)effect->name.size,
-			(const char *)effect->name.data, (int)effect->id.size, (const char *)effect->id.data);
+		(void)snprintf(room, sizeof room, "%s to %.*s %.*s: ", effect->kind == SOFUN_TEST_TIMER ? "timer" : "send",
+			(int)effect->name.size, (const char *)effect->name.data, (int)effect->id.size,
+			(const char *)effect->id.data);
 	char *text = memory_take(strlen(room) + strlen(json) + 1);
 	test_keep(test, text);
 	return strcat(strcpy(text, room), json);
 }
 
+/* The oldest effect that is no timer: those stand until they are due. effect_count: there is none. */
+static size_t effect_oldest(const sofun_test *test) {
+	size_t i = 0;
+	while (i < test->effect_count && test->effects[i]->seen.kind == SOFUN_TEST_TIMER)
+		i++;
+	return i;
+}
+
 /* Takes the oldest effect, which must be this one. */
 static void effect_expect(sofun_test *test, const sofun_test_effect *wanted, const char *file, int line) {
 	const char *expected = effect_text(test, wanted);
-	if (test->effect_count == 0)
+	const size_t index = effect_oldest(test);
+	if (index == test->effect_count)
 		expectation_fail(test, file, line, "expected %s; found nothing", expected);
-	const sofun_test_effect *oldest = &test->effects[0]->seen;
+	const sofun_test_effect *oldest = &test->effects[index]->seen;
 	const char *found = effect_text(test, oldest);
 	if (strcmp(found, expected) != 0 || !sofun_bytes_equal(oldest->id, wanted->id))
 		expectation_fail(test, file, line, "expected %s; found %s", expected, found);
-	effect_finish(effect_take(test, 0));
+	effect_finish(effect_take(test, index));
 }
 
 void sofun_test_expect_reply(sofun_test *test, const char *json, const char *file, int line) {
@@ -122,9 +132,39 @@ void sofun_test_expect_operation(sofun_test *test, const char *json, const char 
 }
 
 void sofun_test_expect_nothing(sofun_test *test, const char *file, int line) {
-	if (test->effect_count > 0)
+	const size_t index = effect_oldest(test);
+	if (index < test->effect_count)
 		expectation_fail(
-			test, file, line, "expected nothing more; found %s", effect_text(test, &test->effects[0]->seen));
+			test, file, line, "expected nothing more; found %s", effect_text(test, &test->effects[index]->seen));
+}
+
+/* "timer to TYPE ID: JSON in N ms"; lives as long as the test. */
+static const char *timer_text(sofun_test *test, const sofun_test_effect *timer) {
+	char room[4096];
+	(void)snprintf(room, sizeof room, "%s in %llu ms", effect_text(test, timer),
+		(unsigned long long)(timer->due_ms - test->time_ms));
+	char *text = memory_take(strlen(room) + 1);
+	test_keep(test, text);
+	return strcpy(text, room);
+}
+
+void sofun_test_expect_timer(
+	sofun_test *test, const char *type, const char *id, uint64_t in_ms, const char *json, const char *file, int line) {
+	const sofun_test_effect wanted = {.kind = SOFUN_TEST_TIMER,
+		.name = sofun_text(type),
+		.id = sofun_text(id),
+		.payload = json == NULL ? sofun_bytes_of(NULL, 0) : text_msgpack(test, json),
+		.due_ms = test->time_ms + in_ms};
+	const char *expected = json == NULL ? "no timer" : timer_text(test, &wanted);
+	const char *found = "no timer";
+	for (size_t i = 0; i < test->effect_count; i++) {
+		const sofun_test_effect *seen = &test->effects[i]->seen;
+		if (seen->kind == SOFUN_TEST_TIMER && sofun_bytes_equal(seen->name, wanted.name) &&
+			sofun_bytes_equal(seen->id, wanted.id) && strcmp(found = timer_text(test, seen), expected) == 0)
+			return;
+	}
+	if (strcmp(found, expected) != 0)
+		expectation_fail(test, file, line, "expected %s; found %s", expected, found);
 }
 
 /* ---- results and state ---- */

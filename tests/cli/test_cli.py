@@ -319,6 +319,10 @@ def test_inspect_needs_no_host(test):
 	expect_equal((facts["name"], facts["functions"]), ("counter", ["demo/counter"]), "facts")
 	expect(len(facts["content_hash"]) == 64 and facts["abi"] and facts["version"], f"the rest: {facts}")
 	expect_equal(facts["routers"], [{"ingress": "counter", "format": "line"}], "routers")
+	printed = command.text("inspect", str(test.plugin("next/authwatch")))
+	rows = [line.split() for line in printed.splitlines()]
+	expect(["auth/source", "2", "-", "score", "int"] in rows and ["auth/source", "1", "both", "last", "str"] in rows, f"schemas: {printed}")
+	expect(max(map(len, printed.splitlines())) <= 80, f"it fits a terminal: {printed}")
 	command.error(REFUSED, "inspect", "/bin/true")
 	command.error(NOT_FOUND, "inspect", str(test.dir / "absent.so"))
 
@@ -335,6 +339,37 @@ def test_wait_waits_for_a_host_that_starts(test):
 	waiting = subprocess.Popen([command.path, "--data", command.data, "wait", "--timeout", "30"], stdout=subprocess.PIPE)
 	host.start()
 	expect_equal(waiting.wait(), OK, "exit")
+
+
+def test_wait_asks_again_whatever_a_dying_host_does(test):
+	"""One that is up, and then closes, breaks off, or says that it stops, before its next life answers."""
+	data = test.dir / "dying"
+	data.mkdir()
+
+	def answer(status, body):
+		return b"HTTP/1.1 %s\r\nContent-Length: %d\r\n\r\n%s" % (status, len(body), body)
+
+	up, broken = answer(b"200 OK", b"{}"), answer(b"200 OK", b"{}")[:20]
+	stops = answer(b"503 Service Unavailable", b'{"error":{"code":"stopping","message":"the host is stopping"}}')
+	answers = [b"", up, b"", up, broken, up, stops, stops, up, answer(b"200 OK", b'{"epoch":7}')]
+	asked = []
+	with socket.socket(socket.AF_UNIX) as listener:
+		listener.bind(str(data / "control.sock"))
+		listener.listen()
+
+		def play():
+			for words in answers:
+				connection, _ = listener.accept()
+				with connection:
+					asked.append(connection.recv(65536).split(b" HTTP")[0])
+					connection.sendall(words)
+
+		player = threading.Thread(target=play, daemon=True)
+		player.start()
+		expect("in epoch 7" in Command(test, data).text("wait", "--timeout", "20"), "the last life's word")
+		player.join(20)
+	expect_equal(asked.count(b"POST /v1/barrier"), 4, "barriers")
+	expect_equal(len(asked), len(answers), "everything was asked")
 
 
 def test_a_bar_on_a_terminal_only(test):

@@ -65,6 +65,14 @@ def calm(host):
 	host.http.close()
 
 
+def another_worker(host, before):
+	"""Whoever asks may be answered by the one that is about to die."""
+	try:
+		return fresh(host)["worker_pid"] != before
+	except (OSError, http.client.HTTPException):
+		return False
+
+
 def crashed_letters(host):
 	return sorted((letter["id"], letter["plugin"], letter["version"]) for letter in host.dead() if letter["code"] == "crashed")
 
@@ -130,6 +138,34 @@ def test_a_function_that_exits(test):
 	expect_equal(fresh(host)["crashes"][0]["cause"], "exit(1)", "cause")
 
 
+def test_equal_messages_are_convicted_one_by_one(test):
+	"""Several with one payload at one address, of one epoch and of others: each verdict is durable before the next of them runs,
+	so each costs three deaths, and what stands between them is handled."""
+	host = started(test)
+	poison = ("bad", {"crash": "segv"})
+	given(test, host, ("bad", {"add": 1}), *[poison] * 3, ("bad", {"add": 4}), poison, ("bad", {"add": 2}))
+	calm(host)
+	letters = [letter for letter in host.dead() if letter["code"] == "crashed"]
+	expect_equal([letter["payload"] for letter in letters], [poison[1]] * 4, "dead letters")
+	expect_equal([(crash["verdict"], crash["deaths"], crash["alone"]) for crash in fresh(host)["crashes"]], [("dead", 3, 2)] * 4,
+		"no death after a verdict")
+	expect_equal(host.values("test/play", "bad")["count"], 7, "what came before, between and behind them")
+
+
+def test_equal_records_are_convicted_one_by_one(test):
+	"""The same of records that kill their router."""
+	host = started(test, "crasher")
+	records = [msgpack.packb(line) for line in ("before", "boom", "boom", "between", "boom", "behind")]
+	producer = Producer(host.socket, records, test.random, ingress="crasher")
+	producer.start()
+	producer.finish(60)
+	calm(host)
+	expect_equal(len([letter for letter in host.dead() if letter["code"] == "crashed"]), 3, "dead letters")
+	expect_equal([(crash["verdict"], crash["deaths"], crash["alone"]) for crash in fresh(host)["crashes"]], [("dead", 3, 2)] * 3,
+		"no death after a verdict")
+	expect_equal([host.values("crasher/call", id)["count"] for id in ("before", "between", "behind")], [1, 1, 1], "the others")
+
+
 def test_a_thread_of_a_plugin_names_its_image_and_no_message(test):
 	host = started(test, "crasher")
 	for how, cause in (("thread", "SIGSEGV"), ("thread abort", "SIGABRT")):
@@ -139,20 +175,12 @@ def test_a_thread_of_a_plugin_names_its_image_and_no_message(test):
 				rpc.send("crasher/call", "starter", how)
 		except (Closed, OSError):
 			pass
-		wait_until(lambda: fresh(host)["worker_pid"] != before, 20, "the worker died")
+		wait_until(lambda: another_worker(host, before), 20, "the worker died")
 		crash = fresh(host)["crashes"][0]
 		expect_equal([crash[key] for key in ("plugin", "verdict", "cause")], ["crasher", "image", cause], how)
 		expect("function" not in crash, "no message is blamed")
 	calm(host)
 	expect_equal(host.dead(), [], "dead letters")
-
-
-def another_worker(host, before):
-	"""Whoever asks may be answered by the one that is about to die."""
-	try:
-		return fresh(host)["worker_pid"] != before
-	except (OSError, http.client.HTTPException):
-		return False
 
 
 def test_a_crash_in_a_pool_thread(test):
@@ -195,7 +223,7 @@ def test_a_plugin_that_kills_the_process_convicts_nobody(test):
 			rpc.send("crasher/call", "killer", "kill")
 	except (Closed, OSError):
 		pass
-	wait_until(lambda: fresh(host)["worker_pid"] != before, 20, "the worker died")
+	wait_until(lambda: another_worker(host, before), 20, "the worker died")
 	crash = fresh(host)["crashes"][0]
 	expect_equal((crash["verdict"], crash["cause"]), ("outside", "SIGKILL"), "the verdict")
 	expect("plugin" not in crash and host.dead() == [], "nobody is blamed")
@@ -231,7 +259,7 @@ def test_an_abort_in_fini(test):
 		test.note(f"unload: {type(error).__name__}")
 	except http.client.HTTPException as error:
 		test.note(f"unload: {type(error).__name__}")
-	wait_until(lambda: fresh(host)["worker_pid"] != before, 20, "the worker died")
+	wait_until(lambda: another_worker(host, before), 20, "the worker died")
 	crash = fresh(host)["crashes"][0]
 	expect_equal((crash["plugin"], crash["in"], crash["verdict"]), ("crasher_fini", "fini", "image"), "the culprit")
 	expect_equal([plugin["name"] for plugin in fresh(host)["plugins"]], [], "it is out")

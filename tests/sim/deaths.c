@@ -35,6 +35,17 @@ bool deaths_alone(const sofun_message *message) {
 	return note_of_message(message)->alone != 0;
 }
 
+/* A conviction never loops: while a row says convicted, no message of its key is run among others. */
+static void conviction_check(const struct crash_row *death) {
+	const struct crash_table *table = crash_current();
+	for (uint32_t i = 0; i < atomic_load(&table->count); i++) {
+		const struct crash_row *row = &table->rows[i];
+		bool key = memcmp(row->hash, death->hash, sizeof row->hash) == 0 && row->payload_hash == death->payload_hash &&
+			strcmp(row->name, death->name) == 0 && bytes_equal(crash_row_id(row), crash_row_id(death));
+		check(!key || death->alone != 0 || !crash_row_is(row, CRASH_CONVICTED));
+	}
+}
+
 void deaths_of(const sofun_message *message, const uint8_t *image_hash) {
 	const struct note *note = note_of_message(message);
 	struct crash_row death = {.kind = NOTE_FUNCTION, .count = 1, .alone = note->alone != 0};
@@ -46,6 +57,7 @@ void deaths_of(const sofun_message *message, const uint8_t *image_hash) {
 	death.id_size = (uint32_t)message->self.id.size;
 	death.payload_hash = fault_payload_hash(bytes_of(message->payload.data, message->payload.size));
 	strcpy(death.cause, "SIGSEGV");
+	conviction_check(&death);
 	crash_enter(crash_current(), &death);
 	saved_table = *crash_current(); /* the supervisor saves each death before it starts another worker */
 }

@@ -238,6 +238,28 @@ def test_what_cannot_go_down_keeps_the_newer_version(test):
 	expect_equal((blocked(host)["count"], host.dead()), (0, []), "nobody waits, nothing is dead")
 
 
+def test_a_version_that_stays_for_its_way_down_can_be_a_canary(test):
+	"""It is loaded already, but a canary of it has its share of the ids and no more."""
+	host = started(test)
+	load(test, host, "moving_2")
+	only_version(host, "2.0.0")
+	call(host, "held", "stuck below")
+	plugin_call(host, "rollback")
+	wait_until(lambda: any(row["refused"] for row in migrations(host).values()), 30, "the newer version stays")
+	plugin_call(host, "swap", version="2.0.0", canary=30)
+	wait_until(lambda: versions_loaded(host) == {"1.0.0": "live", "2.0.0": "live"}, 30, "both are live")
+	shares = {row["version"]: row["share_percent"] for row in host.http.get("/v1/plugins/moving/versions")["versions"]}
+	expect_equal(shares, {"1.0.0": 70, "2.0.0": 30}, "shares")
+	some = [f"i{number}" for number in range(200)]
+	expect_equal({shown(host, id)[0] for id in some}, {1, 2}, "schemas of the versions that handled them")
+	plugin_call(host, "rollback")
+	wait_until(lambda: any(p["version"] == "2.0.0" and p["state"] == "draining" and p["drain"] is None
+		for p in host.status()["plugins"]), 60, "the canary is over, has drained and stays")
+	plugin_call(host, "swap", version="2.0.0", drain="running")
+	only_version(host, "2.0.0")
+	expect_equal(shown(host, "held")[0], 2, "its instance is handled again")
+
+
 def test_no_way_back_must_be_said(test):
 	host = started(test)
 	call(host, "a", 5)

@@ -103,6 +103,8 @@ static bool option_take(struct invocation *run, int argc, char **argv, int *at) 
 static bool argument_take(struct invocation *run, const char *text) {
 	if (run->command == NULL) {
 		run->command = command_find(text);
+		if (run->command == NULL)
+			run->arguments[run->argument_count++] = text; /* for the error to show */
 		return run->command != NULL || (fail_usage(run, "unknown command '%s'", text), false);
 	}
 	if (run->argument_count == run->command->arguments_max)

@@ -108,7 +108,7 @@ int fail_usage(const struct invocation *run, const char *format, ...) {
 
 int fail_unreachable(const struct invocation *run, const char *format, ...) {
 	const struct advice advice = {"nobody who answers", "a host that runs on this data directory",
-		"start it with: sofund --data DIR, and name the same DIR with sofun --data DIR"};
+		"start it with: sofund --data DIR, and name the same DIR with sofun --data DIR; behind a crash it comes back by itself: sofun wait"};
 	va_list args;
 	va_start(args, format);
 	int result = fail_as(run, "unreachable", &advice, format, args);

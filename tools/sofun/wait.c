@@ -12,6 +12,7 @@ enum {
 	PAUSE_MS = 20,   /* between two looks at a host that is not up yet */
 	GRACE_MS = 2000, /* for the host's own word about the time-out */
 	PROBLEM_BYTES = 256,
+	STATUS_AWAY = 503, /* it starts or stops */
 };
 
 /* A host that starts answers 503 until its recovery is over; one that was just killed has no socket. */
@@ -33,7 +34,7 @@ static int host_wait(const struct invocation *run, uint64_t deadline_ms) {
 	}
 }
 
-/* A host that dies over the question, or was dying when it said that it was up, is asked again in its next life. */
+/* A host that dies or stops over the question, or was about to when it said that it was up, is asked again in its next life. */
 static int barrier_wait(const struct invocation *run, uint64_t deadline_ms, json_t **ret_answer) {
 	char body[64], problem[PROBLEM_BYTES];
 	for (;;) {
@@ -45,10 +46,11 @@ static int barrier_wait(const struct invocation *run, uint64_t deadline_ms, json
 		snprintf(body, sizeof body, "{\"timeout_ms\":%llu}", (unsigned long long)left_ms);
 		enum http_result got =
 			http_request(run->control, "POST", "/v1/barrier", bytes_text(body), left_ms + GRACE_MS, &answer, problem);
-		if (got == HTTP_OK)
+		bool spent = clock_ms() + PAUSE_MS > deadline_ms;
+		if (got == HTTP_OK && (answer.status != STATUS_AWAY || spent))
 			return http_answered(run, "/v1/barrier", &answer, ret_answer);
 		buf_finish(&answer.body);
-		if (got == HTTP_TIMEOUT || clock_ms() + PAUSE_MS > deadline_ms)
+		if (got == HTTP_TIMEOUT || spent)
 			return got == HTTP_TIMEOUT ? fail_timeout(run, "%s", problem) : fail_unreachable(run, "%s", problem);
 		socket_wait(-1, 0, clock_ms() + PAUSE_MS);
 	}

@@ -47,18 +47,63 @@ static void suspect_end(struct suspect *suspect, enum crash_outcome outcome) {
 	suspect->row = NULL;
 }
 
+/* ---- the dead letter ---- */
+
+/* The head of what waits for the suspect's address; NULL: nothing does. */
+static struct wait *suspect_wait(struct shard *shard, const struct suspect *suspect) {
+	struct bytes id = crash_row_id(suspect->row);
+	struct instance *instance = cache_find(&shard->cache, flow_hash(shard->flow, suspect->type, id), suspect->type, id);
+	return instance == NULL ? NULL : instance->wait;
+}
+
+/* An epoch in which nothing else happened is nobody else's wish. */
+static void commit_want(struct shard *shard, uint64_t epoch) {
+	if (atomic_load(&shard->wants) >= epoch)
+		return;
+	atomic_store(&shard->wants, epoch);
+	park_wake(&shard->flow->committer_park);
+}
+
+void trial_sentenced(struct shard *shard) {
+	shard->trial.asked->dead_epoch = shard->epoch;
+}
+
+/* True while its dead letter could be lost with the process: nothing behind it is run, or an equal that dies, too, would
+ * bring the convicted one back for ever. Ends the suspect, and what waited for that, once it is durable. */
+static bool sentence_open(struct shard *shard, struct suspect *suspect) {
+	if (suspect->row == NULL || suspect->dead_epoch == 0)
+		return false;
+	if (suspect->dead_epoch > atomic_load(&shard->flow->durable)) {
+		commit_want(shard, suspect->dead_epoch);
+		return true;
+	}
+	struct wait *wait = suspect->type == 0 ? NULL : suspect_wait(shard, suspect);
+	if (wait != NULL && wait->due_ms == UINT64_MAX)
+		retry_due(shard, wait, 0);
+	suspect_end(suspect, CRASH_DEAD);
+	return false;
+}
+
 /* ---- may it run? ---- */
 
-/* A verdict is for one message; its equals are free until they die themselves. place: which of them it is. */
-static enum trial_answer answer(struct shard *shard, struct suspect *suspect, uint64_t hash, uint64_t place) {
+/* What is asked for; a record has two forms, of which the router was given one. */
+struct asked {
+	uint64_t hash;
+	uint64_t hash_text;
+	uint64_t place; /* which of its equals it is */
+};
+
+static bool asked_equals(const struct asked *asked, const struct suspect *suspect) {
+	return asked->hash == suspect->row->payload_hash || asked->hash_text == suspect->row->payload_hash;
+}
+
+static enum trial_answer tried(struct shard *shard, struct suspect *suspect, const struct asked *asked) {
 	struct trial *trial = &shard->trial;
-	trial->asked = suspect;
-	if (crash_row_is(suspect->row, CRASH_CONVICTED))
-		return hash == suspect->row->payload_hash && place == suspect->row->place ? TRIAL_DEAD : TRIAL_FREE;
 	if (trial->running && trial->on == suspect) {
-		trial->itself = hash == suspect->row->payload_hash;
-		shard->note->place = place;
-		shard->note->alone = trial->itself ? 1 + (uint64_t)(suspect->row - crash_current()->rows) : NOTE_ALONE_OTHER;
+		bool equal = asked_equals(asked, suspect);
+		trial->itself = equal && crash_row_is(suspect->row, CRASH_SUSPECT); /* an equal's life acquits no convict */
+		shard->note->place = asked->place;
+		shard->note->alone = equal ? 1 + (uint64_t)(suspect->row - crash_current()->rows) : NOTE_ALONE_OTHER;
 		return TRIAL_FREE;
 	}
 	suspect->waits = true;
@@ -73,43 +118,75 @@ static bool suspect_open(const struct suspect *suspect) {
 		(crash_row_is(suspect->row, CRASH_SUSPECT) || crash_row_is(suspect->row, CRASH_CONVICTED));
 }
 
-static bool suspect_is(const struct suspect *suspect, const struct image *image, uint16_t type, struct bytes id) {
-	return suspect_open(suspect) && suspect->type == type && bytes_equal(crash_row_id(suspect->row), id) &&
+/* A verdict is for one message; its equals are tried as suspects are, since they die as it did. */
+static bool convicted(struct shard *shard, struct suspect *suspect, const struct asked *asked) {
+	if (!suspect_open(suspect) || !crash_row_is(suspect->row, CRASH_CONVICTED) || !asked_equals(asked, suspect) ||
+		asked->place != suspect->row->place)
+		return false;
+	shard->trial.asked = suspect;
+	return true;
+}
+
+static bool suspected(const struct suspect *suspect, const struct asked *asked) {
+	return suspect_open(suspect) && (crash_row_is(suspect->row, CRASH_SUSPECT) || asked_equals(asked, suspect));
+}
+
+static bool address_is(const struct suspect *suspect, const struct image *image, uint16_t type, struct bytes id) {
+	return suspect->row != NULL && suspect->type == type && bytes_equal(crash_row_id(suspect->row), id) &&
 		memcmp(suspect->row->hash, image->hash, HASH_BYTES) == 0;
 }
 
 bool trial_suspects(const struct shard *shard, const struct image *image, uint16_t type, struct bytes id) {
 	for (size_t i = 0; i < shard->trial.count; i++) {
-		if (suspect_is(&shard->trial.suspects[i], image, type, id))
+		const struct suspect *suspect = &shard->trial.suspects[i];
+		if (suspect_open(suspect) && address_is(suspect, image, type, id))
 			return true;
 	}
 	return false;
 }
 
-enum trial_answer trial_of_message(struct shard *shard, const struct image *image, const struct message *message) {
-	for (size_t i = 0; i < shard->trial.count; i++) {
-		struct suspect *suspect = &shard->trial.suspects[i];
-		if (suspect_is(suspect, image, message->head->type, message->id))
-			return answer(shard, suspect, fault_payload_hash(message->payload), message->head->birth_epoch);
+/* among: the suspects of the address, NULL at its end. A verdict comes before any trial: what is convicted is not run. */
+static enum trial_answer answer(struct shard *shard, struct suspect *const *among, const struct asked *asked) {
+	for (size_t i = 0; among[i] != NULL; i++) {
+		if (sentence_open(shard, among[i]))
+			return TRIAL_HOLD;
+		if (convicted(shard, among[i], asked))
+			return TRIAL_DEAD;
+	}
+	for (size_t i = 0; among[i] != NULL; i++) {
+		if (suspected(among[i], asked))
+			return tried(shard, among[i], asked);
 	}
 	return TRIAL_FREE;
+}
+
+enum trial_answer trial_of_message(struct shard *shard, const struct image *image, const struct message *message) {
+	struct suspect *among[CRASH_ROWS_MAX + 1];
+	size_t count = 0;
+	for (size_t i = 0; i < shard->trial.count; i++) {
+		struct suspect *suspect = &shard->trial.suspects[i];
+		if (address_is(suspect, image, message->head->type, message->id))
+			among[count++] = suspect;
+	}
+	among[count] = NULL;
+	if (count == 0)
+		return TRIAL_FREE;
+	const uint64_t hash = fault_payload_hash(message->payload);
+	return answer(shard, among, &(struct asked){hash, hash, message->head->birth_epoch});
 }
 
 enum trial_answer trial_of_record(struct shard *shard, struct bytes ingress, struct bytes producer, uint64_t sequence,
 	struct bytes object, struct bytes text) {
+	struct suspect *among[CRASH_ROWS_MAX + 1];
+	size_t count = 0;
 	for (size_t i = 0; i < shard->trial.count; i++) {
 		struct suspect *suspect = &shard->trial.suspects[i];
-		if (!suspect_open(suspect) || suspect->type != 0 || !bytes_equal(bytes_text(suspect->row->name), ingress) ||
-			!bytes_equal(crash_row_id(suspect->row), producer))
-			continue;
-		uint64_t hash = fault_payload_hash(object);
-		return answer(shard, suspect, hash == suspect->row->payload_hash ? hash : fault_payload_hash(text), sequence);
+		if (suspect->row != NULL && suspect->type == 0 && bytes_equal(bytes_text(suspect->row->name), ingress) &&
+			bytes_equal(crash_row_id(suspect->row), producer))
+			among[count++] = suspect;
 	}
-	return TRIAL_FREE;
-}
-
-void trial_sentenced(struct shard *shard) {
-	shard->trial.asked->dead_epoch = shard->epoch;
+	among[count] = NULL;
+	return answer(shard, among, &(struct asked){fault_payload_hash(object), fault_payload_hash(text), sequence});
 }
 
 void trial_reason(const struct shard *shard, struct buf *text) {
@@ -198,13 +275,6 @@ static void trial_end(struct shard *shard) {
 	shards_wake(shard->flow);
 }
 
-/* The head of what waits for the suspect's address; NULL: nothing does. */
-static struct wait *suspect_wait(struct shard *shard, const struct suspect *suspect) {
-	struct bytes id = crash_row_id(suspect->row);
-	struct instance *instance = cache_find(&shard->cache, flow_hash(shard->flow, suspect->type, id), suspect->type, id);
-	return instance == NULL ? NULL : instance->wait;
-}
-
 /* All other shards stand still, and all that was done is durable: nothing else can die of what follows, or be lost by it. */
 static void suspect_run(struct shard *shard) {
 	struct trial *trial = &shard->trial;
@@ -241,23 +311,18 @@ static void suspects_look(struct shard *shard) {
 	size_t left = 0;
 	for (size_t i = 0; i < trial->count; i++) {
 		struct suspect *suspect = &trial->suspects[i];
-		if (suspect->dead_epoch != 0 && suspect->dead_epoch <= atomic_load(&shard->flow->durable))
-			suspect_end(suspect, CRASH_DEAD);
-		if (suspect_open(suspect) || (suspect->row != NULL && suspect->dead_epoch != 0))
+		if (sentence_open(shard, suspect) || suspect_open(suspect))
 			trial->suspects[left++] = *suspect;
 	}
 	trial->count = left;
 }
 
-/* Asks again while it is not: an epoch in which nothing happened is nobody else's wish. */
+/* Asks again while it is not. */
 static bool trial_durable(struct shard *shard) {
 	uint64_t epoch = shard->trial.epoch;
 	if (atomic_load(&shard->flow->durable) >= epoch)
 		return true;
-	if (atomic_load(&shard->wants) < epoch) {
-		atomic_store(&shard->wants, epoch);
-		park_wake(&shard->flow->committer_park);
-	}
+	commit_want(shard, epoch);
 	return false;
 }
 

@@ -4,6 +4,10 @@
  * kills the worker again: the supervisor counts that, and the second time it convicts. A convicted message is not run: it
  * is a dead letter with the code `crashed`. A record that kills its router is tried in the same way.
  *
+ * A conviction cannot loop: what is behind a convicted message at its address waits until the dead letter is durable, and an
+ * equal message (another one with the same payload) runs alone only, where its death counts for itself. So each death
+ * in a message whose key is in the table is one more step towards a verdict, and each verdict takes a message away.
+ *
  * Each shard has the suspects of its own addresses. Without suspects none of this costs a message anything.
  * [holder of the shard] */
 #ifndef HOST_FLOW_TRIAL_TRIAL_H

@@ -135,7 +135,8 @@ typedef struct sofun_test_effect {
 	uint32_t flags;     /* operation: SOFUN_OPERATION_... */
 } sofun_test_effect;
 
-/* Effects that stand, oldest first. Views are valid until the next callback, expectation or clear. */
+/* Effects that stand, oldest first; a timer stands until it is due or cancelled. Views are valid until the next callback,
+ * expectation or clear. Clear takes all but the timers. */
 size_t sofun_test_effect_count(const sofun_test *test);
 const sofun_test_effect *sofun_test_effect_at(const sofun_test *test, size_t index);
 void sofun_test_effects_clear(sofun_test *test);
@@ -174,7 +175,7 @@ sofun_bytes sofun_test_json(sofun_test *test, const char *format, ...) __attribu
 /* MessagePack as JSON text, the keys of maps sorted; lives until sofun_test_close. */
 const char *sofun_test_text(sofun_test *test, sofun_bytes msgpack);
 
-/* ---- expectations: each takes the oldest effect that stands, or looks at state ---- */
+/* ---- expectations: each takes the oldest effect that stands and is no timer, or looks at timers or state ---- */
 
 #define SOFUN_EXPECT_OK(test, result) sofun_test_expect_ok(test, result, __FILE__, __LINE__)
 #define SOFUN_EXPECT_FAILURE(test, result, text) sofun_test_expect_failure(test, result, text, __FILE__, __LINE__)
@@ -182,6 +183,10 @@ const char *sofun_test_text(sofun_test *test, sofun_bytes msgpack);
 #define SOFUN_EXPECT_SEND(test, type, id, json) sofun_test_expect_send(test, type, id, json, __FILE__, __LINE__)
 #define SOFUN_EXPECT_EMIT(test, egress, json) sofun_test_expect_emit(test, egress, json, __FILE__, __LINE__)
 #define SOFUN_EXPECT_OPERATION(test, json) sofun_test_expect_operation(test, json, __FILE__, __LINE__)
+/* A timer is due in so many milliseconds, with that message; it stands on, until sofun_test_advance. json NULL: there is no timer
+ * for that address. */
+#define SOFUN_EXPECT_TIMER(test, type, id, in_ms, json) \
+	sofun_test_expect_timer(test, type, id, in_ms, json, __FILE__, __LINE__)
 #define SOFUN_EXPECT_NOTHING(test) sofun_test_expect_nothing(test, __FILE__, __LINE__)
 /* json NULL: the value is unset. */
 #define SOFUN_EXPECT_STATE(test, type, id, value, json) \
@@ -208,6 +213,8 @@ void sofun_test_expect_send(
 	sofun_test *test, const char *type, const char *id, const char *json, const char *file, int line);
 void sofun_test_expect_emit(sofun_test *test, const char *egress, const char *json, const char *file, int line);
 void sofun_test_expect_operation(sofun_test *test, const char *json, const char *file, int line);
+void sofun_test_expect_timer(
+	sofun_test *test, const char *type, const char *id, uint64_t in_ms, const char *json, const char *file, int line);
 void sofun_test_expect_nothing(sofun_test *test, const char *file, int line);
 void sofun_test_expect_state(sofun_test *test, const char *type, const char *id, const char *value, const char *json,
 	const char *file, int line);

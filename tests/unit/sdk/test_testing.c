@@ -108,6 +108,27 @@ START_TEST(expectations_can_fail) {
 }
 END_TEST
 
+START_TEST(timers_stand_beside_what_is_expected) {
+	SOFUN_EXPECT_OK(test,
+		sofun_test_call(test, "test/play", "a",
+			"{\"send\":[{\"id\":\"b\",\"msg\":{\"add\":1},\"after_ms\":20}],\"add\":2,\"reply\":true}"));
+	SOFUN_EXPECT_REPLY(test, "2");
+	SOFUN_EXPECT_NOTHING(test);
+	sofun_test_effects_clear(test);
+	SOFUN_EXPECT_TIMER(test, "test/play", "a", 0, NULL);
+	SOFUN_EXPECT_OK(test, sofun_test_advance(test, 5));
+	SOFUN_EXPECT_TIMER(test, "test/play", "b", 15, "{\"add\":1}");
+	ASSERT_FAILS(SOFUN_EXPECT_TIMER(test, "test/play", "b", 20, "{\"add\":1}"),
+		"expected timer to test/play b: {\"add\":1} in 20 ms; found timer to test/play b: {\"add\":1} in 15 ms");
+	ASSERT_FAILS(SOFUN_EXPECT_TIMER(test, "test/play", "b", 15, "2"), "expected timer to test/play b: 2 in 15 ms");
+	ASSERT_FAILS(SOFUN_EXPECT_TIMER(test, "test/play", "b", 0, NULL), "expected no timer; found timer to test/play b");
+	ASSERT_FAILS(SOFUN_EXPECT_TIMER(test, "test/play", "a", 15, "{\"add\":1}"), "found no timer");
+	SOFUN_EXPECT_OK(test, sofun_test_advance(test, 15));
+	SOFUN_EXPECT_STATE(test, "test/play", "b", "count", "1");
+	SOFUN_EXPECT_TIMER(test, "test/play", "b", 0, NULL);
+}
+END_TEST
+
 START_TEST(a_callback_that_fails_leaves_nothing) {
 	SOFUN_EXPECT_OK(test, sofun_test_call(test, "test/play", "a", "{\"add\":1}"));
 	const char *all =
@@ -140,6 +161,7 @@ int main(void) {
 	tcase_add_test(tests, large_containers_get_their_heads);
 	tcase_add_test(tests, what_json_has_no_word_for_is_told_apart);
 	tcase_add_test(tests, expectations_can_fail);
+	tcase_add_test(tests, timers_stand_beside_what_is_expected);
 	tcase_add_test(tests, a_callback_that_fails_leaves_nothing);
 	tcase_add_test(tests, a_payload_nested_beyond_the_limit_is_refused);
 	suite_add_tcase(suite, tests);

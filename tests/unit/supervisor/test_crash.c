@@ -70,6 +70,22 @@ START_TEST(test_the_two_deaths_are_of_one_message) {
 }
 END_TEST
 
+/* The convict may never come again: its dead letter is durable, and the file did not hear of it. */
+START_TEST(test_an_equal_of_a_convict_is_judged_for_itself) {
+	struct crash_row death = death_of("a", 1, true);
+	death.place = 4;
+	crash_enter(&table, &death);
+	ck_assert(crash_row_is(crash_enter(&table, &death), CRASH_CONVICTED));
+	death.place = 5;
+	struct crash_row *row = crash_enter(&table, &death);
+	ck_assert(crash_row_is(row, CRASH_SUSPECT));
+	ck_assert_uint_eq(row->alone, 1);
+	ck_assert(crash_row_is(crash_enter(&table, &death), CRASH_CONVICTED));
+	ck_assert_uint_eq(table.rows[0].place, 5);
+	ck_assert_uint_eq(table.count, 1);
+}
+END_TEST
+
 START_TEST(test_other_messages_are_counted_apart) {
 	die("a", 1, true);
 	die("a", 2, true);
@@ -359,6 +375,7 @@ int main(void) {
 	tcase_add_checked_fixture(tests, set_up, NULL);
 	tcase_add_test(tests, test_only_dying_alone_twice_convicts);
 	tcase_add_test(tests, test_the_two_deaths_are_of_one_message);
+	tcase_add_test(tests, test_an_equal_of_a_convict_is_judged_for_itself);
 	tcase_add_test(tests, test_other_messages_are_counted_apart);
 	tcase_add_test(tests, test_what_was_dealt_with_starts_anew);
 	tcase_add_test(tests, test_the_youngest_is_first_and_suspects_are_kept);

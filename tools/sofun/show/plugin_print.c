@@ -32,6 +32,9 @@ void plugin_line_print(const json_t *plugin) {
 	text_of_json(json_object_get(plugin, "name"), &line);
 	buf_printf(&line, " ");
 	text_of_json(json_object_get(plugin, "version"), &line);
+	const json_int_t share = json_integer_value(json_object_get(plugin, "share_percent"));
+	if (share > 0 && share < 100)
+		buf_printf(&line, " for %lld %% of the ids", (long long)share);
 	if (json_array_size(json_object_get(plugin, "functions")) > 0) {
 		buf_printf(&line, ": ");
 		functions_text(plugin, &line);

@@ -200,11 +200,26 @@ void attempt_exhausted(struct shard *shard, const struct target *target, const s
 	message_handled(shard, message);
 }
 
-void attempt_crashed(
+static void crashed_letter(
 	struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts) {
 	shard_touch(shard);
 	trial_reason(shard, &shard->invocation->failure);
 	letter_write(shard, target, message, attempts, "crashed");
-	message_handled(shard, message);
 	trial_sentenced(shard);
+}
+
+void attempt_crashed(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts) {
+	crashed_letter(shard, target, message, attempts);
+	if ((message->head->flags & MESSAGE_SWEEP) != 0 && expiry_sweep(shard, target->version, instance, message))
+		expiry_end(shard, instance);
+	message_handled(shard, message);
+}
+
+void attempt_expire_crashed(
+	struct shard *shard, const struct target *target, struct instance *instance, uint32_t attempts) {
+	struct message message;
+	message_read(expiry_message(shard, instance), &message);
+	crashed_letter(shard, target, &message, attempts);
+	expiry_end(shard, instance);
 }

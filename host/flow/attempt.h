@@ -30,9 +30,13 @@ enum outcome attempt_expire(
 void attempt_exhausted(struct shard *shard, const struct target *target, const struct message *message,
 	uint32_t attempts, struct bytes failure);
 
-/* The message is convicted: it is not run any more, but a dead letter. */
-void attempt_crashed(
-	struct shard *shard, const struct target *target, const struct message *message, uint32_t attempts);
+/* The message is convicted: it is not run any more, but a dead letter. Of a sweep the instance ends without it. */
+void attempt_crashed(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts);
+
+/* The same instead of attempt_expire. */
+void attempt_expire_crashed(
+	struct shard *shard, const struct target *target, struct instance *instance, uint32_t attempts);
 
 /* A message is consumed for good: the counts of the open epoch say so. */
 void message_handled(struct shard *shard, const struct message *message);

@@ -38,6 +38,20 @@ static inline enum trial_answer trial_of(
 	return trial_of_message(shard, target->version->image, message);
 }
 
+/* The end of an idle instance, ahead of the message that met it, asks for itself: it has a death of its own. Unless FREE the
+ * message waits: until the trial, or until the dead letter is durable. */
+static enum trial_answer expire_trial(
+	struct shard *shard, const struct target *target, struct instance *instance, uint32_t attempts) {
+	struct message sweep;
+	if (__builtin_expect(shard->trial.count == 0, 1))
+		return TRIAL_FREE;
+	message_read(expiry_message(shard, instance), &sweep);
+	enum trial_answer answer = trial_of(shard, target, &sweep);
+	if (answer == TRIAL_DEAD)
+		attempt_expire_crashed(shard, target, instance, attempts);
+	return answer;
+}
+
 /* A sweep waits at the head of the address from here on, and the message behind it. */
 static void expire_later(
 	struct shard *shard, struct instance *instance, enum outcome outcome, const uint8_t *at, bool ahead) {
@@ -71,10 +85,14 @@ static bool message_live(
 		retry_hold(shard, instance, message, ahead);
 		return true;
 	case TRIAL_DEAD:
-		attempt_crashed(shard, target, message, 0);
+		attempt_crashed(shard, target, instance, message, 0);
 		return true;
 	}
 	if ((message->head->flags & MESSAGE_SWEEP) == 0 && attempt_finds_idle(shard, target, instance)) {
+		if (expire_trial(shard, target, instance, 0) != TRIAL_FREE) {
+			retry_hold(shard, instance, message, ahead);
+			return true;
+		}
 		enum outcome outcome = attempt_expire(shard, target, instance, 0);
 		instance = shard->invocation->instance;
 		if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_BLOCKED)
@@ -173,6 +191,7 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 		return true;
 	const struct config *config = shard->flow->config;
 	bool last = wait->attempts > 0 && shard->epoch_time_ms - wait->first_failed_ms >= config->retry_block_ms_max;
+	struct instance *instance;
 	switch (trial_of(shard, &target, &message)) {
 	case TRIAL_FREE:
 		break;
@@ -180,13 +199,18 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 		retry_stall(shard, wait, bytes_of(NULL, 0));
 		return true;
 	case TRIAL_DEAD:
-		attempt_crashed(shard, &target, &message, wait->attempts);
+		instance = dispatch_fit(shard, wait->instance, target.version->value_count);
+		attempt_crashed(shard, &target, instance, &message, wait->attempts);
 		retry_done(shard, wait);
 		return true;
 	}
-	struct instance *instance = dispatch_fit(shard, wait->instance, target.version->value_count);
+	instance = dispatch_fit(shard, wait->instance, target.version->value_count);
 	/* it expired while the message waited */
 	if ((message.head->flags & MESSAGE_SWEEP) == 0 && attempt_finds_idle(shard, &target, instance)) {
+		if (expire_trial(shard, &target, instance, wait->expire_attempts) != TRIAL_FREE) {
+			retry_stall(shard, wait, bytes_of(NULL, 0));
+			return true;
+		}
 		enum outcome outcome = attempt_expire(shard, &target, instance, wait->expire_attempts);
 		if (outcome == OUTCOME_AGAIN)
 			retry_expire(shard, wait);
@@ -195,6 +219,10 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 		if (outcome != OUTCOME_DONE)
 			return outcome != OUTCOME_STORE;
 		wait->expire_attempts = 0;
+		if (trial_of_itself(&shard->trial)) {
+			retry_due(shard, wait, 0);
+			return true;
+		}
 	}
 	instance = wait->instance;
 	enum outcome outcome = attempt_message(shard, &target, instance, &message, wait->attempts, last);

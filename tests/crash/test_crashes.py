@@ -65,12 +65,16 @@ def calm(host):
 	host.http.close()
 
 
-def another_worker(host, before):
-	"""Whoever asks may be answered by the one that is about to die."""
+def seen(look):
+	"""What it gives, or False: whoever asks may be answered by the one that is about to die."""
 	try:
-		return fresh(host)["worker_pid"] != before
+		return look()
 	except (OSError, http.client.HTTPException):
 		return False
+
+
+def another_worker(host, before):
+	return seen(lambda: fresh(host)["worker_pid"] != before)
 
 
 def crashed_letters(host):
@@ -245,6 +249,26 @@ def test_a_record_that_kills_its_router(test):
 		sorted((record, {"count": 1}) for record in records if record != "boom"), "counts")
 	crash = fresh(host)["crashes"][0]
 	expect_equal((crash["ingress"], crash["producer"], crash["verdict"], crash["in"]), ("crasher", "lines", "dead", "router"), "status")
+
+
+def test_an_abort_in_on_expire(test):
+	"""By a sweep, and ahead of a message that met the idle instance: the end is the culprit, told once, and it ended all the same."""
+	host = started(test, "mayfly_2", settings={"retry.backoff_ms": 300, "retry.factor": 1, "retry.attempts": 8})
+	sent(host, "test/mayfly", "met", [666, None, None])
+	sent(host, "test/mayfly", "met", True)
+	wait_until(lambda: seen(lambda: fresh(host)["crashes"]), 20, "a death")
+	sent(host, "test/mayfly", "met", [5, None, None])
+	calm(host)
+	crash = fresh(host)["crashes"][0]
+	expect_equal((crash["function"], crash["id"], crash["verdict"], crash["deaths"]), ("test/mayfly", "met", "dead", 3), "status")
+	sent(host, "test/mayfly", "swept", [666, None, None])
+	wait_until(lambda: seen(lambda: "swept" in [letter["id"] for letter in host.dead()]), 20, "the other letter")
+	calm(host)
+	crash = fresh(host)["crashes"][0]
+	expect_equal((crash["id"], crash["verdict"], crash["deaths"]), ("swept", "dead", 3), "status")
+	expect_equal(crashed_letters(host), [(id, "mayfly", "2.0.0") for id in ("met", "swept")], "dead letters")
+	expect_equal([letter["id"] for letter in host.dead() if letter["code"] != "crashed"], ["met"], "the message that fails")
+	wait_until(lambda: seen(lambda: host.ids("test/mayfly") == []), 20, "all ended, what came after the crashes, too")
 
 
 def test_an_abort_in_fini(test):

@@ -90,7 +90,8 @@ static bool sentence_open(struct shard *shard, struct suspect *suspect) {
 struct asked {
 	uint64_t hash;
 	uint64_t hash_text;
-	uint64_t place; /* which of its equals it is */
+	uint64_t
+		place; /* which of its equals it is; 0: an instance ends once, whether a sweep or a message finds it idle */
 };
 
 static bool asked_equals(const struct asked *asked, const struct suspect *suspect) {
@@ -172,7 +173,8 @@ enum trial_answer trial_of_message(struct shard *shard, const struct image *imag
 	if (count == 0)
 		return TRIAL_FREE;
 	const uint64_t hash = fault_payload_hash(message->payload);
-	return answer(shard, among, &(struct asked){hash, hash, message->head->birth_epoch});
+	const uint64_t place = (message->head->flags & MESSAGE_SWEEP) != 0 ? 0 : message->head->birth_epoch;
+	return answer(shard, among, &(struct asked){hash, hash, place});
 }
 
 enum trial_answer trial_of_record(struct shard *shard, struct bytes ingress, struct bytes producer, uint64_t sequence,
@@ -275,10 +277,14 @@ static void trial_end(struct shard *shard) {
 	shards_wake(shard->flow);
 }
 
+static uint64_t shard_done(const struct shard *shard) {
+	return shard->counts.handled + shard->counts.records + shard->counts.expired;
+}
+
 /* All other shards stand still, and all that was done is durable: nothing else can die of what follows, or be lost by it. */
 static void suspect_run(struct shard *shard) {
 	struct trial *trial = &shard->trial;
-	uint64_t handled = shard->counts.handled + shard->counts.records;
+	uint64_t handled = shard_done(shard);
 	trial->running = true;
 	trial->itself = false;
 	if (trial->on->type == 0) {
@@ -289,8 +295,8 @@ static void suspect_run(struct shard *shard) {
 			dispatch_waiting(shard, wait);
 	}
 	trial->running = false;
-	trial->on->waits = false;                                     /* until more of it is held */
-	if (shard->counts.handled + shard->counts.records == handled) /* it failed, or went elsewhere: no verdict */
+	trial->on->waits = false;         /* until more of it is held */
+	if (shard_done(shard) == handled) /* it failed, or went elsewhere: no verdict */
 		trial->itself = false;
 	commit_ask(shard, shard->epoch, TRIAL_SETTLE);
 }

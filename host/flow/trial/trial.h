@@ -85,6 +85,11 @@ bool trial_suspects(const struct shard *shard, const struct image *image, uint16
 void trial_sentenced(struct shard *shard);
 void trial_reason(const struct shard *shard, struct buf *text);
 
+/* True while the suspect itself runs alone: what comes behind it is not part of its trial. */
+static inline bool trial_of_itself(const struct trial *trial) {
+	return trial->running && trial->itself;
+}
+
 /* True while some shard tries a suspect: nothing but views, cuts and the trial itself. */
 bool trial_stands_still(struct shard *shard);
 

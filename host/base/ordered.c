@@ -41,7 +41,7 @@ void ordered_finish(struct ordered *ordered, void (*destroy)(void *what)) {
 		free(node);
 		node = next;
 	}
-	*ordered = (struct ordered){.head = NULL};
+	*ordered = (struct ordered){0};
 }
 
 /* The first node whose key is not below; before: the last ones below it, one for each level. */

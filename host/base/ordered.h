@@ -20,10 +20,10 @@ struct ordered_node {
 enum { ORDERED_HEIGHT_MAX = 12 };
 
 struct ordered {
+	_Atomic size_t bytes;                /* memory of the nodes */
 	_Atomic(struct ordered_node *) head; /* of full height, without a key; NULL: nothing was ever put */
 	uint64_t random;
 	size_t count;
-	_Atomic size_t bytes; /* memory of the nodes */
 };
 
 /* destroy(): of what each node has; NULL: nothing is to be done. */

@@ -37,7 +37,7 @@ struct entry *entry_create_removed(uint8_t number) {
 void entries_finish(struct entries *entries) {
 	ordered_finish(&entries->map, free);
 	free(entries->changes);
-	*entries = (struct entries){.map = {.head = NULL}};
+	*entries = (struct entries){0};
 }
 
 struct key entries_place(uint16_t type, struct bytes key) {

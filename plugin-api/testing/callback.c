@@ -67,8 +67,7 @@ struct instance *instance_get(sofun_test *test, const sofun_function *function, 
 	return instance;
 }
 
-/* The values of a schema that the function knows; ends the program if it does not. */
-static const sofun_value *values_of(const sofun_function *function, uint32_t schema, uint32_t *ret_count) {
+const sofun_value *values_of(const sofun_function *function, uint32_t schema, uint32_t *ret_count) {
 	if (schema == function->schema) {
 		*ret_count = function->value_count;
 		return function->values;
@@ -105,6 +104,8 @@ static void callback_end(struct callback *callback, bool keep) {
 		piece_finish(&callback->instance->values[i]);
 		callback->instance->values[i] = callback->values[i];
 	}
+	if (keep)
+		expiry_touch(callback);
 	callback_entries_end(callback, keep);
 	if (keep)
 		operations_keep(callback->test, callback->effects_before);
@@ -138,6 +139,9 @@ int sofun_test_invoke(sofun_test *test, const sofun_test_message *told) {
 		test_stop("the instance has schema %u, the function %u: migrate it first", instance->schema, function->schema);
 	if (operations_wait(test, sofun_text(function->type), told->id))
 		test_stop("the instance waits for the result of an operation: a host would not call it before");
+	const int expired = expiry_look(test, instance); /* ahead of the message that finds it ended */
+	if (expired != 0)
+		return expired;
 	callback_begin(test, &callback, instance);
 	sofun_message message = {.size = sizeof message, .attempt = told->attempt == 0 ? 1 : told->attempt};
 	message.self = (sofun_address){sofun_text(function->type), lend(&id, told->id)};
@@ -238,6 +242,8 @@ void sofun_test_state_put(
 	const sofun_bytes msgpack = sofun_test_json(test, "%s", json);
 	piece_finish(&instance->values[number]);
 	piece_append(&instance->values[number], msgpack.data, msgpack.size);
+	instance->written_ms[number] = test->time_ms;
+	instance->touched_ms = test->time_ms;
 }
 
 int sofun_test_migrate(sofun_test *test, const char *type, const char *id, uint32_t to) {
@@ -258,6 +264,7 @@ int sofun_test_migrate(sofun_test *test, const char *type, const char *id, uint3
 	callback_end(&callback, result == 0);
 	piece_finish(&lent);
 	if (result == 0) {
+		expiry_migrated(&callback);
 		entries_migrate(&callback);
 		instance->schema = to;
 	}

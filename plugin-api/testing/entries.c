@@ -90,6 +90,11 @@ static int value_check(struct callback *callback, uint32_t value, uint32_t kind)
 	return value < callback->out_count && callback->out[value].kind == kind ? SOFUN_OK : SOFUN_BAD_ARGUMENT;
 }
 
+static int change_check(struct callback *callback, uint32_t value, uint32_t kind) {
+	const int status = value_check(callback, value, kind);
+	return status == SOFUN_OK && callback->expiring ? SOFUN_NOT_ALLOWED : status;
+}
+
 static struct entries *entries_seen(struct callback *callback, uint32_t value) {
 	return callback->many_changed[value] ? &callback->many[value] : &callback->instance->many[value];
 }
@@ -138,7 +143,7 @@ void callback_entries_end(struct callback *callback, bool keep) {
 
 static int clear(sofun_context *context, uint32_t value, uint32_t kind) {
 	struct callback *callback = callback_of(context);
-	const int status = value_check(callback, value, kind);
+	const int status = change_check(callback, value, kind);
 	if (status == SOFUN_OK)
 		entries_finish(entries_changed(callback, value));
 	return status;
@@ -185,7 +190,7 @@ static int table_set(sofun_context *context, uint32_t table, sofun_bytes key, so
 	struct piece key_copy = {0}, value_copy = {0}; /* either may be a view that ends now */
 	piece_append(&key_copy, key.data, key.size);
 	piece_append(&value_copy, msgpack.data, msgpack.size);
-	int status = value_check(callback, table, SOFUN_KIND_TABLE);
+	int status = change_check(callback, table, SOFUN_KIND_TABLE);
 	if (status == SOFUN_OK)
 		status = key_copy.size >= 1 && key_copy.size <= SOFUN_TABLE_KEY_BYTES_MAX
 			? write_check(callback, piece_bytes(&value_copy))
@@ -206,7 +211,7 @@ static int table_remove(sofun_context *context, uint32_t table, sofun_bytes key)
 	struct callback *callback = callback_of(context);
 	struct piece copy = {0};
 	piece_append(&copy, key.data, key.size);
-	int status = value_check(callback, table, SOFUN_KIND_TABLE);
+	int status = change_check(callback, table, SOFUN_KIND_TABLE);
 	if (status == SOFUN_OK && !key_good(piece_bytes(&copy)))
 		status = SOFUN_BAD_ARGUMENT;
 	if (status == SOFUN_OK) {
@@ -294,7 +299,7 @@ static int list_append(sofun_context *context, uint32_t list, sofun_bytes msgpac
 	struct callback *callback = callback_of(context);
 	struct piece copy = {0};
 	piece_append(&copy, msgpack.data, msgpack.size);
-	int status = value_check(callback, list, SOFUN_KIND_LIST);
+	int status = change_check(callback, list, SOFUN_KIND_LIST);
 	if (status == SOFUN_OK)
 		status = write_check(callback, piece_bytes(&copy));
 	if (status == SOFUN_OK) {
@@ -307,7 +312,7 @@ static int list_append(sofun_context *context, uint32_t list, sofun_bytes msgpac
 
 static int list_drop(sofun_context *context, uint32_t list, uint64_t count) {
 	struct callback *callback = callback_of(context);
-	const int status = value_check(callback, list, SOFUN_KIND_LIST);
+	const int status = change_check(callback, list, SOFUN_KIND_LIST);
 	struct entries *entries = status == SOFUN_OK ? entries_changed(callback, list) : NULL;
 	for (; entries != NULL && count > 0 && entries->count > 0; count--) {
 		entries_remove(entries, 0);

@@ -60,6 +60,11 @@ static int value_check(const struct callback *callback, uint32_t value, uint32_t
 	return value < count ? SOFUN_OK : SOFUN_BAD_ARGUMENT;
 }
 
+static int write_check(const struct callback *callback, uint32_t value) {
+	const int status = value_check(callback, value, callback->out_count);
+	return status == SOFUN_OK && callback->expiring ? SOFUN_NOT_ALLOWED : status;
+}
+
 static int host_state_get(sofun_context *context, uint32_t value, sofun_bytes *ret_msgpack) {
 	struct callback *callback = callback_of(context);
 	const int status = value_check(callback, value, callback->in_count);
@@ -90,7 +95,7 @@ static void value_change(struct callback *callback, uint32_t value, struct piece
 
 static int host_state_set(sofun_context *context, uint32_t value, sofun_bytes msgpack) {
 	struct callback *callback = callback_of(context);
-	int status = value_check(callback, value, callback->out_count);
+	int status = write_check(callback, value);
 	if (status == SOFUN_OK && entries_token_is(msgpack))
 		return entries_carry(callback, value, msgpack);
 	if (status == SOFUN_OK && !kind_fits(msgpack, callback->out[value].kind))
@@ -106,7 +111,7 @@ static int host_state_set(sofun_context *context, uint32_t value, sofun_bytes ms
 }
 
 static int host_state_clear(sofun_context *context, uint32_t value) {
-	const int status = value_check(callback_of(context), value, callback_of(context)->out_count);
+	const int status = write_check(callback_of(context), value);
 	if (status == SOFUN_OK && callback_of(context)->out[value].kind >= SOFUN_KIND_TABLE)
 		return SOFUN_BAD_ARGUMENT;
 	if (status == SOFUN_OK)
@@ -157,7 +162,7 @@ static int host_send(sofun_context *context, const sofun_address *to, sofun_byte
 /* The last reply of a callback is the one that counts. */
 static int host_reply(sofun_context *context, sofun_bytes type, sofun_bytes payload) {
 	struct callback *callback = callback_of(context);
-	if (callback->message == NULL)
+	if (callback->message == NULL || callback->expiring)
 		return SOFUN_NOT_ALLOWED;
 	const int status = type.size > UINT8_MAX ? SOFUN_BAD_ARGUMENT : object_check(payload, MESSAGE_BYTES_MAX);
 	if (status != SOFUN_OK)

@@ -66,6 +66,9 @@ struct instance {
 	struct piece id;
 	struct piece values[VALUES_MAX]; /* empty: unset */
 	struct entries many[VALUES_MAX]; /* of values that are tables or lists */
+	uint64_t touched_ms;             /* when a message was handled last */
+	uint64_t written_ms[VALUES_MAX];
+	uint32_t expire_attempts; /* of on_expire that failed */
 };
 
 struct effect {
@@ -90,6 +93,7 @@ struct callback {
 	sofun_test *test;
 	const sofun_message *message; /* NULL in a router */
 	struct instance *instance;    /* NULL in a router */
+	bool expiring;                /* on_expire runs: it reads, sends and emits */
 	bool migrating;               /* state_get is of the old values, state_set of the new */
 	uint32_t in_count;            /* what state_get knows: the values as the instance has them */
 	const sofun_value *in;
@@ -155,6 +159,19 @@ void callback_begin(sofun_test *test, struct callback *callback, struct instance
 int callback_conclude(struct callback *callback, int returned); /* what came of it: kept, or thrown away */
 /* A copy that ends with the callback, so that a view kept beyond it shows. */
 sofun_bytes lend(struct piece *piece, sofun_bytes bytes);
+
+/* The values of a schema that the function knows; ends the program if it does not. */
+const sofun_value *values_of(const sofun_function *function, uint32_t schema, uint32_t *ret_count);
+
+/* ---- expiry.c ---- */
+
+/* Ends what the time has come for of one instance; calls on_expire if that is all of it. What on_expire returned: if it is not 0
+ * the instance stands on. */
+int expiry_look(sofun_test *test, struct instance *instance);
+/* Of which something ends next; NULL: nothing ever does. */
+struct instance *expiry_next(const sofun_test *test, uint64_t *ret_due_ms);
+void expiry_touch(struct callback *callback);    /* it succeeded, and its changes are still told apart */
+void expiry_migrated(struct callback *callback); /* likewise; values of the same name keep their times */
 
 /* operation.c. Those that a callback started, now that it has succeeded. */
 void operations_keep(sofun_test *test, size_t effects_before);

@@ -16,7 +16,7 @@ static int host_start(sofun_context *context, uint32_t flags, sofun_bytes metada
 	sofun_test *test = callback->test;
 	if ((flags & ~(uint32_t)(SOFUN_OPERATION_WAIT | SOFUN_OPERATION_OUTSIDE)) != 0)
 		return SOFUN_BAD_ARGUMENT;
-	if (callback->message == NULL || callback->instance->function->on_result == NULL ||
+	if (callback->message == NULL || callback->expiring || callback->instance->function->on_result == NULL ||
 		(callback->instance->function->work == NULL && (flags & SOFUN_OPERATION_OUTSIDE) == 0))
 		return SOFUN_NOT_ALLOWED;
 	const int status = object_check(metadata, MESSAGE_BYTES_MAX);
@@ -132,7 +132,11 @@ static int result_tell(sofun_test *test, struct operation *operation) {
 	const sofun_function *function = function_find(test, operation->seen.type);
 	struct callback callback;
 	struct piece id = {0}, metadata = {0}, result = {0};
-	callback_begin(test, &callback, instance_get(test, function, operation->seen.id));
+	struct instance *instance = instance_get(test, function, operation->seen.id);
+	const int expired = expiry_look(test, instance);
+	if (expired != 0)
+		return expired;
+	callback_begin(test, &callback, instance);
 	const bool success = operation->status == SOFUN_RESULT_SUCCESS;
 	const sofun_bytes told = lend(&result, piece_bytes(&operation->result));
 	sofun_result seen = {.size = sizeof seen, .attempt = ++operation->attempts, .id = operation->seen.operation};

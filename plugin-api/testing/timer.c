@@ -26,7 +26,7 @@ static int host_send_after(sofun_context *context, uint64_t delay_ms, sofun_byte
 	sofun_bytes type, sofun_bytes payload) {
 	struct callback *callback = callback_of(context);
 	sofun_test *test = callback->test;
-	if (callback->message == NULL)
+	if (callback->message == NULL || callback->expiring)
 		return SOFUN_NOT_ALLOWED;
 	if (token.size > SOFUN_TOKEN_BYTES_MAX)
 		return SOFUN_BAD_ARGUMENT;
@@ -47,7 +47,7 @@ static int host_send_after(sofun_context *context, uint64_t delay_ms, sofun_byte
 
 static int host_cancel(sofun_context *context, sofun_bytes token, int *ret_found) {
 	struct callback *callback = callback_of(context);
-	if (callback->message == NULL)
+	if (callback->message == NULL || callback->expiring)
 		return SOFUN_NOT_ALLOWED;
 	if (token.size < 1 || token.size > SOFUN_TOKEN_BYTES_MAX)
 		return SOFUN_BAD_ARGUMENT;
@@ -72,24 +72,38 @@ void timers_settle(sofun_test *test, bool keep) {
 	}
 }
 
+/* The index of the timer that is due first; effect_count: there is none. */
+static size_t timer_next(const sofun_test *test) {
+	size_t next = test->effect_count;
+	for (size_t i = 0; i < test->effect_count; i++) {
+		const sofun_test_effect *seen = &test->effects[i]->seen;
+		if (seen->kind == SOFUN_TEST_TIMER &&
+			(next == test->effect_count || seen->due_ms < test->effects[next]->seen.due_ms))
+			next = i;
+	}
+	return next;
+}
+
+static int timer_send(sofun_test *test, size_t index) {
+	struct effect *effect = effect_take(test, index);
+	effect->seen.kind = SOFUN_TEST_SEND;
+	test->effects[test->effect_count++] = effect; /* where it was is room */
+	return sofun_test_deliver(test);
+}
+
 int sofun_test_advance(sofun_test *test, uint64_t ms) {
 	const uint64_t end_ms = test->time_ms + ms;
 	for (;;) {
-		size_t next = test->effect_count;
-		for (size_t i = 0; i < test->effect_count; i++) {
-			const sofun_test_effect *seen = &test->effects[i]->seen;
-			if (seen->kind == SOFUN_TEST_TIMER && seen->due_ms <= end_ms &&
-				(next == test->effect_count || seen->due_ms < test->effects[next]->seen.due_ms))
-				next = i;
-		}
-		if (next == test->effect_count)
+		uint64_t expiry_ms;
+		struct instance *instance = expiry_next(test, &expiry_ms);
+		const size_t timer = timer_next(test);
+		const uint64_t timer_ms = timer == test->effect_count ? UINT64_MAX : test->effects[timer]->seen.due_ms;
+		const uint64_t due_ms = expiry_ms <= timer_ms ? expiry_ms : timer_ms;
+		if (due_ms > end_ms || due_ms == UINT64_MAX)
 			break;
-		struct effect *effect = effect_take(test, next);
-		if (effect->seen.due_ms > test->time_ms)
-			test->time_ms = effect->seen.due_ms;
-		effect->seen.kind = SOFUN_TEST_SEND;
-		test->effects[test->effect_count++] = effect; /* where it was is room */
-		const int result = sofun_test_deliver(test);
+		if (due_ms > test->time_ms)
+			test->time_ms = due_ms;
+		const int result = expiry_ms <= timer_ms ? expiry_look(test, instance) : timer_send(test, timer);
 		if (result != 0)
 			return result;
 	}

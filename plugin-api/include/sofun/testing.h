@@ -51,7 +51,8 @@ void sofun_test_on_failure(sofun_test *test, void (*handler)(const char *text));
 
 /* ---- what the host says, before a callback ---- */
 
-void sofun_test_time(sofun_test *test, uint64_t time_ms);        /* of time_ms(); 1700000000000 at first */
+/* Of time_ms(); 1700000000000 at first. What has ended by then ends ahead of the next message to its instance. */
+void sofun_test_time(sofun_test *test, uint64_t time_ms);
 void sofun_test_value_bytes_max(sofun_test *test, size_t bytes); /* largest state value; 1 MiB at first */
 void sofun_test_operations_max(sofun_test *test, size_t count);  /* under way at once; 1000 at first */
 void sofun_test_extension(sofun_test *test, const char *id, const void *table); /* one; both must outlive the test */
@@ -104,7 +105,11 @@ int sofun_test_work(sofun_test *test);
 int sofun_test_result(sofun_test *test, uint64_t operation, uint32_t status, const char *text);
 
 /* Moves time on, and delivers what timers send until then, each at its due time; ends early with the result of a function
- * that fails. What timers send to other types stands as SOFUN_TEST_SEND. */
+ * that fails. What timers send to other types stands as SOFUN_TEST_SEND.
+ *
+ * Instances and values that end until then end, each in its millisecond, by the times that the plugin declares: on_expire is called,
+ * and if it returns 0 the instance has no state any more. Else the instance stands on, with attempt one higher at the next call; a
+ * fake host never gives up. Time counts from the last callback that succeeded, or from sofun_test_state_put. */
 int sofun_test_advance(sofun_test *test, uint64_t ms);
 
 /* ---- state of another version, and its migration ---- */

@@ -49,7 +49,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 			body = (FIRST if self.server.looks == 0 else SECOND).encode()
 			self.server.looks += 1
 		else:
-			body = json.dumps(STATUS).encode()
+			body = json.dumps({**STATUS, **self.server.more}).encode()
 		self.send_response(200)
 		self.send_header("Content-Length", str(len(body)))
 		self.end_headers()
@@ -64,6 +64,7 @@ class Answers(http.server.BaseHTTPRequestHandler):
 
 class Server(socketserver.UnixStreamServer):
 	looks = 0
+	more = {}
 
 
 def served(test):
@@ -103,8 +104,23 @@ def test_the_table(test):
 	expect_equal([row[0] for row in rows], ["a/fast", "a/slow"], f"rows of {text}")
 	expect_equal((rows[1][2], rows[1][3], rows[1][-2]), ("0", "-", "70"), f"cells of {rows[1]}")
 	expect("SHARD" in text and "\n1      2.0 " in text, f"shards in {text}")
+	expect("operations" not in text and "blocked" not in text, f"nothing is held up: {text}")
 	server.looks = 0
 	expect_equal(len(top(test, "--json", "top", "--interval", "0.1", "--count", "3").splitlines()), 3, "so many")
+
+
+def test_what_is_held_up_has_a_line(test):
+	server = served(test)
+	cases = (({"operations": {"running": 3, "queued": 2}}, "operations 3 running, 2 queued"),
+		({"blocked": {"count": 1}, "undecided": {"count": 4}}, "addresses 1 blocked, 4 undecided"),
+		({"operations": {"running": 0, "queued": 7}, "undecided": {"count": 5}},
+			"operations 0 running, 7 queued  addresses 0 blocked, 5 undecided"))
+	for more, line in cases:
+		server.looks, server.more = 0, more
+		expect(line in top(test, "top", "--interval", "0.1").splitlines(), f"{line}: for {more}")
+		server.looks = 0
+		all = json.loads(top(test, "--json", "top", "--interval", "0.1"))
+		expect_equal(all["undecided"], more.get("undecided", {}).get("count"), "as JSON")
 
 
 def test_a_process_that_began_anew_counts_from_nothing(test):

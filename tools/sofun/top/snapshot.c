@@ -152,6 +152,17 @@ static json_t *shards_make(const struct between *at) {
 
 /* ---- the whole ---- */
 
+/* What is under way or held up besides messages; a host of before knows none of it. */
+static void held_set(json_t *all, const json_t *status) {
+	static const char *const figures[][3] = {{"operations_running", "operations", "running"},
+		{"operations_queued", "operations", "queued"}, {"blocked", "blocked", "count"},
+		{"undecided", "undecided", "count"}};
+	for (size_t i = 0; i < sizeof figures / sizeof figures[0]; i++) {
+		json_t *value = json_object_get(json_object_get(status, figures[i][1]), figures[i][2]);
+		json_object_set(all, figures[i][0], value == NULL ? json_null() : value);
+	}
+}
+
 json_t *snapshot_make(const struct look *before, const struct look *after) {
 	static const char *const copied[] = {"version", "pid", "worker_pid", "uptime_ms", "recovered", "durability",
 		"epoch", "accepted", "handled", "in_flight", "retried", "dead", "memory_bytes"};
@@ -166,6 +177,7 @@ json_t *snapshot_make(const struct look *before, const struct look *after) {
 		json_t *value = json_object_get(after->status, copied[i]);
 		json_object_set(all, copied[i], value == NULL ? json_null() : value);
 	}
+	held_set(all, after->status);
 	for (size_t i = 0; i < sizeof rates / sizeof rates[0]; i++)
 		rate_set(all, &at, rates[i][0], rates[i][1]);
 	quantiles_set(commit, &at, "sofun_commit_seconds", &all_of_it);

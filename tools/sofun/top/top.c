@@ -50,6 +50,18 @@ static double figure(const json_t *all, const char *key) {
 	return json_number_value(json_object_get(all, key));
 }
 
+/* One line, if there is any of it. */
+static void held_print(const json_t *all) {
+	const double running = figure(all, "operations_running"), queued = figure(all, "operations_queued");
+	const double blocked = figure(all, "blocked"), undecided = figure(all, "undecided");
+	if (running + queued > 0)
+		printf("operations %.0f running, %.0f queued", running, queued);
+	if (blocked + undecided > 0)
+		printf("%saddresses %.0f blocked, %.0f undecided", running + queued > 0 ? "  " : "", blocked, undecided);
+	if (running + queued + blocked + undecided > 0)
+		putchar('\n');
+}
+
 static void host_print(const json_t *all) {
 	const json_t *commit = json_object_get(all, "commit");
 	printf("sofund %s  pid %.0f  up %.0f s  recovered %s  durability %s  epoch %.0f\n",
@@ -64,7 +76,9 @@ static void host_print(const json_t *all) {
 		figure(all, "cpus") * 100);
 	if (json_is_number(json_object_get(commit, "p99_s")))
 		printf("  commit p50 %.2f ms p99 %.2f ms", figure(commit, "p50_s") * 1000, figure(commit, "p99_s") * 1000);
-	puts("\n");
+	putchar('\n');
+	held_print(all);
+	putchar('\n');
 }
 
 /* How a member of a row becomes a cell. */
@@ -248,7 +262,8 @@ const struct command top_command = {
 	.usage = "[--interval S] [--count N]",
 	.summary = "rates, latencies and backlog, live",
 	.help =
-		"Shows what each function and each shard did within the last interval: rates, latencies, what waits. q or Ctrl-C\n"
+		"Shows what each function and each shard did within the last interval: rates, latencies, what waits. Operations and\n"
+		"addresses that are blocked or undecided have a line if there are any. q or Ctrl-C\n"
 		"ends it. Where stdout is no terminal it prints one snapshot; with --json each is one object.\n\n"
 		"  sofun top\n"
 		"  sofun --json top --interval 10 --count 6",

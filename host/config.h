@@ -57,6 +57,7 @@ struct ttl_rule *ttl_rules_find(
 	const struct ttl_rules *rules, struct bytes type, struct bytes value, enum ttl_kind kind);
 void ttl_rules_put(struct ttl_rules *rules, struct bytes type, struct bytes value, enum ttl_kind kind, uint64_t ms,
 	enum config_source source);
+void ttl_rule_key(const struct ttl_rule *rule, struct buf *key); /* of the setting; appended */
 void ttl_rules_remove(struct ttl_rules *rules, struct bytes type, struct bytes value, enum ttl_kind kind);
 void ttl_rules_copy(struct ttl_rules *to, const struct ttl_rules *from);          /* instead of what is in it */
 void ttl_rules_copy_requests(struct ttl_rules *to, const struct ttl_rules *from); /* those from requests, besides */

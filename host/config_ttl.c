@@ -205,6 +205,17 @@ static int rule_compare(const void *a, const void *b) {
 	return order != 0 ? order : (int)left->kind - (int)right->kind;
 }
 
+/* The key without "functions.". */
+static void rule_name(const struct ttl_rule *rule, struct buf *text) {
+	buf_printf(text, "%s%s%s%s", rule->type, rule->value[0] != '\0' ? values_word : "", rule->value,
+		fields[rule->kind].suffix);
+}
+
+void ttl_rule_key(const struct ttl_rule *rule, struct buf *key) {
+	buf_printf(key, "%s", prefix);
+	rule_name(rule, key);
+}
+
 void config_ttl_print(const struct config *config, struct buf *text) {
 	struct ttl_rules sorted = {0};
 	ttl_rules_copy(&sorted, &config->ttl);
@@ -212,8 +223,9 @@ void config_ttl_print(const struct config *config, struct buf *text) {
 		qsort(sorted.items, sorted.count, sizeof *sorted.items, rule_compare);
 	for (size_t i = 0; i < sorted.count; i++) {
 		const struct ttl_rule *rule = &sorted.items[i];
-		buf_printf(text, "%s%s%s%s%s: %llu", i > 0 ? ", " : "", rule->type, rule->value[0] != '\0' ? values_word : "",
-			rule->value, fields[rule->kind].suffix, (unsigned long long)rule->ms);
+		buf_printf(text, "%s", i > 0 ? ", " : "");
+		rule_name(rule, text);
+		buf_printf(text, ": %llu", (unsigned long long)rule->ms);
 	}
 	ttl_rules_finish(&sorted);
 }

@@ -158,6 +158,22 @@ static json_t *undecided_json(struct engine *engine) {
 	return json_pack("{s:I, s:o}", "count", (json_int_t)count, "addresses", addresses);
 }
 
+static void undeclared_add(void *arg, const struct ttl_rule *rule, enum ttl_missing missing) {
+	struct buf key = {0};
+	ttl_rule_key(rule, &key);
+	json_array_append_new(
+		arg, json_pack("{s:o, s:s}", "key", json_from_words(bytes_buf(&key)), "why", ttl_missing_text(missing)));
+	buf_finish(&key);
+}
+
+/* Settings without an effect. */
+static json_t *undeclared_json(const struct registry *registry) {
+	json_t *settings = json_array();
+	check_memory(settings);
+	registry_ttl_undeclared_each(registry, undeclared_add, settings);
+	return settings;
+}
+
 static void status_show(struct exchange *exchange) {
 	struct control *control = exchange->control;
 	struct engine_status engine;
@@ -178,6 +194,7 @@ static void status_show(struct exchange *exchange) {
 	json_object_set_new(status, "operations", operations_json(control->engine, &engine));
 	json_object_set_new(status, "waiting", waiting_json(control->engine));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));
+	json_object_set_new(status, "settings_without_effect", undeclared_json(control->registry));
 	json_object_set_new(status, "refused", refused_json(control->registry));
 	json_object_set_new(status, "crashes", crashes_json(false));
 	json_object_set_new(status, "suspects", crashes_json(true));

@@ -9,6 +9,7 @@
  *   schemas.c     their schemas: what a version can read of what is in the store
  *   migrate.c     instances of other schemas, in the background
  *   ttl.c         when their state ends by itself: who has which word on it
+ *   ttl_unknown.c settings on state that no plugin has declared
  *   ttl_change.c  what a change of that comes to
  *   ttl_row.c     row 't' as bytes
  *   load.c        files that are given to it by path
@@ -503,6 +504,11 @@ struct ttl *type_ttl_of(
 /* The same as the version had it that was live last. */
 struct ttl *type_ttl_last(const struct registry *registry, const struct function_type *type);
 const sofun_function *image_function(const struct image *image, const char *type); /* NULL: it has none */
+bool type_value_declared(const struct function_type *type, struct bytes name);     /* by some version */
+
+/* ---- ttl_unknown.c ---- */
+void ttl_undeclared_tell(const struct registry *registry); /* in the log */
+
 /* ---- ttl_change.c ---- */
 /* Before a view is made: what the versions that have a share now come to. */
 void types_ttl_update(struct registry *registry);

@@ -58,6 +58,7 @@ static void on_removed(void *arg, const char *file) {
 static void on_settled(void *arg) {
 	struct registry *registry = arg;
 	registry->settled = true;
+	ttl_undeclared_tell(registry); /* what stands in the directory has been declared by now */
 	if (registry->on_settled != NULL)
 		registry->on_settled(registry->on_settled_arg);
 	registry->on_settled = NULL;

@@ -264,6 +264,12 @@ struct registry_ttl_order {
 bool registry_ttl_set(struct registry *registry, struct bytes type, const struct registry_ttl_order *order,
 	void (*done)(void *arg, const struct error *error), void *arg, struct error *error);
 
+/* Settings that have no effect yet: on a type, or a value of one, that no version has declared so far. */
+enum ttl_missing { TTL_DECLARED, TTL_TYPE_MISSING, TTL_VALUE_MISSING };
+const char *ttl_missing_text(enum ttl_missing missing); /* for people; not of TTL_DECLARED */
+void registry_ttl_undeclared_each(const struct registry *registry,
+	void (*each)(void *arg, const struct ttl_rule *rule, enum ttl_missing missing), void *arg);
+
 /* The settings have changed. done may be NULL; else as above. */
 void registry_ttl_changed(struct registry *registry, void (*done)(void *arg, const struct error *error), void *arg);
 

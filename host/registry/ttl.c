@@ -183,7 +183,7 @@ void ttl_fence_ask(struct registry *registry) {
 	rows_destroy(rows);
 }
 
-void registry_ttl_changed(struct registry *registry, void (*done)(void *arg, const struct error *error), void *arg) {
+static void change_ask(struct registry *registry, void (*done)(void *arg, const struct error *error), void *arg) {
 	struct ttl_waiter **place = &registry->ttl_waiters;
 	while (*place != NULL)
 		place = &(*place)->next;
@@ -195,6 +195,12 @@ void registry_ttl_changed(struct registry *registry, void (*done)(void *arg, con
 	ttl_fence_ask(registry);
 }
 
+void registry_ttl_changed(struct registry *registry, void (*done)(void *arg, const struct error *error), void *arg) {
+	if (registry->settled) /* else it is told then */
+		ttl_undeclared_tell(registry);
+	change_ask(registry, done, arg);
+}
+
 void ttl_waiters_stop(struct registry *registry) {
 	struct error error;
 	answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, &error);
@@ -203,7 +209,7 @@ void ttl_waiters_stop(struct registry *registry) {
 
 /* ---- the command ---- */
 
-static bool value_declared(const struct function_type *type, struct bytes name) {
+bool type_value_declared(const struct function_type *type, struct bytes name) {
 	for (size_t i = 0; i < type->schema_count; i++)
 		for (uint32_t k = 0; k < type->schemas[i]->value_count; k++)
 			if (bytes_equal(bytes_text(type->schemas[i]->values[k]), name))
@@ -214,7 +220,7 @@ static bool value_declared(const struct function_type *type, struct bytes name) 
 static bool order_good(const struct function_type *type, const struct registry_ttl_order *order, struct error *error) {
 	for (size_t i = 0; i < order->count; i++) {
 		const struct registry_ttl_term *term = &order->terms[i];
-		if (term->kind == TTL_IDLE || value_declared(type, term->value))
+		if (term->kind == TTL_IDLE || type_value_declared(type, term->value))
 			continue;
 		error_set(error, ERROR_NOT_FOUND, "%s has no value of that name", type->name);
 		error_found_text(error, term->value.data, term->value.size);
@@ -239,7 +245,7 @@ bool registry_ttl_set(struct registry *registry, struct bytes name, const struct
 	for (size_t i = 0; i < order->count; i++)
 		type_term_get(type, order->terms[i].value, order->terms[i].kind)->command_ms = order->terms[i].ms;
 	type->ttl.dirty = true;
-	registry_ttl_changed(registry, done, arg);
+	change_ask(registry, done, arg);
 	return true;
 }
 

@@ -220,6 +220,35 @@ def test_the_file_and_sighup(test):
 	expect_equal(expires(host, "a"), {"*": 5000}, "at a start, of what was introduced before")
 
 
+def without_effect(host):
+	return {row["key"]: row["why"] for row in host.status()["settings_without_effect"]}
+
+
+def warned(host):
+	return host.errors().count("setting_without_effect")
+
+
+def test_a_setting_that_nobody_declares_is_shown(test):
+	host = started(test)
+	expect_equal((without_effect(host), warned(host)), ({}, 0), "none")
+	type_key, value_key = "functions.test/maifly.idle_ttl_ms", f"functions.{TYPE}.values.marc.expire_after_write_ms"
+	(host.data / "sofun.yaml").write_text(f"{type_key}: 1000\n{value_key}: 5\nfunctions.{TYPE}.idle_ttl_ms: 700\n")
+	host.process.send_signal(signal.SIGHUP)
+	shown = wait_until(lambda: without_effect(host), 20, "shown")
+	expect_equal(shown, {type_key: "no plugin has declared the function type",
+		value_key: "no version of the function has declared the value"}, "which, and why")
+	wait_until(lambda: warned(host) == 2, 20, "said in the log")
+	printed = subprocess.run([test.find("bin/sofun"), "--control", host.control, "status"], check=True, capture_output=True, text=True).stdout
+	expect(f"setting without effect: {type_key}: no plugin has declared" in printed, printed)
+	host.kill()
+	host.start()
+	wait_until(lambda: warned(host) == 2, 20, "at a start, once plugins are known")
+	settings(host, all={"test/fickle": {"idle_ttl_ms": 5}})
+	expect_equal(len(without_effect(host)), 3, "one of a plugin that comes later")
+	load(host, "fickle")
+	expect_equal(set(without_effect(host)), {type_key, value_key}, "that one has come")
+
+
 # ---- versions ----
 
 def test_a_new_version_has_other_times(test):

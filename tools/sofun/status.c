@@ -103,6 +103,14 @@ static void crashes_print(const json_t *crashes) {
 	}
 }
 
+static void settings_print(const json_t *settings) {
+	size_t i;
+	json_t *row;
+	json_array_foreach(settings, i, row) {
+		printf("%ssetting without effect: %s: %s\n", i == 0 ? "\n" : "", text(row, "key"), text(row, "why"));
+	}
+}
+
 static int status_run(const struct invocation *run) {
 	json_t *status;
 	int result = http_json(run, "GET", "/v1/status", NULL, &status);
@@ -120,6 +128,7 @@ static int status_run(const struct invocation *run) {
 		addresses_print(json_object_get(status, "blocked"), "because their state cannot be migrated");
 		addresses_print(json_object_get(status, "undecided"),
 			"for whether a version on probation is trusted (promote) or goes back (rollback)");
+		settings_print(json_object_get(status, "settings_without_effect"));
 		crashes_print(json_object_get(status, "crashes"));
 		long long retrying = number(status, "retrying") - number(json_object_get(status, "undecided"), "count");
 		if (retrying > 0)

@@ -80,17 +80,34 @@ static bool cut_wanted(const struct committer *committer) {
 	return false;
 }
 
-bool committer_must_wait(const struct committer *committer) {
+static uint64_t handed_behind(const struct committer *committer, uint64_t applied) {
+	return committer->handed_bytes - committer->handed_at[applied % EPOCHS_BEHIND_MAX];
+}
+
+static bool must_wait(const struct committer *committer, const struct store_figures *figures) {
 	const struct flow *flow = committer->flow;
 	uint64_t applied = store_applied(flow->store);
 	if (committer->epoch > applied + EPOCHS_BEHIND_MAX || store_pressed(flow->store))
 		return true;
-	struct store_figures figures;
-	store_figures(flow->store, &figures);
-	if (figures.table_bytes > flow->config->memory_bytes / TABLES_MEMORY_PART)
+	if (figures->table_bytes > flow->config->memory_bytes / TABLES_MEMORY_PART)
 		return true;
-	uint64_t behind = committer->handed_bytes - committer->handed_at[applied % EPOCHS_BEHIND_MAX];
-	return committer->epoch > applied + 1 && behind > flow->config->memory_bytes / BEHIND_MEMORY_PART;
+	return committer->epoch > applied + 1 &&
+		handed_behind(committer, applied) > flow->config->memory_bytes / BEHIND_MEMORY_PART;
+}
+
+bool committer_must_wait(const struct committer *committer) {
+	struct store_figures figures;
+	store_figures(committer->flow->store, &figures);
+	return must_wait(committer, &figures);
+}
+
+/* Three quarters of what would make everybody wait. */
+static bool store_strained(const struct committer *committer, const struct store_figures *figures) {
+	const struct flow *flow = committer->flow;
+	const uint64_t memory = flow->config->memory_bytes / 4 * 3;
+	return figures->journal_untrimmed_bytes > figures->journal_bytes_max / 4 * 3 ||
+		figures->table_bytes > memory / TABLES_MEMORY_PART ||
+		handed_behind(committer, store_applied(flow->store)) > memory / BEHIND_MEMORY_PART;
 }
 
 /* A fence stands at the epoch behind this one. Its view is published before the cut is asked for, so whoever opens the
@@ -111,10 +128,13 @@ static void fence_place(struct committer *committer) {
 
 static bool cut_begin(struct committer *committer) {
 	struct flow *flow = committer->flow;
-	if (atomic_load(&flow->failed) || committer_must_wait(committer))
+	struct store_figures figures;
+	if (atomic_load(&flow->failed) || !cut_wanted(committer))
 		return false;
-	if (!cut_wanted(committer))
+	store_figures(flow->store, &figures);
+	if (must_wait(committer, &figures))
 		return false;
+	atomic_store_explicit(&flow->strained, store_strained(committer, &figures), memory_order_relaxed);
 	fence_place(committer);
 	atomic_store(&flow->cut, committer->epoch);
 	committer->cut_us = monotonic_us();

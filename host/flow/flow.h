@@ -153,6 +153,7 @@ struct flow {
 	_Atomic(struct fence *) fence_asked; /* [loop] sets, [committer] takes */
 	_Atomic uint64_t cut;                /* [committer] every shard is to close this epoch */
 	_Atomic uint64_t durable;            /* [committer] last released epoch */
+	_Atomic bool strained;               /* [committer] the store falls behind: what is in no hurry waits */
 	_Atomic uint64_t dead_next;          /* number of the next dead letter */
 	uint64_t dead_removed;               /* [shard 0] the greatest number of those that went: row 'D' */
 	_Atomic int64_t keys;                /* [committer] idempotency keys as of the last cut */

@@ -287,6 +287,11 @@ static bool input_sweep(struct shard *shard, const struct input *input) {
 	return done;
 }
 
+/* Somebody outside waits for it. */
+static bool input_serves(const struct input *input) {
+	return input->kind <= INPUT_KEYED;
+}
+
 /* Takes the input at the head; false if it is not done yet. */
 static bool input_take(struct shard *shard, const struct input *input, int *budget) {
 	switch (input->kind) {
@@ -348,6 +353,8 @@ static bool step_input(struct shard *shard, int *budget) {
 		int before = *budget;
 		bool done = input_take(shard, (const struct input *)(const void *)at, budget);
 		worked |= done || *budget < before;
+		if (input_serves((const struct input *)(const void *)at))
+			shard->served_epoch = shard->epoch;
 		if (!done)
 			break;
 		atomic_fetch_sub_explicit(
@@ -451,7 +458,9 @@ bool shard_step(struct shard *shard) {
 	if (shard->restored != NULL)
 		restored_check(shard);
 	commit_want(shard, worked);
-	atomic_store_explicit(&shard->stalled, shard->behind_mark || !shard_epoch_open(shard), memory_order_relaxed);
+	bool strained = atomic_load_explicit(&shard->flow->strained, memory_order_relaxed);
+	bool stalled = shard->behind_mark || !shard_epoch_open(shard) || (shard->timers.sweeps_wait && !strained);
+	atomic_store_explicit(&shard->stalled, stalled, memory_order_relaxed);
 	return worked;
 }
 
@@ -463,7 +472,7 @@ uint64_t shard_due_ms(const struct shard *shard) {
 
 uint64_t shard_idle_us(struct shard *shard) {
 	/* However far away it is: the system's clock may be set forward meanwhile, and then it is due (rule 38). */
-	enum { STARVED_US = 100000, CLOCK_LOOK_MS = 1000, UNREAD_US = 1000 };
+	enum { STARVED_US = 100000, CLOCK_LOOK_MS = 1000, UNREAD_US = 1000, SWEEP_REST_US = 1000 };
 	if (shard->starved) {
 		shard->starved = false;
 		return STARVED_US;
@@ -472,6 +481,8 @@ uint64_t shard_idle_us(struct shard *shard) {
 		shard->operations.unread = false;
 		return UNREAD_US;
 	}
+	if (shard->timers.sweeps_wait)
+		return SWEEP_REST_US;
 	uint64_t trial_us = trial_idle_us(shard);
 	uint64_t due_ms = shard_due_ms(shard);
 	if (due_ms == UINT64_MAX || shard->flow->clock.test || trial_us != UINT64_MAX)

@@ -102,6 +102,7 @@ struct shard {
 	uint64_t fence_passed; /* nothing born before this epoch stands in its channels any more */
 
 	struct queue input;             /* tail: loop thread */
+	uint64_t served_epoch;          /* the last in which it took what somebody outside waits for */
 	_Atomic uint64_t input_bytes;   /* memory of `input` */
 	_Atomic uint64_t input_pending; /* bytes in it not yet consumed */
 	uint32_t record_index;          /* within the input at the head: an ingest or a migrate */

@@ -133,6 +133,7 @@ void store_figures(const struct store *store, struct store_figures *ret_figures)
 	pthread_rwlock_t *readers = (pthread_rwlock_t *)(uintptr_t)&store->readers;
 	*ret_figures = (struct store_figures){
 		.journal_untrimmed_bytes = journal_untrimmed_bytes(store->journal),
+		.journal_bytes_max = store->journal_bytes_max,
 		.checkpoints = atomic_load(&store->checkpoints),
 		.compactions = atomic_load(&store->compactions),
 		.table_bytes = atomic_load(&store->runs_bytes) + atomic_load(&store->handed_bytes),

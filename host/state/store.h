@@ -155,6 +155,7 @@ void store_egress_names(
 /* [any thread] */
 struct store_figures {
 	uint64_t journal_untrimmed_bytes;
+	uint64_t journal_bytes_max; /* above it store_pressed() */
 	uint64_t checkpoints;
 	uint64_t compactions;                /* of databases from which much was removed */
 	struct histogram_figures checkpoint; /* how long they took */

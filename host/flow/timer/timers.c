@@ -5,6 +5,7 @@
 #include "base/check.h"
 #include "flow/shard.h"
 #include "flow/timer/load.h"
+#include "flow/timer/share.h"
 
 enum {
 	/* Timers are brought into memory this long before they are due: a load takes milliseconds. */
@@ -22,20 +23,41 @@ static bool timer_less(const struct heap_node *a, const struct heap_node *b) {
 		((const struct timer *)(const void *)a)->place, ((const struct timer *)(const void *)b)->place);
 }
 
-static struct timer *timers_first(const struct timers *timers) {
-	struct heap_node *node = heap_first(&timers->heap);
+static struct timer *heap_timer(const struct heap *heap) {
+	struct heap_node *node = heap_first(heap);
 	return node == NULL ? NULL : timer_of(node);
 }
 
+static struct timer *timers_first(const struct timers *timers) {
+	struct timer *message = heap_timer(&timers->messages);
+	struct timer *sweep = heap_timer(&timers->sweeps);
+	if (message == NULL || sweep == NULL)
+		return message == NULL ? sweep : message;
+	return timer_place_before(sweep->place, message->place) ? sweep : message;
+}
+
+static size_t timers_count(const struct timers *timers) {
+	return timers->messages.count + timers->sweeps.count;
+}
+
+static struct heap *heap_of(struct timers *timers, const struct message_head *message) {
+	return (message->flags & MESSAGE_SWEEP) != 0 ? &timers->sweeps : &timers->messages;
+}
+
 void timers_init(struct timers *timers) {
-	*timers = (struct timers){.heap = {.less = timer_less}};
+	*timers = (struct timers){.messages = {.less = timer_less}, .sweeps = {.less = timer_less}};
 	atomic_init(&timers->load, TIMERS_LOAD_NONE);
 }
 
+static void timers_free(struct heap *heap) {
+	for (size_t i = 0; i < heap->count; i++)
+		free(timer_of(heap->nodes[i]));
+	heap_finish(heap);
+}
+
 void timers_finish(struct timers *timers) {
-	for (size_t i = 0; i < timers->heap.count; i++)
-		free(timer_of(timers->heap.nodes[i]));
-	heap_finish(&timers->heap);
+	timers_free(&timers->messages);
+	timers_free(&timers->sweeps);
 	tokens_finish(&timers->tokens);
 	buf_finish(&timers->loaded);
 }
@@ -50,13 +72,13 @@ static struct timer *timer_add(struct timers *timers, struct timer_place place, 
 	struct timer *timer = check_alloc(1, sizeof *timer - sizeof timer->message + message->size);
 	timer->place = place;
 	memcpy(&timer->message, message, message->size);
-	heap_add(&timers->heap, &timer->node);
+	heap_add(heap_of(timers, message), &timer->node);
 	timers->memory += timer_bytes(timer);
 	return timer;
 }
 
 static void timer_remove(struct timers *timers, struct timer *timer) {
-	heap_remove(&timers->heap, &timer->node);
+	heap_remove(heap_of(timers, &timer->message), &timer->node);
 	timers->memory -= timer_bytes(timer);
 	if (timer->token != NULL)
 		timer->token->timer = NULL;
@@ -69,13 +91,12 @@ static int place_compare(const void *a, const void *b) {
 	return timer_less(*left, *right) ? -1 : timer_less(*right, *left) ? 1 : 0;
 }
 
-/* Everything from `place` on leaves memory: it is in the journal, and will be found in the store. */
-static void timers_forget(struct timers *timers, struct timer_place place) {
+static void heap_forget(struct timers *timers, struct heap *heap, struct timer_place place) {
 	size_t kept = 0;
-	for (size_t i = 0; i < timers->heap.count; i++) {
-		struct timer *timer = timer_of(timers->heap.nodes[i]);
+	for (size_t i = 0; i < heap->count; i++) {
+		struct timer *timer = timer_of(heap->nodes[i]);
 		if (timer_place_before(timer->place, place)) {
-			timers->heap.nodes[kept++] = &timer->node;
+			heap->nodes[kept++] = &timer->node;
 			continue;
 		}
 		timers->memory -= timer_bytes(timer);
@@ -83,21 +104,28 @@ static void timers_forget(struct timers *timers, struct timer_place place) {
 			tokens_detach(&timers->tokens, timer->token);
 		free(timer);
 	}
-	timers->heap.count = kept;
-	heap_rebuild(&timers->heap);
+	heap->count = kept;
+	heap_rebuild(heap);
+}
+
+/* Everything from `place` on leaves memory: it is in the journal, and will be found in the store. */
+static void timers_forget(struct timers *timers, struct timer_place place) {
+	heap_forget(timers, &timers->messages, place);
+	heap_forget(timers, &timers->sweeps, place);
 	if (timer_place_before(place, timers->keep))
 		timers->keep = place;
 	if (timer_place_before(place, timers->horizon))
 		timers->horizon = place;
 }
 
-/* The later half goes once memory is full. */
+/* The later half of what there is more of goes once memory is full, and what is as late of the rest. */
 static void timers_fit(struct shard *shard) {
 	struct timers *timers = &shard->timers;
-	if (timers->memory + timers->tokens.memory <= shard->flow->timer_bytes || timers->heap.count < 2)
+	struct heap *larger = timers->sweeps.count > timers->messages.count ? &timers->sweeps : &timers->messages;
+	if (timers->memory + timers->tokens.memory <= shard->flow->timer_bytes || larger->count < 2)
 		return;
-	qsort(timers->heap.nodes, timers->heap.count, sizeof *timers->heap.nodes, place_compare);
-	timers_forget(timers, timer_of(timers->heap.nodes[timers->heap.count / 2])->place);
+	qsort(larger->nodes, larger->count, sizeof *larger->nodes, place_compare);
+	timers_forget(timers, timer_of(larger->nodes[larger->count / 2])->place);
 }
 
 /* ---- effects ---- */
@@ -233,7 +261,7 @@ static void timer_fire(struct shard *shard, struct timer *timer) {
 
 static bool load_wanted(const struct shard *shard, uint64_t now_ms) {
 	const struct timers *timers = &shard->timers;
-	return timers->horizon.due_ms != UINT64_MAX && timers->heap.count < LOAD_BELOW &&
+	return timers->horizon.due_ms != UINT64_MAX && timers_count(timers) < LOAD_BELOW &&
 		timers->horizon.due_ms <= now_ms + LOAD_AHEAD_MS;
 }
 
@@ -302,6 +330,42 @@ uint64_t timers_next_ms(const struct shard *shard) {
 	return first->place.due_ms;
 }
 
+static struct timer *due_first(const struct timers *timers, const struct heap *heap, uint64_t now_ms) {
+	struct timer *timer = heap_timer(heap);
+	if (timer == NULL || timer->place.due_ms > now_ms || !timer_place_before(timer->place, timers->horizon))
+		return NULL;
+	return timer;
+}
+
+static bool messages_send(struct shard *shard, uint64_t now_ms, int *budget) {
+	struct timer *timer;
+	bool worked = false;
+	for (; *budget > 0 && shard_epoch_open(shard); (*budget)--) {
+		timer = due_first(&shard->timers, &shard->timers.messages, now_ms);
+		if (timer == NULL)
+			break;
+		timer_fire(shard, timer);
+		worked = true;
+	}
+	return worked;
+}
+
+static bool sweeps_send(struct shard *shard, uint64_t now_ms, int *budget) {
+	struct timers *timers = &shard->timers;
+	struct timer *timer;
+	bool worked = false;
+	timers->sweeps_wait = false;
+	while (*budget > 0 && shard_epoch_open(shard) && (timer = due_first(timers, &timers->sweeps, now_ms)) != NULL) {
+		timers->sweeps_wait = !sweep_share_take(shard);
+		if (timers->sweeps_wait)
+			break;
+		timer_fire(shard, timer);
+		(*budget)--;
+		worked = true;
+	}
+	return worked;
+}
+
 bool timers_step(struct shard *shard, int *budget) {
 	struct timers *timers = &shard->timers;
 	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
@@ -316,13 +380,8 @@ bool timers_step(struct shard *shard, int *budget) {
 		if (load_wanted(shard, now_ms))
 			load_ask(shard);
 	}
-	for (; *budget > 0 && shard_epoch_open(shard); (*budget)--) {
-		struct timer *timer = timers_first(timers);
-		if (timer == NULL || timer->place.due_ms > now_ms || !timer_place_before(timer->place, timers->horizon))
-			break;
-		timer_fire(shard, timer);
-		worked = true;
-	}
+	worked |= messages_send(shard, now_ms, budget);
+	worked |= sweeps_send(shard, now_ms, budget);
 	uint64_t next_ms = timers_next_ms(shard); /* 0: the store was not asked yet */
 	tally_set(&shard->tally.timers_late_ms, next_ms > 0 && next_ms < now_ms ? now_ms - next_ms : 0);
 	return worked;
@@ -332,7 +391,7 @@ uint64_t timers_due_ms(const struct shard *shard) {
 	const struct timers *timers = &shard->timers;
 	uint64_t due_ms = timers_next_ms(shard);
 	uint64_t load_ms = timers->horizon.due_ms;
-	if (load_ms == UINT64_MAX || timers->heap.count >= LOAD_BELOW)
+	if (load_ms == UINT64_MAX || timers_count(timers) >= LOAD_BELOW)
 		return due_ms;
 	load_ms = load_ms > LOAD_AHEAD_MS ? load_ms - LOAD_AHEAD_MS : 0;
 	return load_ms < due_ms ? load_ms : due_ms;

@@ -26,7 +26,12 @@ enum timers_load {
 };
 
 struct timers {
-	struct heap heap;
+	/* apart, so that a message that is due goes past sweeps: those may wait (share.h) */
+	struct heap messages;
+	struct heap sweeps;
+	uint64_t swept_epoch; /* in this epoch `swept` were sent */
+	uint64_t swept;
+	bool sweeps_wait; /* as of the last turn: some are due, and the epoch has no room for them */
 	struct timer_place horizon;
 	struct tokens tokens;
 	size_t memory; /* of timers and tokens */

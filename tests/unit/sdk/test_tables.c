@@ -96,6 +96,7 @@ END_TEST
 int main(void) {
 	Suite *suite = suite_create("sdk/tables");
 	TCase *tests = tcase_create("tables");
+	tcase_set_timeout(tests, 60); /* it fills a table with more than one invocation may: seconds, under a sanitizer */
 	tcase_add_checked_fixture(tests, setup, teardown);
 	tcase_add_test(tests, entries_are_kept_in_order);
 	tcase_add_test(tests, items_are_numbered_from_the_front);

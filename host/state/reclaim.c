@@ -13,6 +13,10 @@ enum {
 	YIELDS_MAX = 50,   /* so often before one more piece */
 	/* A range that was dropped comes to the databases with a checkpoint; a host that has little to do is asked for one. */
 	CHECKPOINT_US = 5000000,
+	/* So do rows that were removed one by one, mostly by a sweep. While it goes on there are more of them at each look, and the
+	 * tables fill up; behind its end nobody may ask for long. A few are not worth a checkpoint every other moment. */
+	REMOVED_MIN = 256,
+	CHECKPOINT_FEW_US = 60000000,
 	BUSY_BYTES = 1 << 20, /* of epochs that the applier has not taken yet */
 	ROWS_MAX = 256,       /* ranges for one flush of the databases that they are in */
 	/* Keys between two compactions: what they give back is worth one, and it takes some tenths of a second. */
@@ -24,6 +28,8 @@ struct reclaim {
 	uint64_t looked; /* the checkpoint behind which it looked last, and found nothing more */
 	bool looked_once;
 	uint64_t dropped_us; /* since when the tables have rows that no checkpoint has written; 0: they have none */
+	uint64_t removed;    /* rows that the tables know to be removed, as it looked last */
+	uint64_t removed_us; /* since when there are as many */
 	unsigned yields;
 	struct key from; /* rows before are gone: to look over what was removed costs; size 0: from the first on */
 	struct buf rows; /* key:sized value:sized, of those in work */
@@ -66,11 +72,24 @@ void reclaim_destroy(struct reclaim *reclaim) {
 
 /* ---- looking ---- */
 
+/* No row was removed for so long that there may be no more to come. */
+static bool removals_rest(struct reclaim *reclaim, uint64_t removed, uint64_t now_us) {
+	if (removed == 0 || removed != reclaim->removed) {
+		reclaim->removed = removed;
+		reclaim->removed_us = now_us;
+		return false;
+	}
+	return now_us - reclaim->removed_us >= (removed < REMOVED_MIN ? CHECKPOINT_FEW_US : CHECKPOINT_US);
+}
+
 /* Asks for a checkpoint if rows have waited for one long enough. */
 static void checkpoint_ask(struct store *store, struct reclaim *reclaim, uint64_t now_us) {
 	pthread_rwlock_rdlock(&store->readers);
 	bool dropped = table_dropped(store->active) > 0;
+	uint64_t removed = table_removed(store->active);
 	pthread_rwlock_unlock(&store->readers);
+	if (removals_rest(reclaim, removed, now_us))
+		atomic_store(&store->checkpoint_asked, true);
 	if (!dropped)
 		reclaim->dropped_us = 0;
 	else if (reclaim->dropped_us == 0)

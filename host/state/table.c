@@ -40,6 +40,7 @@ struct table {
 	_Atomic uint64_t arena_bytes;
 	_Atomic uint64_t order_bytes;
 	_Atomic uint64_t dropped; /* rows that drop a range */
+	_Atomic uint64_t removed; /* removals of rows of types' databases */
 	/* the applier's */
 	struct table_arena arena;
 	uint64_t epoch; /* the last one taken */
@@ -274,15 +275,21 @@ static bool operation_drops(const struct redo_op *op) {
 	return op->database == REDO_RUNTIME && op->key.size > 0 && op->key.data[0] == KEY_DROPPED;
 }
 
+static bool operation_removes(const struct redo_op *op) {
+	return op->kind == REDO_REMOVE && op->database != REDO_RUNTIME;
+}
+
 static bool part_take(
 	struct table *table, struct bytes part, bool (*egress)(void *arg, const uint8_t *place), void *arg) {
 	struct arrivals arrivals = {.came = 0};
+	uint64_t removed = 0;
 	struct redo_reader reader;
 	redo_reader_init(&reader, part);
 	while (reader.rest.size > 0) {
 		struct redo_op op;
 		if (!redo_next(&reader, &op) || !operation_fits(&op))
 			return false;
+		removed += operation_removes(&op);
 		uint64_t hash = key_hash(op.key); /* here it is near; at its place it is not yet */
 		const uint8_t *place = operation_put(table, &op);
 		if (op.kind == REDO_EGRESS) {
@@ -299,6 +306,7 @@ static bool part_take(
 			atomic_fetch_add_explicit(&table->dropped, 1, memory_order_relaxed);
 	}
 	arrivals_end(table, &arrivals);
+	atomic_fetch_add_explicit(&table->removed, removed, memory_order_relaxed);
 	return true;
 }
 
@@ -364,6 +372,10 @@ uint64_t table_bytes(const struct table *table) {
 
 uint64_t table_dropped(const struct table *table) {
 	return atomic_load_explicit(&table->dropped, memory_order_relaxed);
+}
+
+uint64_t table_removed(const struct table *table) {
+	return atomic_load_explicit(&table->removed, memory_order_relaxed);
 }
 
 const struct ordered *table_order(const struct table *table, uint32_t database) {

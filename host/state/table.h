@@ -39,6 +39,7 @@ uint64_t table_time_ms(const struct table *table); /* [applier] its time */
 uint64_t table_entries(const struct table *table); /* [any thread] keys */
 uint64_t table_bytes(const struct table *table);   /* [any thread] memory */
 uint64_t table_dropped(const struct table *table); /* [any thread] rows 'd' that were put */
+uint64_t table_removed(const struct table *table); /* [any thread] rows of types' databases that were removed */
 
 /* [applier] The least database above `above` that has an entry; UINT32_MAX if none has. */
 uint32_t table_database_next(const struct table *table, uint32_t above);

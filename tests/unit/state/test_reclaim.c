@@ -158,12 +158,65 @@ START_TEST(a_range_is_read_in_order_from_all_that_hold_it) {
 }
 END_TEST
 
+static uint64_t table_entries(void) {
+	struct store_figures figures;
+	store_figures(kit->store, &figures);
+	return figures.table_entries;
+}
+
+/* After so long without another removal what the tables hold has come to the databases, or has not. */
+static bool rested(uint64_t *now_us, uint64_t for_us) {
+	(void)store_reclaim_step(kit->store, *now_us += 1);
+	(void)store_reclaim_step(kit->store, *now_us += for_us);
+	store_kit_apply(kit);
+	return table_entries() == 0;
+}
+
+static void keys_remove(uint64_t from, uint64_t count) {
+	struct buf redo = {0};
+	for (uint64_t number = from; number < from + count; number++) {
+		struct key key = entry_key(DROPPED, number);
+		redo_remove(&redo, TYPE, key_bytes(&key));
+	}
+	epoch_commit(&redo);
+	store_kit_apply(kit);
+}
+
+START_TEST(removals_that_rest_come_to_the_databases) {
+	enum { SECOND_US = 1000000, MANY = 300 };
+	uint64_t now_us = 1;
+	struct buf redo = {0};
+	kit = check_alloc(1, sizeof *kit);
+	store_kit_start(kit, 1);
+	kit->checkpoint_bytes = 1 << 30; /* none comes by itself */
+	ck_assert(store_kit_open(kit));
+	entries_put(&redo, DROPPED, 2 * MANY);
+	epoch_commit(&redo);
+	store_kit_apply(kit);
+	ck_assert(!rested(&now_us, 1000 * SECOND_US)); /* nothing was removed: nobody asks */
+	keys_remove(0, MANY);
+	ck_assert(!rested(&now_us, 4 * SECOND_US));
+	keys_remove(MANY, 1);
+	ck_assert(!rested(&now_us, 4 * SECOND_US)); /* it went on meanwhile */
+	ck_assert(rested(&now_us, 2 * SECOND_US));
+	keys_remove(MANY + 1, 10);
+	ck_assert(!rested(&now_us, 50 * SECOND_US)); /* a few wait longer */
+	ck_assert(rested(&now_us, 20 * SECOND_US));
+	struct key prefix = key_entries(bytes_text("id"), DROPPED);
+	ck_assert_uint_eq(rows_count(TYPE, key_bytes(&prefix)), MANY - 11);
+	ck_assert(store_kit_close(kit));
+	store_kit_stop(kit);
+	free(kit);
+}
+END_TEST
+
 int main(void) {
 	Suite *suite = suite_create("state/reclaim");
 	TCase *tests = tcase_create("reclaim");
 	tcase_set_timeout(tests, 120);
 	tcase_add_test(tests, a_power_cut_leaves_no_row_of_a_dropped_range);
 	tcase_add_test(tests, a_range_is_read_in_order_from_all_that_hold_it);
+	tcase_add_test(tests, removals_that_rest_come_to_the_databases);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

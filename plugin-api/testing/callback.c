@@ -62,7 +62,7 @@ struct instance *instance_get(sofun_test *test, const sofun_function *function, 
 	instance->function = function;
 	instance->schema = function->schema;
 	piece_append(&instance->id, id.data, id.size);
-	test->instances = memory_grow(test->instances, (test->instance_count + 1) * sizeof *test->instances);
+	test->instances = memory_grow_one(test->instances, test->instance_count, sizeof *test->instances);
 	test->instances[test->instance_count++] = instance;
 	return instance;
 }

@@ -32,7 +32,7 @@ void entries_finish(struct entries *entries) {
 }
 
 static void entries_insert(struct entries *entries, size_t at, sofun_bytes key, sofun_bytes value) {
-	entries->pairs = memory_grow(entries->pairs, (entries->count + 1) * sizeof *entries->pairs);
+	entries->pairs = memory_grow_one(entries->pairs, entries->count, sizeof *entries->pairs);
 	memmove(&entries->pairs[at + 1], &entries->pairs[at], (entries->count - at) * sizeof *entries->pairs);
 	entries->pairs[at] = (struct pair){0};
 	piece_append(&entries->pairs[at].key, key.data, key.size);

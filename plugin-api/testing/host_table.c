@@ -215,7 +215,7 @@ static void host_log(const sofun_host *host, sofun_context *context, int level, 
 		test_stop("log: the level must be SOFUN_LOG_..., the text UTF-8");
 	char *line = memory_take(text.size + 1);
 	memcpy(line, text.data, text.size);
-	test->log_lines = memory_grow(test->log_lines, (test->log_count + 1) * sizeof *test->log_lines);
+	test->log_lines = memory_grow_one(test->log_lines, test->log_count, sizeof *test->log_lines);
 	test->log_lines[test->log_count++] = line;
 }
 

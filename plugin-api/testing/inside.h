@@ -24,6 +24,8 @@ struct piece {
 
 void *memory_take(size_t size); /* zeroed */
 void *memory_grow(void *data, size_t size);
+/* Room for one more than count, of an array that only grows by this. */
+void *memory_grow_one(void *items, size_t count, size_t item_bytes);
 void piece_append(struct piece *piece, const void *data, size_t size);
 void piece_finish(struct piece *piece);
 

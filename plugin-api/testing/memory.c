@@ -27,6 +27,12 @@ void *memory_grow(void *data, size_t size) {
 	return grown;
 }
 
+void *memory_grow_one(void *items, size_t count, size_t item_bytes) {
+	if ((count & (count - 1)) != 0)
+		return items; /* there is room up to the next power of two */
+	return memory_grow(items, (count == 0 ? 1 : 2 * count) * item_bytes);
+}
+
 void piece_append(struct piece *piece, const void *data, size_t size) {
 	piece->data = memory_grow(piece->data, piece->size + size);
 	if (size > 0)
@@ -40,6 +46,6 @@ void piece_finish(struct piece *piece) {
 }
 
 void test_keep(sofun_test *test, void *memory) {
-	test->kept = memory_grow(test->kept, (test->kept_count + 1) * sizeof *test->kept);
+	test->kept = memory_grow_one(test->kept, test->kept_count, sizeof *test->kept);
 	test->kept[test->kept_count++] = memory;
 }

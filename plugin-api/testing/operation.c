@@ -73,7 +73,7 @@ void operations_keep(sofun_test *test, size_t effects_before) {
 			.metadata = piece_bytes(&operation->metadata),
 			.flags = seen->flags,
 		};
-		test->operations = memory_grow(test->operations, (test->operation_count + 1) * sizeof *test->operations);
+		test->operations = memory_grow_one(test->operations, test->operation_count, sizeof *test->operations);
 		test->operations[test->operation_count++] = operation;
 	}
 }

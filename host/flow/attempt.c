@@ -17,7 +17,7 @@ void message_handled(struct shard *shard, const struct message *message) {
 	shard->counts.colour[head->flags & MESSAGE_COLOUR]--;
 	if ((head->flags & MESSAGE_COUNTED) != 0)
 		owed_add(&shard->owed, shard->flow, head, -1);
-	if (head->operation != MESSAGE_ORDINARY)
+	if (__builtin_expect(head->operation != MESSAGE_ORDINARY, 0))
 		operations_handled(shard, message);
 	shard->epoch_messages++;
 }
@@ -88,8 +88,7 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 		struct cause cause = {
 			.route = route_of(message),
 			.colour = message->head->flags & MESSAGE_COLOUR,
-			.side = message->head->side,
-			.birth_epoch = message->head->birth_epoch,
+			.head = message->head,
 		};
 		uint64_t written = invocation->changed & ~carried;
 		effects_apply(shard, &cause);
@@ -115,30 +114,38 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 
 static int call_enter(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, sofun_message *call) {
-	if ((message->head->flags & MESSAGE_SWEEP) != 0)
-		return enter_expire(shard, target, instance, message, attempts, call);
-	if (__builtin_expect(message->head->operation != MESSAGE_ORDINARY, 0))
-		return enter_result(shard, target, instance, message, attempts, call);
+	const bool sweep = (message->head->flags & MESSAGE_SWEEP) != 0;
+	if (__builtin_expect(sweep || message->head->operation != MESSAGE_ORDINARY, 0))
+		return sweep ? enter_expire(shard, target, instance, message, attempts, call)
+					 : enter_result(shard, target, instance, message, attempts, call);
 	return enter_function(shard, target, instance, message, attempts, call);
+}
+
+/* The call that a migration preceded is over. What is left of what that carried; the next one finds nothing. */
+static uint64_t migration_settle(
+	struct shard *shard, const struct target *target, struct instance *instance, int result) {
+	struct invocation *invocation = shard->invocation;
+	const uint64_t carried = invocation->carried;
+	invocation->carried = 0;
+	if (result == 0 && invocation->refused == NULL && invocation->store_error.code == ERROR_NONE)
+		migrate_keep(shard, target->binding, instance, target->version->schema);
+	return carried;
 }
 
 /* One attempt: the state goes to the version's schema, invoke (for a sweep on_expire, for a result on_result) is called, and
  * what it asked for happens. The instance may have moved: it is the invocation's then. */
 static enum outcome run(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, bool last) {
-	struct invocation *invocation = shard->invocation;
 	sofun_message call;
+	uint64_t carried = 0;
 	bool migrates = instance->schema != target->version->schema;
 	enum outcome outcome = OUTCOME_DONE;
 	if (__builtin_expect(migrates, 0))
 		outcome = attempt_migrated(shard, target, &instance, message->payload);
 	if (outcome == OUTCOME_DONE) {
 		int result = call_enter(shard, target, instance, message, attempts, &call);
-		uint64_t carried = invocation->carried;
-		invocation->carried = 0;
-		if (__builtin_expect(migrates, 0) && result == 0 && invocation->refused == NULL &&
-			invocation->store_error.code == ERROR_NONE)
-			migrate_keep(shard, target->binding, instance, target->version->schema);
+		if (__builtin_expect(migrates, 0))
+			carried = migration_settle(shard, target, instance, result);
 		outcome = conclude(shard, target, message, attempts, last, result, carried);
 	}
 	note_end(shard->note);
@@ -173,22 +180,28 @@ enum outcome attempt_expire(
 	return expire(shard, target, instance, &message, attempts, false);
 }
 
-enum outcome attempt_message(struct shard *shard, const struct target *target, struct instance *instance,
+static enum outcome attempt_sweep(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, bool last) {
 	enum outcome outcome = OUTCOME_DONE;
-	shard->invocation->instance = instance;
-	if ((message->head->flags & MESSAGE_SWEEP) == 0) {
-		if (target->version->ttl != NULL)
-			expiry_values_drop(shard, target->version, instance, shard->epoch_time_ms);
-		outcome = run(shard, target, instance, message, attempts, last);
-	} else if (expiry_sweep(shard, target->version, instance, message)) {
+	if (expiry_sweep(shard, target->version, instance, message))
 		outcome = expire(shard, target, instance, message, attempts, last);
-	}
 	if (outcome == OUTCOME_DONE) {
 		message_handled(shard, message);
-		if ((message->head->flags & MESSAGE_SWEEP) != 0)
-			tally_add(&shard_type_tally(shard, message->head->type)->sweeps_done, 1);
+		tally_add(&shard_type_tally(shard, message->head->type)->sweeps_done, 1);
 	}
+	return outcome;
+}
+
+enum outcome attempt_message(struct shard *shard, const struct target *target, struct instance *instance,
+	const struct message *message, uint32_t attempts, bool last) {
+	shard->invocation->instance = instance;
+	if (__builtin_expect((message->head->flags & MESSAGE_SWEEP) != 0, 0))
+		return attempt_sweep(shard, target, instance, message, attempts, last);
+	if (target->version->ttl != NULL)
+		expiry_values_drop(shard, target->version, instance, shard->epoch_time_ms);
+	enum outcome outcome = run(shard, target, instance, message, attempts, last);
+	if (outcome == OUTCOME_DONE)
+		message_handled(shard, message);
 	return outcome;
 }
 

@@ -17,15 +17,25 @@ struct instance *dispatch_fit(struct shard *shard, struct instance *instance, ui
 	return wide;
 }
 
-static struct instance *instance_of(struct shard *shard, const struct version *version, const struct message *message) {
+/* It is not in memory; NULL: the store failed. */
+static struct instance *instance_bring(
+	struct shard *shard, const struct version *version, const struct message *message) {
 	struct error error;
 	struct flow *flow = shard->flow;
-	struct instance *instance = cache_get(&shard->cache, flow->store, message->head->hash, message->head->type,
+	struct instance *instance = cache_bring(&shard->cache, flow->store, message->head->hash, message->head->type,
 		message->id, version->value_count, version->schema, version->ttl != NULL, store_applied(flow->store), &error);
-	if (instance == NULL) {
+	if (instance == NULL)
 		shard_store_error(shard, &error);
+	return instance;
+}
+
+static struct instance *instance_of(struct shard *shard, const struct version *version, const struct message *message) {
+	const struct message_head *head = message->head;
+	struct instance *instance = cache_find(&shard->cache, head->hash, head->type, message->id);
+	if (__builtin_expect(instance == NULL, 0))
+		instance = instance_bring(shard, version, message);
+	if (instance == NULL)
 		return NULL;
-	}
 	instance->flags |= INSTANCE_USED;
 	return dispatch_fit(shard, instance, version->value_count);
 }
@@ -64,12 +74,20 @@ static void expire_later(
 	retry_behind(shard, instance, at, ahead);
 }
 
-static bool message_live(
-	struct shard *shard, const struct target *target, const uint8_t *at, const struct message *message) {
-	struct instance *instance = instance_of(shard, target->version, message);
-	bool ahead = message->head->operation != MESSAGE_ORDINARY; /* a result waits for no message of its address */
-	if (instance == NULL)
-		return false;
+/* A result waits for no message of its address. */
+static bool message_ahead(const struct message *message) {
+	return message->head->operation != MESSAGE_ORDINARY;
+}
+
+/* The rule: nobody waits there, no operation is under way, nobody is suspected. */
+static inline bool way_clear(const struct shard *shard, const struct instance *instance) {
+	return ((uintptr_t)instance->wait | shard->operations.count | shard->trial.count) == 0;
+}
+
+/* Else it may be that the message waits, or is a dead letter. False: it runs all the same. */
+static bool message_stopped(struct shard *shard, const struct target *target, struct instance *instance,
+	const uint8_t *at, const struct message *message) {
+	const bool ahead = message_ahead(message);
 	if (retry_waits(instance, ahead)) {
 		retry_behind(shard, instance, at, ahead);
 		return true;
@@ -88,35 +106,55 @@ static bool message_live(
 		attempt_crashed(shard, target, instance, message, 0);
 		return true;
 	}
-	if ((message->head->flags & MESSAGE_SWEEP) == 0 && attempt_finds_idle(shard, target, instance)) {
-		if (expire_trial(shard, target, instance, 0) != TRIAL_FREE) {
-			retry_hold(shard, instance, message, ahead);
-			return true;
-		}
-		enum outcome outcome = attempt_expire(shard, target, instance, 0);
-		instance = shard->invocation->instance;
-		if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_BLOCKED)
-			expire_later(shard, instance, outcome, at, ahead);
-		if (outcome != OUTCOME_DONE)
-			return outcome != OUTCOME_STORE;
-	}
-	switch (attempt_message(shard, target, instance, message, 0, false)) {
+	return false;
+}
+
+/* What comes of an attempt that did not end the message. False: the store failed. */
+static bool message_unsettled(
+	struct shard *shard, const struct target *target, const struct message *message, enum outcome outcome) {
+	struct instance *instance = shard->invocation->instance;
+	const bool ahead = message_ahead(message);
+	switch (outcome) {
 	case OUTCOME_STORE:
 		return false;
 	case OUTCOME_AGAIN:
-		retry_begin(shard, shard->invocation->instance, message, ahead);
+		retry_begin(shard, instance, message, ahead);
 		break;
 	case OUTCOME_BLOCKED:
-		retry_block(shard, shard->invocation->instance, message, ahead);
+		retry_block(shard, instance, message, ahead);
 		break;
 	case OUTCOME_UNDECIDED:
-		retry_hold(shard, shard->invocation->instance, message, ahead);
+		retry_hold(shard, instance, message, ahead);
 		retry_undecided(shard, shard->invocation->instance->wait, target->version, 1);
 		break;
 	case OUTCOME_DONE:
 		break;
 	}
 	return true;
+}
+
+static bool message_live(
+	struct shard *shard, const struct target *target, const uint8_t *at, const struct message *message) {
+	struct instance *instance = instance_of(shard, target->version, message);
+	if (instance == NULL)
+		return false;
+	if (__builtin_expect(!way_clear(shard, instance), 0) && message_stopped(shard, target, instance, at, message))
+		return true;
+	if (target->version->ttl != NULL && (message->head->flags & MESSAGE_SWEEP) == 0 &&
+		attempt_finds_idle(shard, target, instance)) {
+		if (expire_trial(shard, target, instance, 0) != TRIAL_FREE) {
+			retry_hold(shard, instance, message, message_ahead(message));
+			return true;
+		}
+		enum outcome outcome = attempt_expire(shard, target, instance, 0);
+		instance = shard->invocation->instance;
+		if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_BLOCKED)
+			expire_later(shard, instance, outcome, at, message_ahead(message));
+		if (outcome != OUTCOME_DONE)
+			return outcome != OUTCOME_STORE;
+	}
+	enum outcome outcome = attempt_message(shard, target, instance, message, 0, false);
+	return __builtin_expect(outcome == OUTCOME_DONE, 1) || message_unsettled(shard, target, message, outcome);
 }
 
 static struct target target_of(const struct shard *shard, const struct message *message) {

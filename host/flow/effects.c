@@ -173,6 +173,19 @@ static void reply_apply(struct shard *shard, const struct message_route *route) 
 	shard->epoch_bytes += sizeof(struct output) + answer.payload.size; /* held until the epoch is durable */
 }
 
+/* What most invocations do not ask for. */
+static void rarer_apply(struct shard *shard, const struct cause *cause, const struct message_route *route) {
+	struct invocation *invocation = shard->invocation;
+	if (invocation->entries.count > 0)
+		entries_apply(shard);
+	if (invocation->timers.size > 0)
+		timer_effects_apply(shard);
+	if (invocation->operations.size > 0)
+		operation_effects_apply(shard, cause, route);
+	if (invocation->stray_count > 0)
+		strays_apply(shard, route);
+}
+
 void effects_apply(struct shard *shard, const struct cause *cause) {
 	struct invocation *invocation = shard->invocation;
 	/* A call that was not answered here may be answered by whom it was passed on to. */
@@ -182,20 +195,15 @@ void effects_apply(struct shard *shard, const struct cause *cause) {
 			entries_leave(shard, invocation);
 		values_apply(shard, invocation);
 	}
-	if (invocation->entries.count > 0)
-		entries_apply(shard);
 	if (invocation->sends.size > 0) {
 		sends_apply(shard, cause, pass_on);
 		sent_count(shard);
 	}
 	if (invocation->emits.size > 0)
 		emits_apply(shard);
-	if (invocation->timers.size > 0)
-		timer_effects_apply(shard);
-	if (invocation->operations.size > 0)
-		operation_effects_apply(shard, cause, pass_on);
-	if (invocation->stray_count > 0)
-		strays_apply(shard, pass_on);
+	const size_t rarer = invocation->entries.count | invocation->timers.size | invocation->operations.size;
+	if ((rarer | invocation->stray_count) != 0)
+		rarer_apply(shard, cause, pass_on);
 	if (invocation->replied && cause->route != NULL)
 		reply_apply(shard, cause->route);
 }

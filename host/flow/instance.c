@@ -392,11 +392,9 @@ malformed:
 	return NULL;
 }
 
-struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
+struct instance *cache_bring(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
 	uint32_t value_count, uint32_t schema, bool expires, uint64_t applied, struct error *error) {
-	struct instance *instance = cache_find(cache, hash, type, id);
-	if (instance != NULL)
-		return instance;
+	struct instance *instance;
 	struct key key = key_instance(id);
 	cache->missed++;
 	buf_reset(&cache->row);
@@ -419,6 +417,14 @@ struct instance *cache_get(struct cache *cache, struct store *store, uint32_t ha
 	cache->used++;
 	cache->memory += instance_memory(instance);
 	cache->tall = cache->tall || instance->life != NULL;
+	return instance;
+}
+
+struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
+	uint32_t value_count, uint32_t schema, bool expires, uint64_t applied, struct error *error) {
+	struct instance *instance = cache_find(cache, hash, type, id);
+	if (instance == NULL)
+		instance = cache_bring(cache, store, hash, type, id, value_count, schema, expires, applied, error);
 	return instance;
 }
 

@@ -139,6 +139,10 @@ static inline bool cache_near(const struct cache *cache) {
  * overlap. Changes nothing. */
 void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t count);
 
+/* Of one that cache_find does not know: cache_get without looking for it there again. */
+struct instance *cache_bring(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
+	uint32_t value_count, uint32_t schema, bool expires, uint64_t applied, struct error *error);
+
 /* Finds it or reads it from the store; a new one if it is nowhere, with room for its life if `expires`. NULL: the store
  * failed. Evicts others first if the memory is spent; `applied` as of store_applied. */
 struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,

@@ -50,22 +50,22 @@ void invocation_begin(struct invocation *invocation, const struct view *view, co
 	invocation->time_ms = time_ms;
 	invocation->changed = invocation->carried;
 	invocation->cold_read = 0;
-	if (invocation->entries_written > 0 || invocation->entries_stepped > 0)
+	invocation->bytes = 0;
+	if (__builtin_expect((invocation->entries_written | invocation->entries_stepped) != 0, 0))
 		entries_forget(invocation);
 	invocation->sends.size = 0;
-	invocation->send_count = 0;
 	invocation->strays.size = 0;
-	invocation->stray_count = 0;
 	invocation->emits.size = 0;
 	invocation->timers.size = 0;
 	invocation->operations.size = 0;
-	invocation->operation_count = 0;
-	invocation->refused = NULL;
-	invocation->expiring = false;
-	invocation->bytes = 0;
-	invocation->replied = false;
 	invocation->failure.size = 0;
+	invocation->refused = NULL;
+	invocation->send_count = 0;
+	invocation->stray_count = 0;
+	invocation->operation_count = 0;
 	invocation->buf_count = 0;
+	invocation->replied = false;
+	invocation->expiring = false;
 }
 
 void emission_put(struct buf *record, uint64_t time_ms, struct bytes type, struct bytes id, struct bytes payload) {

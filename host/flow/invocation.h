@@ -48,6 +48,7 @@ struct invocation {
 	struct buf values[VALUES_MAX]; /* the new ones; size 0: cleared */
 	struct buf cold[VALUES_MAX];   /* large values read for this call */
 	uint64_t cold_read;
+	size_t bytes; /* of all effects, against INVOCATION_BYTES_MAX */
 
 	struct ordered entries; /* of tables and lists, that were written: generation:u64be key, to struct entry */
 	uint32_t entries_written;
@@ -57,22 +58,21 @@ struct invocation {
 	struct sofun_cursor *cursors[16]; /* ENTRIES_CURSORS_MAX */
 
 	struct buf sends; /* messages; birth epoch and flags are filled in when they are born */
-	uint32_t send_count;
 	struct buf strays;
-	uint32_t stray_count;
 	struct buf emits;      /* u32 egress index, u32 size, record */
 	struct buf timers;     /* struct timer_op, as they were asked for */
 	struct buf operations; /* struct operation_op, likewise */
-	uint32_t operation_count;
-	size_t bytes; /* of all effects, against INVOCATION_BYTES_MAX */
-	bool replied;
 	struct buf reply;
 	struct buf reply_type;
 	struct buf failure;  /* the plugin's text */
-	bool expiring;       /* on_expire runs: it may read, send and emit */
 	const char *refused; /* the invocation fails for this reason, whatever it returns; NULL: no */
+	uint32_t send_count;
+	uint32_t stray_count;
+	uint32_t operation_count;
+	uint32_t buf_count; /* of these: */
 	sofun_buf bufs[INVOCATION_BUFS_MAX];
-	uint32_t buf_count;
+	bool replied;
+	bool expiring; /* on_expire runs: it may read, send and emit */
 
 	struct name_cache type_names[NAME_CACHE_SLOTS];
 	struct name_cache egress_names[NAME_CACHE_SLOTS];

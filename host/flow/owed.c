@@ -15,13 +15,9 @@ static void table_widen(struct owed_table *table, size_t types, uint32_t shards)
 	table->types = types;
 }
 
-void owed_add(struct owed_table *table, const struct flow *flow, const struct message_head *head, int64_t change) {
-	check(head->side < MESSAGE_SIDES && head->type < TYPES_MAX);
-	if (__builtin_expect(head->type >= table->types, 0))
-		table_widen(table, (size_t)head->type + 16, flow->shards_count);
-	uint32_t to = message_shard(head->hash, flow->shards_count);
-	table->rows[(size_t)head->type * flow->shards_count + to].side[head->side] += change;
-	table->touched[head->type / 64] |= UINT64_C(1) << head->type % 64;
+void owed_widen(struct owed_table *table, const struct flow *flow, size_t type) {
+	check(type < TYPES_MAX);
+	table_widen(table, type + 16, flow->shards_count);
 }
 
 void owed_finish(struct owed_table *table) {

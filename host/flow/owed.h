@@ -4,10 +4,25 @@
 #ifndef HOST_FLOW_OWED_H
 #define HOST_FLOW_OWED_H
 
+#include "base/check.h"
 #include "flow/flow.h"
+#include "flow/message.h"
 
-/* [holder of the shard]; hash: of the address. */
-void owed_add(struct owed_table *table, const struct flow *flow, const struct message_head *head, int64_t change);
+/* A type that it has no row for yet. */
+void owed_widen(struct owed_table *table, const struct flow *flow, size_t type);
+
+/* [holder of the shard] Twice a message: once when it is born, once when it is handled. */
+static inline void owed_add(
+	struct owed_table *table, const struct flow *flow, const struct message_head *head, int64_t change) {
+	const size_t type = head->type;
+	check(head->side < MESSAGE_SIDES);
+	if (__builtin_expect(type >= table->types, 0))
+		owed_widen(table, flow, type);
+	uint32_t to = message_shard(head->hash, flow->shards_count);
+	table->rows[type * flow->shards_count + to].side[head->side] += change;
+	table->touched[type / 64] |= UINT64_C(1) << type % 64;
+}
+
 void owed_finish(struct owed_table *table);
 
 /* What changed since the last cut, into the seal's table. [holder of the shard] */

@@ -257,8 +257,7 @@ struct instance *dispatch_fit(struct shard *shard, struct instance *instance, ui
 struct cause {
 	const struct message_route *route; /* NULL: nobody waits */
 	uint8_t colour;
-	uint8_t side; /* of the message, as its birth: what it starts stays with its version */
-	uint64_t birth_epoch;
+	const struct message_head *head; /* of the message: what it starts stays with its version. NULL: there is none */
 };
 /* Everything the invocation asked for happens, in the open epoch. */
 void effects_apply(struct shard *shard, const struct cause *cause);

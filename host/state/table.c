@@ -279,6 +279,15 @@ static bool operation_removes(const struct redo_op *op) {
 	return op->kind == REDO_REMOVE && op->database != REDO_RUNTIME;
 }
 
+/* What is read, or goes, by ranges. */
+static void ranges_take(
+	struct table *table, struct index *index, const struct redo_op *op, struct bytes key, const uint8_t *place) {
+	if (operation_ordered(op))
+		order_put(table, index, key, place);
+	else if (operation_drops(op))
+		atomic_fetch_add_explicit(&table->dropped, 1, memory_order_relaxed);
+}
+
 static bool part_take(
 	struct table *table, struct bytes part, bool (*egress)(void *arg, const uint8_t *place), void *arg) {
 	struct arrivals arrivals = {.came = 0};
@@ -290,6 +299,7 @@ static bool part_take(
 		if (!redo_next(&reader, &op) || !operation_fits(&op))
 			return false;
 		removed += operation_removes(&op);
+		const uint8_t lead = op.key.size > 0 ? op.key.data[0] : 0;
 		uint64_t hash = key_hash(op.key); /* here it is near; at its place it is not yet */
 		const uint8_t *place = operation_put(table, &op);
 		if (op.kind == REDO_EGRESS) {
@@ -300,10 +310,8 @@ static bool part_take(
 		struct bytes key = bytes_of(place + sizeof(struct table_place), op.key.size);
 		struct index *index = index_of(table, op.database);
 		arrivals_add(table, &arrivals, &(struct ahead){hash, index, key, place});
-		if (operation_ordered(&op))
-			order_put(table, index, key, place);
-		else if (operation_drops(&op))
-			atomic_fetch_add_explicit(&table->dropped, 1, memory_order_relaxed);
+		if (__builtin_expect(lead == KEY_ENTRY || lead == KEY_DROPPED, 0))
+			ranges_take(table, index, &op, key, place);
 	}
 	arrivals_end(table, &arrivals);
 	atomic_fetch_add_explicit(&table->removed, removed, memory_order_relaxed);

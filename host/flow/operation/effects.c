@@ -79,8 +79,8 @@ static void op_apply(struct shard *shard, const struct operation_op *op, struct 
 		.payload = metadata,
 	};
 	uint32_t size = message_measure(&parts);
-	parts.head.birth_epoch = cause->birth_epoch;
-	parts.head.side = cause->side;
+	parts.head.birth_epoch = cause->head->birth_epoch;
+	parts.head.side = cause->head->side;
 	effects_counted(shard, &parts.head, cause->colour);
 	parts.head.operation = (op->flags & SOFUN_OPERATION_WAIT) != 0 ? MESSAGE_WAITS : MESSAGE_GOES_ON;
 	message_put(buf_reserve(&message, size), &parts);

@@ -260,12 +260,14 @@ def test_an_abort_in_on_expire(test):
 	sent(host, "test/mayfly", "met", [5, None, None])
 	calm(host)
 	crash = fresh(host)["crashes"][0]
-	expect_equal((crash["function"], crash["id"], crash["verdict"], crash["deaths"]), ("test/mayfly", "met", "dead", 3), "status")
+	expect_equal((crash["function"], crash["id"], crash["verdict"]), ("test/mayfly", "met", "dead"), "status")
+	expect(2 <= crash["deaths"] <= 3, f"two deaths alone convict, behind one in company: {crash}")
 	sent(host, "test/mayfly", "swept", [666, None, None])
 	wait_until(lambda: seen(lambda: "swept" in [letter["id"] for letter in host.dead()]), 20, "the other letter")
 	calm(host)
 	crash = fresh(host)["crashes"][0]
-	expect_equal((crash["id"], crash["verdict"], crash["deaths"]), ("swept", "dead", 3), "status")
+	expect_equal((crash["id"], crash["verdict"]), ("swept", "dead"), "status")
+	expect(2 <= crash["deaths"] <= 3, f"two deaths alone convict, behind one in company: {crash}")
 	expect_equal(crashed_letters(host), [(id, "mayfly", "2.0.0") for id in ("met", "swept")], "dead letters")
 	expect_equal([letter["id"] for letter in host.dead() if letter["code"] != "crashed"], ["met"], "the message that fails")
 	wait_until(lambda: seen(lambda: host.ids("test/mayfly") == []), 20, "all ended, what came after the crashes, too")

@@ -77,6 +77,8 @@ class Beside:
 		ratios = sorted(mine / twins for mine, twins in windows)
 		p99 = [sorted(one)[len(windows) // 2] for one in zip(*windows)]
 		test.note(f"{what}: p99 {p99[0]:.2f} ms beside {p99[1]:.2f}: {ratios[7]:.2f} times ({ratios[0]:.2f} to {ratios[-1]:.2f}); {spent[0]:.2f} s of CPU beside {spent[1]:.2f}")
+		if test.sanitizer():
+			return  # what others are served is looked at; a sanitizer makes work dear that is cheap
 		expect(ratios[7] <= 1.5, f"{what}: others notice: {ratios}")
 		expect(max(mine - twins for mine, twins in windows) < 400, f"{what}: others stand still: {windows}")
 		expect(work or spent[0] <= 1.5 * spent[1], f"{what}: {spent} s of CPU")

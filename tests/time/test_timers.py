@@ -270,6 +270,7 @@ def test_kills_while_timers_are_set_and_sent(test):
 
 
 def test_far_more_timers_than_memory_has_room_for(test):
+	test.need_plain_build("it measures memory")
 	limit = 64 << 20
 	timers = test.by_scale(300_000, 10_000_000)
 	host = clocked(test, shards=2, settings={"limits.memory_bytes": limit}).start()

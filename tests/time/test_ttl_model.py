@@ -169,7 +169,7 @@ class Run:
 			wait_until(lambda: not self.host.plugin("mayfly")["waiting_for"] and len(self.living()) == 1, 20, "one version is live")
 
 	def living(self):
-		return [plugin for plugin in self.host.status()["plugins"] if plugin["state"] != "ready"]
+		return [plugin for plugin in self.host.status()["plugins"] if plugin["state"] in ("live", "draining")]
 
 	def kill(self):
 		self.kills += 1

@@ -89,7 +89,8 @@ static struct operation *operation_find(const struct operations *operations, uin
 	return operation;
 }
 
-static struct operation *operation_add(struct shard *shard, uint64_t id, const struct message *message) {
+/* What state it begins with: others read it from the moment that the table has it. */
+static void operation_add(struct shard *shard, uint64_t id, const struct message *message, bool outside, bool done) {
 	struct operations *operations = &shard->operations;
 	const struct message_head *head = message->head;
 	struct operation *operation = check_alloc(1, sizeof *operation + head->id_size);
@@ -101,6 +102,8 @@ static struct operation *operation_add(struct shard *shard, uint64_t id, const s
 	operation->hash = head->hash;
 	operation->type = head->type;
 	operation->waits = head->operation == MESSAGE_WAITS;
+	operation->outside = outside;
+	atomic_init(&operation->done, done);
 	operation->address_size = head->id_size;
 	memcpy(operation->address, message->id.data, message->id.size);
 	pthread_mutex_lock(&operations->mutex);
@@ -110,7 +113,6 @@ static struct operation *operation_add(struct shard *shard, uint64_t id, const s
 	operations->count++;
 	pthread_mutex_unlock(&operations->mutex);
 	atomic_fetch_add_explicit(&shard->flow->operations_open, 1, memory_order_relaxed);
-	return operation;
 }
 
 static void operation_remove(struct shard *shard, struct operation *operation) {
@@ -181,7 +183,7 @@ void operations_start(struct shard *shard, uint64_t id, const struct message_hea
 	redo_put(&shard->redo, REDO_RUNTIME, key_bytes(&key), bytes_of(message, message->size));
 	shard->epoch_bytes += key.size + message->size;
 	shard->counts.operations_started++;
-	operation_add(shard, id, &parts)->outside = outside;
+	operation_add(shard, id, &parts, outside, false);
 	if (!outside)
 		job_ask(shard, id, message);
 }
@@ -342,5 +344,5 @@ void operations_restore(struct shard *shard, const uint8_t *at) {
 	if (!operation_outcome_read(message.payload, &outcome))
 		return;
 	if (operation_find(&shard->operations, outcome.id) == NULL)
-		operation_add(shard, outcome.id, &message)->done = true;
+		operation_add(shard, outcome.id, &message, false, true);
 }

@@ -33,9 +33,9 @@ struct operation {
 	uint32_t hash;        /* of the address */
 	uint16_t type;
 	uint8_t address_size;
-	bool waits;   /* its address does */
-	bool outside; /* no work: the plugin's own means bring the result */
-	bool done;    /* its result stands in a mailbox */
+	bool waits;        /* its address does */
+	bool outside;      /* no work: the plugin's own means bring the result */
+	_Atomic bool done; /* its result stands in a mailbox; changes while others look */
 	uint8_t address[];
 };
 

@@ -4,7 +4,7 @@
 #define HOST_WORKER_H
 
 #include "base/error.h"
-#include "config.h"
+#include "config/config.h"
 #include "state/store.h"
 #include "supervisor/supervisor.h"
 

@@ -5,10 +5,10 @@
 #include <sys/queue.h>
 #include <sys/types.h>
 
-#include "config.h"
-#include "config_live.h"
+#include "config/config.h"
+#include "config/live.h"
 #include "egress/hub.h"
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 #include "flow/request.h"
 #include "registry/events.h"
 #include "registry/registry.h"

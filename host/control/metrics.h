@@ -3,7 +3,7 @@
 #define HOST_CONTROL_METRICS_H
 
 #include "control/control.h"
-#include "flow/engine_figures.h"
+#include "flow/engine/figures.h"
 #include "limits.h"
 
 struct metrics_function {

@@ -4,7 +4,7 @@
 
 #include <jansson.h>
 
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 
 /* How many there are, what came of those that ended, and the oldest of them by address. [loop thread] */
 json_t *operations_json(struct engine *engine, const struct engine_status *status);

@@ -6,7 +6,7 @@
 
 #include "base/bytes.h"
 #include "base/check.h"
-#include "config.h"
+#include "config/config.h"
 #include "wire/json.h"
 
 enum { PAGE_BYTES_MAX = 1024 }; /* evhttp's pages are below 400 bytes */

@@ -13,7 +13,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "config.h"
+#include "config/config.h"
 #include "control/control.h"
 #include "control/page.h"
 

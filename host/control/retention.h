@@ -3,7 +3,7 @@
 #ifndef HOST_CONTROL_RETENTION_H
 #define HOST_CONTROL_RETENTION_H
 
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 #include "flow/request.h"
 #include "state/store.h"
 

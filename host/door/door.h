@@ -2,7 +2,7 @@
 #ifndef HOST_DOOR_DOOR_H
 #define HOST_DOOR_DOOR_H
 
-#include "config.h"
+#include "config/config.h"
 #include "door/access.h"
 #include "door/listen_tcp.h"
 #include "door/tls.h"

@@ -13,7 +13,7 @@
 
 #include "base/bytes.h"
 #include "base/error.h"
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 #include "flow/request.h"
 
 enum { EGRESS_NAME_MAX = 63 }; /* longer ones no plugin can declare */

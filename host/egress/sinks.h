@@ -11,7 +11,7 @@
 #ifndef HOST_EGRESS_SINKS_H
 #define HOST_EGRESS_SINKS_H
 
-#include "config.h"
+#include "config/config.h"
 #include "egress/hub.h"
 
 struct event_base;

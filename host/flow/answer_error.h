@@ -3,7 +3,7 @@
 #define HOST_FLOW_ANSWER_ERROR_H
 
 #include "base/error.h"
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 
 /* The text of a function is cut to the size of a message. */
 void answer_error(const struct engine_answer *answer, struct error *ret_error);

@@ -14,8 +14,8 @@
 
 #include "base/hash.h"
 #include "base/park.h"
-#include "config.h"
-#include "flow/engine.h"
+#include "config/config.h"
+#include "flow/engine/engine.h"
 #include "flow/flow_clock.h"
 #include "flow/message.h"
 #include "flow/migration/blocked.h"

@@ -12,7 +12,7 @@
 #ifndef HOST_FLOW_RECORD_FORM_H
 #define HOST_FLOW_RECORD_FORM_H
 
-#include "config.h"
+#include "config/config.h"
 
 /* *ret_data views the object or scratch, which is overwritten. False: the record is not in the form in which it was to come, or
  * has none that the router could take; *error says what. */

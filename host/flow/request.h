@@ -4,7 +4,7 @@
 #ifndef HOST_FLOW_REQUEST_H
 #define HOST_FLOW_REQUEST_H
 
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 
 struct requests;
 

@@ -1,4 +1,4 @@
-/* What shards and committer count for the metrics. Private to host/flow; engine_figures.c reads it for the outside. */
+/* What shards and committer count for the metrics. Private to host/flow; flow/engine/figures.c reads it for the outside. */
 #ifndef HOST_FLOW_TALLY_H
 #define HOST_FLOW_TALLY_H
 

@@ -7,7 +7,7 @@
 #include <stdint.h>
 
 #include "base/bytes.h"
-#include "config.h"
+#include "config/config.h"
 #include "flow/ttl.h"
 #include "sofun/plugin.h"
 

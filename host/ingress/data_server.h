@@ -6,8 +6,8 @@
 
 #include <stdbool.h>
 
-#include "config.h"
-#include "flow/engine.h"
+#include "config/config.h"
+#include "flow/engine/engine.h"
 #include "flow/request.h"
 
 struct doors;

@@ -2,8 +2,8 @@
 #ifndef HOST_INGRESS_MESSAGE_PARAMS_H
 #define HOST_INGRESS_MESSAGE_PARAMS_H
 
-#include "config.h"
-#include "flow/engine.h"
+#include "config/config.h"
+#include "flow/engine/engine.h"
 #include "wire/rpc.h"
 
 /* The frame's message, checked; views into the frame. ret_timeout_ms: NULL if the method has no timeout, else what was

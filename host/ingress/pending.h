@@ -3,7 +3,7 @@
 #define HOST_INGRESS_PENDING_H
 
 #include "base/bytes.h"
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 #include "ingress/deadline.h"
 #include "wire/rpc.h"
 

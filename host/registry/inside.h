@@ -32,7 +32,7 @@
 
 #include <event2/event.h>
 
-#include "flow/engine_figures.h"
+#include "flow/engine/figures.h"
 #include "plugin/examine.h"
 #include "plugin/image.h"
 #include "plugin/inbox.h"

@@ -14,9 +14,9 @@
 #include <stdint.h>
 
 #include "base/error.h"
-#include "config.h"
-#include "flow/engine.h"
-#include "flow/engine_figures.h"
+#include "config/config.h"
+#include "flow/engine/engine.h"
+#include "flow/engine/figures.h"
 #include "flow/request.h"
 #include "limits.h"
 #include "state/disk.h"

@@ -1,4 +1,4 @@
-/* One ordered database of bytes behind a seam: LevelDB in the host (store_leveldb.c, the only user of leveldb/c.h),
+/* One ordered database of bytes behind a seam: LevelDB in the host (state/leveldb/leveldb.c, the only user of leveldb/c.h),
  * a model in the simulation. Thread-safe. */
 #ifndef HOST_STATE_KV_H
 #define HOST_STATE_KV_H

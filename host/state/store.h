@@ -13,7 +13,7 @@
 #include "base/error.h"
 #include "base/histogram.h"
 #include "state/disk.h"
-#include "state/journal.h"
+#include "state/journal/journal.h"
 #include "state/kv.h"
 #include "state/redo.h"
 

@@ -5,7 +5,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "base/little.h"
-#include "state/journal.h"
+#include "state/journal/journal.h"
 #include "state/key.h"
 
 enum {

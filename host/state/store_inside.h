@@ -8,11 +8,11 @@
 #include <stdatomic.h>
 
 #include "base/park.h"
-#include "state/egress_log.h"
+#include "state/egress_log/egress_log.h"
 #include "state/store.h"
 #include "state/store_format.h"
-#include "state/table.h"
-#include "state/table_runs.h"
+#include "state/table/runs.h"
+#include "state/table/table.h"
 
 enum {
 	STORE_MAGIC = 0x57073a11,

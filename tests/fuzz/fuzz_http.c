@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "config_inside.h"
+#include "config/inside.h"
 #include "control/endpoint.h"
 #include "door/access.h"
 #include "limits.h"

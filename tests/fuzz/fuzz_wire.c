@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "config.h"
+#include "config/config.h"
 #include "ingress/message_params.h"
 #include "wire/pack.h"
 #include "wire/rpc.h"

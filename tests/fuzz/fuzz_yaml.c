@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "config_inside.h"
+#include "config/inside.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size);
 

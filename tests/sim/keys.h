@@ -3,7 +3,7 @@
 #ifndef TESTS_SIM_KEYS_H
 #define TESTS_SIM_KEYS_H
 
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 #include "program.h"
 
 enum { KEYS_COUNT = 12 };

@@ -3,7 +3,7 @@
 #ifndef TESTS_SIM_SWAPS_H
 #define TESTS_SIM_SWAPS_H
 
-#include "flow/engine_inside.h"
+#include "flow/engine/inside.h"
 #include "plugin/image.h"
 #include "program.h"
 

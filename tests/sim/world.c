@@ -9,7 +9,7 @@
 #include "base/hash.h"
 #include "deaths.h"
 #include "fault_disk.h"
-#include "flow/engine_inside.h"
+#include "flow/engine/inside.h"
 #include "flow/entries/header.h"
 #include "flow/instance_record.h"
 #include "flow/operation/operations.h"

@@ -10,7 +10,7 @@
 
 #include <sys/queue.h>
 
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 #include "flow/message.h"
 
 struct shard;

@@ -2,7 +2,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "flow/engine_inside.h"
+#include "flow/engine/inside.h"
 #include "flow/keyed/keyed_rows.h"
 #include "state/store_format.h"
 

@@ -5,7 +5,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "flow/engine_inside.h"
+#include "flow/engine/inside.h"
 #include "flow/timer/load.h"
 #include "flow/timer/share.h"
 #include "state/disk.h"

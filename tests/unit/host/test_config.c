@@ -7,7 +7,7 @@
 #include <unistd.h>
 
 #include "base/check.h"
-#include "config.h"
+#include "config/config.h"
 #include "limits.h"
 
 static char directory[] = "/tmp/sofun-config-XXXXXX";

@@ -5,7 +5,7 @@
 #include <string.h>
 #include <unistd.h>
 
-#include "config_live.h"
+#include "config/live.h"
 
 static char path[] = "/tmp/sofun-live-XXXXXX";
 static struct config config;

@@ -1,9 +1,9 @@
 /* An engine that does nothing but remember: what the data server hands to it can be looked at and answered as the test
- * likes. Implements what host/ingress uses of flow/engine.h. */
+ * likes. Implements what host/ingress uses of flow/engine/engine.h. */
 #ifndef TESTS_INGRESS_FAKE_ENGINE_H
 #define TESTS_INGRESS_FAKE_ENGINE_H
 
-#include "flow/engine.h"
+#include "flow/engine/engine.h"
 
 enum fake_kind { FAKE_INGEST, FAKE_SEND, FAKE_CALL };
 

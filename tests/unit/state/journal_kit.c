@@ -6,7 +6,7 @@
 
 #include "base/hash.h"
 #include "base/little.h"
-#include "state/journal_format.h"
+#include "state/journal/format.h"
 
 enum { BODY_BYTES_MIN = 16, BODY_BYTES_SPREAD = 9000 };
 

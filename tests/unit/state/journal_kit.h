@@ -4,7 +4,7 @@
 #define TESTS_JOURNAL_KIT_H
 
 #include "fault_disk.h"
-#include "state/journal.h"
+#include "state/journal/journal.h"
 
 enum { KIT_SEGMENT_BYTES = 64 << 10, KIT_EPOCHS_MAX = 4096 };
 

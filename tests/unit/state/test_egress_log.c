@@ -6,7 +6,7 @@
 
 #include "base/check.h"
 #include "fault_disk.h"
-#include "state/egress_log.h"
+#include "state/egress_log/egress_log.h"
 
 enum { SEGMENT_BYTES = 4096 };
 

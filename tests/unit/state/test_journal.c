@@ -8,7 +8,7 @@
 #include <string.h>
 
 #include "journal_kit.h"
-#include "state/journal_format.h"
+#include "state/journal/format.h"
 
 static struct kit kit;
 

@@ -5,7 +5,7 @@
 #include <string.h>
 
 #include "journal_kit.h"
-#include "state/journal_format.h"
+#include "state/journal/format.h"
 
 enum { SECTOR_BYTES = 512, RECORDS = 8 };
 

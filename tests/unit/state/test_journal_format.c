@@ -6,7 +6,7 @@
 #include "base/crc32c.h"
 #include "base/little.h"
 #include "journal_kit.h"
-#include "state/journal_format.h"
+#include "state/journal/format.h"
 
 START_TEST(crc_is_castagnoli) {
 	ck_assert_uint_eq(crc32c(0, "123456789", 9), 0xe3069283);

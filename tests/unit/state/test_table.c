@@ -4,7 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "state/table_runs.h"
+#include "state/table/runs.h"
 
 enum { KEYS = 70000, DATABASES = 3 };
 

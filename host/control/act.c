@@ -3,8 +3,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "control/body.h"
 #include "control/handlers.h"
+#include "control/http/body.h"
 
 /* A barrier or a call may be asked to wait this long: a day; beyond it is a mistake in units. */
 #define TIMEOUT_MS_MAX UINT64_C(86400000)

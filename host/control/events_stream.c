@@ -9,7 +9,7 @@
 
 #include "base/check.h"
 #include "control/handlers.h"
-#include "control/stream.h"
+#include "control/http/stream.h"
 #include "registry/events.h"
 #include "wire/json.h"
 

@@ -2,7 +2,7 @@
 #ifndef HOST_CONTROL_HANDLERS_H
 #define HOST_CONTROL_HANDLERS_H
 
-#include "control/exchange.h"
+#include "control/http/exchange.h"
 
 /* report.c */
 void handle_health(struct exchange *exchange);
@@ -27,7 +27,7 @@ void handle_config_reload(struct exchange *exchange);
 /* invoke.c */
 void handle_function(struct exchange *exchange);
 
-/* read_state.c */
+/* control/read/state.c */
 void handle_state_list(struct exchange *exchange);
 void handle_state_show(struct exchange *exchange);
 
@@ -35,19 +35,19 @@ void handle_state_show(struct exchange *exchange);
 void handle_ttl_show(struct exchange *exchange);
 void handle_ttl_set(struct exchange *exchange);
 
-/* read_dead.c */
+/* control/dead/read.c */
 void handle_dead_list(struct exchange *exchange);
 void handle_dead_show(struct exchange *exchange);
 
-/* dead.c */
+/* control/dead/act.c */
 void handle_dead_drop(struct exchange *exchange);
 
-/* dead_bulk.c */
+/* control/dead/bulk.c */
 void handle_dead_retry_all(struct exchange *exchange);
 void handle_dead_drop_all(struct exchange *exchange);
 void handle_dead_retry(struct exchange *exchange);
 
-/* read_egress.c */
+/* control/read/egress.c */
 void handle_egress(struct exchange *exchange);
 void handle_egress_list(struct exchange *exchange);
 

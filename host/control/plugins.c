@@ -2,8 +2,8 @@
 #include <event2/http.h>
 
 #include "base/check.h"
-#include "control/body.h"
 #include "control/handlers.h"
+#include "control/http/body.h"
 #include "control/plugin_json.h"
 #include "control/surveyed.h"
 #include "wire/json.h"

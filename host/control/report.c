@@ -7,7 +7,7 @@
 #include "base/check.h"
 #include "control/crash_json.h"
 #include "control/handlers.h"
-#include "control/metrics.h"
+#include "control/metrics/metrics.h"
 #include "control/operations_json.h"
 #include "control/plugin_json.h"
 #include "control/surveyed.h"

@@ -2,7 +2,7 @@
 #ifndef HOST_CONTROL_SURVEYED_H
 #define HOST_CONTROL_SURVEYED_H
 
-#include "control/exchange.h"
+#include "control/http/exchange.h"
 
 /* Calls then(exchange) once every shard has been looked at, or after SURVEY_MS_MAX all the same: then it tells what was known
  * before. */

@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "config/inside.h"
-#include "control/endpoint.h"
+#include "control/http/endpoint.h"
 #include "door/access.h"
 #include "limits.h"
 

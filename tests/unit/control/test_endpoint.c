@@ -2,7 +2,7 @@
 #include <check.h>
 #include <stdlib.h>
 
-#include "control/endpoint.h"
+#include "control/http/endpoint.h"
 
 static const struct endpoint endpoints[] = {
 	{"GET", "/healthz", "", NULL, "", false},

@@ -3,7 +3,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/http_error.h"
+#include "control/http/http_error.h"
 
 START_TEST(every_code_has_the_status_of_the_fine_print) {
 	static const struct {

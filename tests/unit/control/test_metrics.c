@@ -5,7 +5,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/metrics.h"
+#include "control/metrics/metrics.h"
 
 static char *text;
 

@@ -4,7 +4,7 @@
 #include <stdlib.h>
 #include <string.h>
 
-#include "control/target.h"
+#include "control/http/target.h"
 
 static struct target target;
 static struct error error;

@@ -1,9 +1,0 @@
-/* The one table of what the control socket answers; also GET /v1, which shows it. */
-#ifndef HOST_CONTROL_ENDPOINTS_H
-#define HOST_CONTROL_ENDPOINTS_H
-
-#include "control/endpoint.h"
-
-const struct endpoint *endpoints_all(size_t *ret_count);
-
-#endif

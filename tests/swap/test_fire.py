@@ -1,6 +1,6 @@
 #!/usr/bin/python3
 """Swaps under full load: `play` back and forth between two versions while two producers stream into it, and SIGKILL at random
-moments. Which version each message goes to is the simulation's to judge (tests/sim/swaps.c); here it is that nothing is lost,
+moments. Which version each message goes to is the simulation's to judge (tests/sim/world/swaps.c); here it is that nothing is lost,
 repeated or out of order, that images come and go in balance, and that memory stays."""
 
 import random

@@ -28,7 +28,7 @@ static struct plan plan_of(uint64_t number, uint32_t index) {
 	return plan;
 }
 
-uint32_t program_operations_of(uint64_t number) {
+uint32_t node_operations_of(uint64_t number) {
 	uint64_t bits = hash_mix(number, 299);
 	return bits % 6 == 0 ? 1 + (uint32_t)(bits >> 8) % OPERATIONS_MOST : 0;
 }
@@ -71,18 +71,18 @@ static void operation_start(sofun_context *context, uint64_t number, uint32_t in
 		program_value_set(context, VALUE_WAITING, program_value_uint(context, VALUE_WAITING) + 1);
 }
 
-void program_operations_start(sofun_context *context, uint64_t number) {
-	for (uint32_t i = 0; i < program_operations_of(number); i++)
+void node_operations_start(sofun_context *context, uint64_t number) {
+	for (uint32_t i = 0; i < node_operations_of(number); i++)
 		operation_start(context, number, i);
 }
 
-void program_waiting_check(sofun_context *context) {
+void node_waiting_check(sofun_context *context) {
 	uint64_t waiting = program_value_uint(context, VALUE_WAITING);
 	if (waiting != 0)
 		program_violation("a message was handled while its address waits for operations", waiting, 0);
 }
 
-int program_work(sofun_work *work, void *plugin_data) {
+int node_work(sofun_work *work, void *plugin_data) {
 	struct metadata metadata;
 	(void)plugin_data;
 	metadata_read(work->metadata, &metadata);
@@ -119,14 +119,14 @@ static void status_check(const sofun_result *result, const struct metadata *meta
 		program_violation("an operation that should not fail did", metadata->number, result->text.size);
 }
 
-int program_result(sofun_context *context, void *plugin_data, const sofun_result *result) {
-	const uint32_t schema = ((const struct program_version *)plugin_data)->generation % 2 == 1 ? 2 : 1;
+int node_result(sofun_context *context, void *plugin_data, const sofun_result *result) {
+	const struct program_version *version = plugin_data;
 	struct metadata metadata;
 	metadata_read(result->metadata, &metadata);
 	struct plan plan = plan_of(metadata.number, (uint32_t)metadata.index);
 	status_check(result, &metadata, &plan);
-	program_version_check(context, plugin_data, program_birth_of(result->self.id, (sofun_bytes){NULL, 0}));
-	if (!program_count_more(context, schema))
+	node_version_check(context, version, program_birth_of(result->self.id, (sofun_bytes){NULL, 0}));
+	if (!node_count_more(context, program_schema(version)))
 		return 1;
 	if (plan.waits) {
 		uint64_t waiting = program_value_uint(context, VALUE_WAITING);
@@ -134,7 +134,6 @@ int program_result(sofun_context *context, void *plugin_data, const sofun_result
 			program_violation("a second result of an operation", metadata.number, result->id);
 		program_value_set(context, VALUE_WAITING, waiting - 1);
 	}
-	if (program_hooks.inside != NULL)
-		program_hooks.inside(program_hooks.arg);
+	program_inside();
 	return result->attempt <= plan.fail_times ? 1 : 0;
 }

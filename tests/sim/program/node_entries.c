@@ -1,10 +1,10 @@
-#include "many.h"
+#include "node_entries.h"
 
 #include <string.h>
 
 #include "base/check.h"
 #include "base/hash.h"
-#include "program.h"
+#include "program_inside.h"
 
 enum {
 	KEYS = 12,
@@ -78,8 +78,8 @@ static bool number_is(sofun_bytes msgpack, uint64_t expected) {
 
 /* Now and then: a run has many entries to look at. */
 static void others(uint64_t turn) {
-	if (turn % 8 == 0 && program_hooks.inside != NULL)
-		program_hooks.inside(program_hooks.arg);
+	if (turn % 8 == 0)
+		program_inside();
 }
 
 /* False: the store could not be read, as after a crash in the middle of this call. */
@@ -160,39 +160,39 @@ static const char *list_check(sofun_context *context, uint32_t list, const struc
 	return !*ret_store && item.size > 0 ? "an item behind the last" : NULL;
 }
 
-const char *many_check(sofun_context *context, struct many many, uint64_t count, bool *ret_store) {
+const char *node_entries_check(sofun_context *context, struct node_entries entries, uint64_t count, bool *ret_store) {
 	struct model model;
 	model_at(&model, count);
-	const char *wrong = entries_check(context, many.table, &model, ret_store);
+	const char *wrong = entries_check(context, entries.table, &model, ret_store);
 	if (wrong != NULL || *ret_store || hash_mix(count, 13) % 8 != 0)
 		return wrong;
-	wrong = table_check(context, many.table, &model, ret_store);
+	wrong = table_check(context, entries.table, &model, ret_store);
 	if (wrong == NULL && !*ret_store)
-		wrong = list_check(context, many.list, &model, ret_store);
+		wrong = list_check(context, entries.list, &model, ret_store);
 	return wrong;
 }
 
-bool many_change(sofun_context *context, struct many many, uint64_t count) {
+bool node_entries_change(sofun_context *context, struct node_entries entries, uint64_t count) {
 	uint8_t room[2];
 	bool good = true;
 	if (count % CLEAR_TABLE == 0)
-		good = fine(sofun_table_clear(context, many.table));
-	good = good && fine(sofun_table_set_int(context, many.table, key_of(room, key_set(count)), (int64_t)count));
+		good = fine(sofun_table_clear(context, entries.table));
+	good = good && fine(sofun_table_set_int(context, entries.table, key_of(room, key_set(count)), (int64_t)count));
 	if (good && count % REMOVE == 0)
-		good = fine(sofun_table_remove(context, many.table, key_of(room, key_removed(count))));
+		good = fine(sofun_table_remove(context, entries.table, key_of(room, key_removed(count))));
 	if (good && count % CLEAR_LIST == 0)
-		good = fine(sofun_list_clear(context, many.list));
+		good = fine(sofun_list_clear(context, entries.list));
 	for (uint64_t i = 0; i < APPENDED && good; i++)
-		good = fine(sofun_list_append_int(context, many.list, (int64_t)(count * APPENDED + i)));
-	return good && fine(sofun_list_drop(context, many.list, dropped(count)));
+		good = fine(sofun_list_append_int(context, entries.list, (int64_t)(count * APPENDED + i)));
+	return good && fine(sofun_list_drop(context, entries.list, dropped(count)));
 }
 
-bool many_mark(sofun_context *context, uint32_t table, uint64_t number) {
+bool node_entries_mark(sofun_context *context, uint32_t table, uint64_t number) {
 	uint8_t room[SOFUN_TABLE_KEY_INT_BYTES];
 	return fine(sofun_table_set_int(context, table, sofun_table_key_int(room, (int64_t)number), 1));
 }
 
-uint64_t many_count(sofun_context *context, uint32_t table) {
+uint64_t node_entries_count(sofun_context *context, uint32_t table) {
 	sofun_bytes key = {NULL, 0}, entry;
 	sofun_cursor *cursor;
 	uint64_t count = 0;

@@ -9,11 +9,19 @@
 #include "base/bytes.h"
 #include "sofun/plugin.h"
 
-enum { PROGRAM_INSTANCES = 24, PROGRAM_DEPTH = 3, PROGRAM_PRODUCERS = 2 };
-/* Alarms are set so far ahead: no run lasts so long. */
-enum { PROGRAM_ALARM_MS = 1000000000 };
+enum {
+	PROGRAM_INSTANCES = 24,
+	IDLE_INSTANCES = 7,
+	PROGRAM_DEPTH = 3,
+	PROGRAM_PRODUCERS = 2,
+	PROGRAM_ATTEMPTS = 5,          /* retry.attempts */
+	PROGRAM_ALARM_MS = 1000000000, /* alarms are set so far ahead: no run lasts so long */
+	IDLE_TTL_MS = 120,
+	IDLE_BLIP_MS = 30,
+};
 
-/* What must hold at the end. */
+/* ---- what must hold at the end (model.c) ---- */
+
 struct program_model {
 	uint64_t counts[PROGRAM_INSTANCES];
 	uint64_t emitted;     /* records */
@@ -27,26 +35,30 @@ struct program_model {
 /* Adds what record `sequence` of `producer` leads to. */
 void program_expect(struct program_model *model, uint64_t seed, uint32_t producer, uint64_t sequence);
 
-/* The function type "sim/node" and the router of ingress "sim". The second has another schema: its counts stand above
+/* ---- what runs ---- */
+
+/* The function type "sim/node" (node.c). The second has another schema (node_schema.c): its counts stand above
  * PROGRAM_COUNT_2, and it migrates both ways. */
 extern const sofun_function program_function;
 extern const sofun_function program_function_2;
 #define PROGRAM_COUNT_2 (UINT64_C(1) << 40)
-extern const sofun_router program_router;
 
 /* The function type "sim/idle": it counts, and every instance ends when it is idle for too long. */
 extern const sofun_function idle_function;
-enum { PROGRAM_ATTEMPTS = 5 }; /* retry.attempts */
-enum { IDLE_TTL_MS = 120, IDLE_BLIP_MS = 30 };
-/* Every second version has a shorter time, which holds for what is there already. */
-static inline uint64_t idle_ttl_ms(uint64_t generation) {
-	return generation % 2 == 1 ? IDLE_TTL_MS / 2 : IDLE_TTL_MS;
-}
+
+/* The router of ingress "sim". */
+extern const sofun_router program_router;
+
 /* plugin_data of a version. */
 struct program_version {
 	uint64_t generation;
 	bool broken; /* some messages always fail on it */
 };
+
+/* Every second version has a shorter time, which holds for what is there already. */
+static inline uint64_t idle_ttl_ms(uint64_t generation) {
+	return generation % 2 == 1 ? IDLE_TTL_MS / 2 : IDLE_TTL_MS;
+}
 
 /* Set by the world: what the router mixes into the numbers; called in the middle of every invocation. */
 struct program_hooks {
@@ -64,6 +76,8 @@ struct program_hooks {
 	char what[160];      /* the first one */
 };
 extern struct program_hooks program_hooks;
+
+/* ---- its bytes ---- */
 
 /* One record's bytes: MessagePack [producer, sequence]. */
 void program_record(struct buf *record, uint32_t producer, uint64_t sequence);

@@ -2,44 +2,22 @@
 
 #include <errno.h>
 #include <pthread.h>
-#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/check.h"
-
-/* One row of a map, or one operation of a log; owns its bytes. */
-struct row {
-	struct buf key;
-	struct buf value;
-	bool remove;
-	bool ends_batch; /* in a log */
-};
-
-/* In a map by key; in a log in order of writing. */
-struct rows {
-	struct row *rows;
-	size_t count;
-	size_t capacity;
-};
+#include "sim_rows.h"
 
 enum { LOGS_MAX = 8 };
 
 struct log {
-	struct rows rows;
+	struct rows *rows;
 	size_t synced; /* of rows */
-};
-
-/* The rows as of one moment, shared by all cursors of that moment. */
-struct snapshot {
-	_Atomic unsigned references;
-	struct rows rows;
 };
 
 struct database {
 	char *path;
-	struct rows visible;       /* what a reader sees */
-	struct snapshot *snapshot; /* of these; NULL: nobody took one since they changed */
-	struct rows tables;        /* what is durable whatever comes */
+	struct rows *visible; /* what a reader sees, a map; cursors hold it, too */
+	struct rows *tables;  /* what is durable whatever comes, a map */
 	struct log logs[LOGS_MAX];
 	size_t log_count;
 	bool open;
@@ -71,116 +49,15 @@ struct sim_factory {
 
 struct sim_cursor {
 	struct kv_cursor cursor;
-	struct snapshot *snapshot;
+	struct sim_kv *sim;
+	struct rows *rows; /* as they were when it was made */
 	size_t at;
 	bool placed;
 };
 
-/* ---- rows ---- */
-
 static uint64_t random_below(struct sim_kv *sim, uint64_t limit) {
 	sim->random = sim->random * 6364136223846793005u + 1442695040888963407u;
 	return (sim->random >> 33) % limit;
-}
-
-static void row_finish(struct row *row) {
-	buf_finish(&row->key);
-	buf_finish(&row->value);
-}
-
-static void rows_clear(struct rows *rows) {
-	for (size_t i = 0; i < rows->count; i++)
-		row_finish(&rows->rows[i]);
-	free(rows->rows);
-	*rows = (struct rows){0};
-}
-
-static void rows_insert(struct rows *rows, size_t at, const struct kv_op *op) {
-	if (rows->count == rows->capacity) {
-		rows->capacity = rows->capacity == 0 ? 16 : rows->capacity * 2;
-		rows->rows = realloc(rows->rows, rows->capacity * sizeof *rows->rows);
-		check_memory(rows->rows);
-	}
-	memmove(rows->rows + at + 1, rows->rows + at, (rows->count - at) * sizeof *rows->rows);
-	rows->count++;
-	rows->rows[at] = (struct row){.remove = op->remove};
-	buf_append_bytes(&rows->rows[at].key, op->key);
-	buf_append_bytes(&rows->rows[at].value, op->value);
-}
-
-static size_t rows_find(const struct rows *rows, struct bytes key, bool *ret_found) {
-	size_t low = 0;
-	size_t high = rows->count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (bytes_compare(bytes_buf(&rows->rows[middle].key), key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
-	}
-	*ret_found = low < rows->count && bytes_equal(bytes_buf(&rows->rows[low].key), key);
-	return low;
-}
-
-static void map_remove(struct rows *map, size_t at) {
-	row_finish(&map->rows[at]);
-	map->count--;
-	memmove(map->rows + at, map->rows + at + 1, (map->count - at) * sizeof *map->rows);
-}
-
-static void map_apply(struct rows *map, const struct kv_op *op) {
-	bool found;
-	size_t at = rows_find(map, op->key, &found);
-	if (found && op->remove) {
-		map_remove(map, at);
-	} else if (found) {
-		buf_reset(&map->rows[at].value);
-		buf_append_bytes(&map->rows[at].value, op->value);
-	} else if (!op->remove) {
-		rows_insert(map, at, op);
-	}
-}
-
-static struct kv_op row_op(const struct row *row) {
-	return (struct kv_op){.key = bytes_buf(&row->key), .value = bytes_buf(&row->value), .remove = row->remove};
-}
-
-static void rows_apply(struct rows *map, const struct rows *log, size_t count) {
-	for (size_t i = 0; i < count; i++) {
-		struct kv_op op = row_op(&log->rows[i]);
-		map_apply(map, &op);
-	}
-}
-
-static void rows_copy(struct rows *to, const struct rows *from) {
-	for (size_t i = 0; i < from->count; i++) {
-		struct kv_op op = row_op(&from->rows[i]);
-		rows_insert(to, i, &op);
-	}
-}
-
-static void snapshot_release(struct snapshot *snapshot) {
-	if (snapshot == NULL || atomic_fetch_sub(&snapshot->references, 1) != 1)
-		return;
-	rows_clear(&snapshot->rows);
-	free(snapshot);
-}
-
-/* [mutex] What is visible changes. */
-static void snapshot_forget(struct database *database) {
-	snapshot_release(database->snapshot);
-	database->snapshot = NULL;
-}
-
-/* [mutex] */
-static struct snapshot *snapshot_take(struct database *database) {
-	if (database->snapshot == NULL) {
-		database->snapshot = check_alloc(1, sizeof *database->snapshot);
-		atomic_init(&database->snapshot->references, 1);
-		rows_copy(&database->snapshot->rows, &database->visible);
-	}
-	atomic_fetch_add(&database->snapshot->references, 1);
-	return database->snapshot;
 }
 
 /* ---- logs ---- */
@@ -189,8 +66,8 @@ static struct snapshot *snapshot_take(struct database *database) {
 static void log_to_table(struct database *database) {
 	check(database->log_count > 0);
 	struct log *oldest = &database->logs[0];
-	rows_apply(&database->tables, &oldest->rows, oldest->rows.count);
-	rows_clear(&oldest->rows);
+	rows_apply_log(&database->tables, oldest->rows, oldest->rows->count);
+	rows_release(oldest->rows);
 	database->log_count--;
 	memmove(database->logs, database->logs + 1, database->log_count * sizeof *database->logs);
 }
@@ -203,7 +80,7 @@ static void logs_to_tables(struct database *database) {
 static struct log *log_begin(struct database *database) {
 	if (database->log_count == LOGS_MAX)
 		log_to_table(database);
-	database->logs[database->log_count] = (struct log){0};
+	database->logs[database->log_count] = (struct log){.rows = rows_create()};
 	return &database->logs[database->log_count++];
 }
 
@@ -212,31 +89,29 @@ static void log_write(struct sim_kv *sim, struct database *database, const struc
 		log_to_table(database);
 	struct log *log = database->log_count == 0 || random_below(sim, 8) == 0 ? log_begin(database)
 																			: &database->logs[database->log_count - 1];
-	snapshot_forget(database);
 	for (size_t i = 0; i < count; i++) {
-		rows_insert(&log->rows, log->rows.count, &ops[i]);
-		map_apply(&database->visible, &ops[i]);
+		struct row *row = row_create(&ops[i], i + 1 == count);
+		rows_append(log->rows, row);
+		rows_apply(&database->visible, row);
 	}
-	log->rows.rows[log->rows.count - 1].ends_batch = true;
 	if (sync)
-		log->synced = log->rows.count;
+		log->synced = log->rows->count;
 }
 
 /* A whole number of batches, at least what was synced. */
 static size_t log_survives(struct sim_kv *sim, const struct log *log) {
-	size_t count = log->synced + random_below(sim, log->rows.count - log->synced + 1);
-	while (count > log->synced && !log->rows.rows[count - 1].ends_batch)
+	size_t count = log->synced + random_below(sim, log->rows->count - log->synced + 1);
+	while (count > log->synced && !log->rows->rows[count - 1]->ends_batch)
 		count--;
 	return count;
 }
 
 static void database_settle(struct database *database) {
 	for (size_t i = 0; i < database->log_count; i++)
-		rows_clear(&database->logs[i].rows);
+		rows_release(database->logs[i].rows);
 	database->log_count = 0;
-	snapshot_forget(database);
-	rows_clear(&database->visible);
-	rows_copy(&database->visible, &database->tables);
+	rows_release(database->visible);
+	database->visible = rows_hold(database->tables);
 	database->broken = false;
 }
 
@@ -244,10 +119,10 @@ static void database_cut(struct sim_kv *sim, struct database *database) {
 	/* A log can be torn only where it was not synced. */
 	bool unsynced = false;
 	for (size_t i = 0; i < database->log_count; i++)
-		unsynced = unsynced || database->logs[i].synced < database->logs[i].rows.count;
+		unsynced = unsynced || database->logs[i].synced < database->logs[i].rows->count;
 	bool torn = unsynced && random_below(sim, 4) == 0;
 	for (size_t i = 0; i < database->log_count && !torn; i++)
-		rows_apply(&database->tables, &database->logs[i].rows, log_survives(sim, &database->logs[i]));
+		rows_apply_log(&database->tables, database->logs[i].rows, log_survives(sim, &database->logs[i]));
 	database_settle(database);
 }
 
@@ -275,11 +150,11 @@ static int sim_get(struct kv *kv, struct bytes key, struct buf *ret_value, struc
 	struct sim_kv_handle *handle = handle_of(kv);
 	pthread_mutex_lock(&handle->sim->mutex);
 	bool found;
-	const struct rows *rows = &handle->database->visible;
+	const struct rows *rows = handle->database->visible;
 	size_t at = rows_find(rows, key, &found);
 	int result = handle->sim->crashed ? -1 : found ? 1 : 0;
 	if (result == 1)
-		buf_append_bytes(ret_value, bytes_buf(&rows->rows[at].value));
+		buf_append_bytes(ret_value, row_value(rows->rows[at]));
 	if (result < 0)
 		fault_told(handle->database, EIO, "kv_get", error);
 	pthread_mutex_unlock(&handle->sim->mutex);
@@ -340,13 +215,13 @@ static struct sim_cursor *cursor_of(const struct kv_cursor *cursor) {
 static void cursor_seek(struct kv_cursor *base, struct bytes key) {
 	struct sim_cursor *cursor = cursor_of(base);
 	bool found;
-	cursor->at = rows_find(&cursor->snapshot->rows, key, &found);
+	cursor->at = rows_find(cursor->rows, key, &found);
 	cursor->placed = true;
 }
 
 static bool cursor_valid(const struct kv_cursor *base) {
 	struct sim_cursor *cursor = cursor_of(base);
-	return cursor->placed && cursor->at < cursor->snapshot->rows.count;
+	return cursor->placed && cursor->at < cursor->rows->count;
 }
 
 static void cursor_next(struct kv_cursor *base) {
@@ -356,12 +231,12 @@ static void cursor_next(struct kv_cursor *base) {
 
 static struct bytes cursor_key(const struct kv_cursor *base) {
 	struct sim_cursor *cursor = cursor_of(base);
-	return bytes_buf(&cursor->snapshot->rows.rows[cursor->at].key);
+	return row_key(cursor->rows->rows[cursor->at]);
 }
 
 static struct bytes cursor_value(const struct kv_cursor *base) {
 	struct sim_cursor *cursor = cursor_of(base);
-	return bytes_buf(&cursor->snapshot->rows.rows[cursor->at].value);
+	return row_value(cursor->rows->rows[cursor->at]);
 }
 
 static bool cursor_status(const struct kv_cursor *base, struct error *error) {
@@ -372,7 +247,9 @@ static bool cursor_status(const struct kv_cursor *base, struct error *error) {
 
 static void cursor_close(struct kv_cursor *base) {
 	struct sim_cursor *cursor = cursor_of(base);
-	snapshot_release(cursor->snapshot);
+	pthread_mutex_lock(&cursor->sim->mutex);
+	rows_release(cursor->rows);
+	pthread_mutex_unlock(&cursor->sim->mutex);
 	free(cursor);
 }
 
@@ -390,8 +267,9 @@ static struct kv_cursor *sim_cursor(struct kv *kv) {
 	struct sim_kv_handle *handle = handle_of(kv);
 	struct sim_cursor *cursor = check_alloc(1, sizeof *cursor);
 	cursor->cursor.ops = &sim_cursor_ops;
+	cursor->sim = handle->sim;
 	pthread_mutex_lock(&handle->sim->mutex);
-	cursor->snapshot = snapshot_take(handle->database);
+	cursor->rows = rows_hold(handle->database->visible);
 	pthread_mutex_unlock(&handle->sim->mutex);
 	return &cursor->cursor;
 }
@@ -428,6 +306,8 @@ static struct database *database_make(struct sim_kv *sim, const char *path) {
 	check_memory(sim->databases);
 	struct database *database = check_alloc(1, sizeof *database);
 	database->path = check_strdup(path);
+	database->visible = rows_create();
+	database->tables = rows_create();
 	sim->databases[sim->count++] = database;
 	return database;
 }
@@ -486,10 +366,10 @@ struct sim_kv *sim_kv_create(uint64_t seed) {
 }
 
 static void database_destroy(struct database *database) {
-	snapshot_forget(database);
 	check(!database->open);
-	rows_clear(&database->tables);
 	database_settle(database);
+	rows_release(database->visible);
+	rows_release(database->tables);
 	free(database->path);
 	free(database);
 }
@@ -533,10 +413,10 @@ void sim_kv_cut(struct sim_kv *sim) {
 
 bool sim_kv_row(struct sim_kv *sim, const char *path, size_t index, struct bytes *ret_key, struct bytes *ret_value) {
 	const struct database *database = database_find(sim, path);
-	if (database == NULL || index >= database->visible.count)
+	if (database == NULL || index >= database->visible->count)
 		return false;
-	*ret_key = bytes_buf(&database->visible.rows[index].key);
-	*ret_value = bytes_buf(&database->visible.rows[index].value);
+	*ret_key = row_key(database->visible->rows[index]);
+	*ret_value = row_value(database->visible->rows[index]);
 	return true;
 }
 
@@ -545,10 +425,12 @@ void sim_kv_forget(struct sim_kv *sim, const char *path, const char *key) {
 	check(database != NULL && !database->open);
 	logs_to_tables(database);
 	if (key == NULL) {
-		rows_clear(&database->tables);
+		rows_release(database->tables);
+		database->tables = rows_create();
 	} else {
-		struct kv_op op = {.key = bytes_text(key), .remove = true};
-		map_apply(&database->tables, &op);
+		struct row *row = row_create(&(struct kv_op){.key = bytes_text(key), .remove = true}, true);
+		rows_apply(&database->tables, row);
+		row_release(row);
 	}
 	database_settle(database);
 }

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/near.h"
 #include "config/inside.h"
 #include "limits.h"
 #include "state/disk.h"
@@ -100,10 +101,11 @@ static bool flag_refuse(const char *flag, struct error *error) {
 	char name[32] = {0};
 	if (size < sizeof name)
 		memcpy(name, flag, size);
-	const char *nearest =
-		name[0] == '-' ? config_name_nearest(name, flag_names, sizeof flag_names / sizeof flag_names[0]) : NULL;
-	if (nearest != NULL)
-		error_hint(error, "did you mean %s?", nearest);
+	struct near near = near_begin(bytes_text(name));
+	for (size_t i = 0; name[0] == '-' && i < sizeof flag_names / sizeof flag_names[0]; i++)
+		near_offer(&near, flag_names[i]);
+	if (near.best[0] != '\0')
+		error_hint(error, "did you mean %s?", near.best);
 	else
 		error_hint(error, "sofund --help lists the flags");
 	return false;

@@ -69,9 +69,6 @@ bool config_value_set(struct config *config, const char *key, const struct confi
 /* settings.c. ERROR_BAD_REQUEST with the nearest key as hint. */
 bool config_key_refuse(const char *key, const struct config_place *place, struct error *error);
 
-/* settings.c. The nearest of count names, or NULL if none is near. */
-const char *config_name_nearest(const char *name, const char *const *names, size_t count);
-
 /* config.c. What the settings say together. */
 bool config_consistent(const struct config *config, struct error *error);
 

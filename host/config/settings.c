@@ -8,6 +8,7 @@
 #include <string.h>
 
 #include "base/check.h"
+#include "base/near.h"
 #include "config/inside.h"
 #include "limits.h"
 
@@ -61,68 +62,33 @@ enum config_kind config_key_kind(const char *key) {
 	return CONFIG_UNKNOWN;
 }
 
-static size_t smallest(size_t a, size_t b, size_t c) {
-	size_t least = a < b ? a : b;
-	return least < c ? least : c;
-}
-
-/* How many letters must be changed, put in or taken out. */
-static size_t name_distance(const char *a, const char *b) {
-	size_t row[CONFIG_KEY_BYTES_MAX];
-	size_t columns = strlen(b);
-	check(columns < CONFIG_KEY_BYTES_MAX);
-	for (size_t i = 0; i <= columns; i++)
-		row[i] = i;
-	for (size_t line = 1; a[line - 1] != '\0'; line++) {
-		size_t diagonal = row[0];
-		row[0] = line;
-		for (size_t i = 1; i <= columns; i++) {
-			size_t above = row[i];
-			row[i] = smallest(above + 1, row[i - 1] + 1, diagonal + (a[line - 1] != b[i - 1]));
-			diagonal = above;
-		}
-	}
-	return row[columns];
-}
-
-const char *config_name_nearest(const char *name, const char *const *names, size_t count) {
-	const char *nearest = NULL;
-	size_t best = 2 + strlen(name) / 4; /* farther is no misspelling but another word */
-	for (size_t i = 0; i < count; i++) {
-		size_t distance = name_distance(name, names[i]);
-		if (distance <= best) {
-			best = distance;
-			nearest = names[i];
-		}
-	}
-	return nearest;
-}
-
 /* A key that lacks its section ("memory_bytes"), or the nearest spelling. */
-static const char *key_nearest(const char *key) {
-	const char *names[CONFIG_SETTINGS_MAX];
+static void key_nearest(struct near *near) {
 	for (size_t i = 0; i < config_setting_count; i++) {
 		const char *dot = strchr(config_settings[i].key, '.');
-		if (dot != NULL && strcmp(dot + 1, key) == 0)
-			return config_settings[i].key;
-		names[i] = config_settings[i].key;
+		near_offer(near, config_settings[i].key);
+		if (dot != NULL && strcmp(dot + 1, near->wanted) == 0) {
+			near->distance = 0;
+			(void)snprintf(near->best, sizeof near->best, "%s", config_settings[i].key);
+			return;
+		}
 	}
-	return config_name_nearest(key, names, config_setting_count);
 }
 
 bool config_key_refuse(const char *key, const struct config_place *place, struct error *error) {
 	config_refuse(place, error, "unknown setting %.300s", key);
 	error_found(error, "%.200s", key);
 	error_expected(error, "a setting that sofund --help lists");
-	const char *nearest = strlen(key) < CONFIG_KEY_BYTES_MAX ? key_nearest(key) : NULL;
+	struct near near = near_begin(bytes_text(key));
+	key_nearest(&near);
 	if (strncmp(key, ingress_prefix, sizeof ingress_prefix - 1) == 0)
 		error_hint(error, "did you mean %s<name>%s?", ingress_prefix, ingress_suffix);
 	else if (strncmp(key, "egresses.", 9) == 0)
 		error_hint(error, "did you mean egresses.<name>.sink.file?");
 	else if (strncmp(key, "functions.", 10) == 0)
 		error_hint(error, "did you mean functions.<ns/name>.idle_ttl_ms?");
-	else if (nearest != NULL)
-		error_hint(error, "did you mean %s?", nearest);
+	else if (near.best[0] != '\0')
+		error_hint(error, "did you mean %s?", near.best);
 	else
 		error_hint(error, "sofund --help lists the settings");
 	return false;

@@ -247,6 +247,19 @@ static bool order_take(json_t *body, struct registry_swap *order, struct error *
 		percent_take(body, &order->percent, error) && deadline_take(body, &order->deadline_ms, error);
 }
 
+/* A share is a swap's: what promote and rollback give are all ids. */
+static bool share_refuse(const json_t *body, const char *name, struct error *error) {
+	const json_t *canary = json_object_get(body, "canary");
+	if (canary == NULL)
+		return true;
+	error_set(
+		error, ERROR_BAD_REQUEST, "canary is of a swap: a version that is promoted, or gone back to, has all ids");
+	body_found(error, canary);
+	error_expected(error, "no canary");
+	error_hint(error, "`sofun swap %s VERSION --canary P` gives a version another share", name);
+	return false;
+}
+
 typedef void order_run(
 	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg);
 
@@ -259,7 +272,7 @@ static void handle_order(struct exchange *exchange, bool running, order_run *run
 	json_t *body = exchange_body_object(exchange, "version,drain,deadline_ms,canary,shadow,no_way_back");
 	if (body == NULL)
 		return;
-	if (!order_take(body, &order, &error)) {
+	if (!order_take(body, &order, &error) || (run != registry_swap && !share_refuse(body, name, &error))) {
 		exchange_error(exchange, &error);
 	} else if (run == registry_swap && order.version == NULL) {
 		error_set(&error, ERROR_BAD_REQUEST, "version is missing or no string");

@@ -140,7 +140,7 @@ enum { SWAP_DEADLINE_MS = 30000 }; /* when none is given */
  * ERROR_CONFLICT (another change is not through: it says what is awaited), ERROR_REFUSED (it could not be staged). */
 void registry_swap(
 	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg);
-/* The canary gets all ids. order->version, if it is not NULL, must be that; percent does not count. */
+/* The canary gets all ids. order->version, if it is not NULL, must be that; percent is 0. */
 void registry_promote(
 	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg);
 /* One step: the canary ends, or the version that was live before comes back. */

@@ -8,6 +8,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/near.h"
 #include "flow/answer_error.h"
 #include "registry/inside.h"
 
@@ -217,16 +218,25 @@ bool type_value_declared(const struct function_type *type, struct bytes name) {
 	return false;
 }
 
+static bool value_missing(const struct function_type *type, struct bytes name, struct error *error) {
+	char room[NEAR_QUESTION_BYTES];
+	struct near near = near_begin(name);
+	for (size_t i = 0; i < type->schema_count; i++)
+		for (uint32_t k = 0; k < type->schemas[i]->value_count; k++)
+			near_offer(&near, type->schemas[i]->values[k]);
+	error_set(error, ERROR_NOT_FOUND, "%s has no value of that name", type->name);
+	error_found_text(error, name.data, name.size);
+	error_expected(error, "a value that some version declares");
+	error_hint(error, "%s`sofun ttl %s` lists its values", near_question(&near, room), type->name);
+	return false;
+}
+
 static bool order_good(const struct function_type *type, const struct registry_ttl_order *order, struct error *error) {
 	for (size_t i = 0; i < order->count; i++) {
 		const struct registry_ttl_term *term = &order->terms[i];
 		if (term->kind == TTL_IDLE || type_value_declared(type, term->value))
 			continue;
-		error_set(error, ERROR_NOT_FOUND, "%s has no value of that name", type->name);
-		error_found_text(error, term->value.data, term->value.size);
-		error_expected(error, "a value that some version declares");
-		error_hint(error, "`sofun ttl %s` lists its values", type->name);
-		return false;
+		return value_missing(type, term->value, error);
 	}
 	return true;
 }

@@ -71,6 +71,27 @@ def test_usage(test):
 		expect_equal(command.error(USAGE, *arguments)["code"], "bad_request", f"code for {arguments}")
 
 
+def test_what_was_probably_meant(test):
+	"""A slip of the finger is answered with the name that is near; what is near nothing, with the usual hint."""
+	nobody = Command(test, test.dir / "none")
+	for arguments, name in ((["statsu"], "status"), (["lod", "x"], "load"), (["status", "--jsno"], "--json"), (["dead", "--tpye", "x"], "--type"),
+			(["swap", "p", "1.0.0", "--cannary=5"], "--canary")):
+		expect(nobody.error(USAGE, *arguments)["hint"].startswith(f"did you mean {name}? sofun "), f"{arguments}: {name}")
+	for arguments in (["nonsense"], ["status", "--nonsense"]):
+		expect("did you mean" not in nobody.error(USAGE, *arguments)["hint"], f"nothing is near {arguments}")
+	expect_equal(nobody.error(USAGE, "promote", "play", "--canary", "5")["message"], "promote has no option --canary: it is one of swap", "")
+	_, command = started(test, plugins=("counter", "play", "ledger"))
+	command.run("call", "ledger/book", "a", json.dumps([["set", "k", 1], ["append", 2]]))
+	for arguments, name in ((["unload", "conter"], "counter"), (["promote", "plya"], "play"), (["versions", "playy"], "play"),
+			(["call", "demo/conter", "a"], "demo/counter"), (["send", "demo/cuonter", "a"], "demo/counter"),
+			(["state", "test/paly"], "test/play"), (["ttl", "demo/countr"], "demo/counter"), (["tail", "paly"], "play"),
+			(["ingest", "countre", "/dev/null"], "counter"), (["ttl", "demo/counter", "--value", "cuont", "--after-write", "5"], "count"),
+			(["state", "ledger/book", "a", "--table", "entires"], "entries"), (["swap", "play", "1.1.0"], "1.0.0")):
+		expect(command.error(NOT_FOUND, *arguments)["hint"].startswith(f"did you mean {name}? "), f"{arguments}: {name}")
+	for arguments in (["unload", "nonsense"], ["state", "demo/counter", "coutner"], ["call", "no/such", "1"]):
+		expect("did you mean" not in command.error(NOT_FOUND, *arguments).get("hint", ""), f"nothing is near {arguments}")
+
+
 def test_help_teaches(test):
 	command = Command(test, test.dir / "none")
 	help = command.text("--help")

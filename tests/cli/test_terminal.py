@@ -81,11 +81,57 @@ def test_a_table_fits_the_terminal(test):
 		terminal = Terminal([*sofun, "dead"], columns=columns)
 		expect_equal(terminal.end(), 0, "exit")
 		lines = terminal.lines()
-		expect_equal(len(lines), 4, f"a head and three letters: {lines}")
+		expect_equal(len(lines), 5 if columns == 60 else 4, f"a head and three letters: {lines}")
 		expect(all(len(line) <= columns for line in lines), f"no line is longer than {columns}: {lines}")
-		expect(all("…" in line and "\ufffd" not in line for line in lines[1:]), f"what is cut says so, and no character is: {lines}")
+		expect(all("…" in line and "\ufffd" not in line for line in lines[1:4]), f"what is cut says so, and no character is: {lines}")
+	number = host.dead()[0]["number"]
+	terminal = Terminal([*sofun, "dead", "show", str(number)], columns=60)
+	expect_equal(terminal.end(), 0, "exit")
+	expect("because " * 30 in terminal.shown.replace("\r\n", ""), "one letter is shown whole")
 	whole = subprocess.run([*sofun, "dead"], capture_output=True, text=True).stdout
 	expect("because " * 30 in whole.replace("…", "?") and "…" not in whole, "nothing is cut where nobody looks")
+
+
+FIGURES = ["FUNCTION", "VERSION", "SHARE", "MESSAGES", "/S", "FAILED AT FIRST", "RETRIES", "EXHAUSTED", "P50 MS", "P99 MS"]
+TOP = ["FUNCTION", "VERSION", "IN/S", "OUT/S", "EMIT/S", "FAIL/S", "RETRY/S", "P50 MS", "P99 MS", "WAIT", "IDS"]
+
+
+def heads_whole(lines, heads, columns):
+	"""The heads of the table's first line, each whole; those that are left out are named below, and no others are."""
+	head = next(line for line in lines if line.startswith("FUNCTION "))
+	shown = re.split(r" {2,}", head.rstrip())
+	expect(set(shown) <= set(heads), f"each head is whole: {head}")
+	expect_equal(shown, [name for name in heads if name in shown], "in their order")
+	omitted = [name for name in heads if name not in shown]
+	told = [line for line in lines if line.startswith("left out for want of room: ")]
+	expect(not omitted or f"left out for want of room: {', '.join(omitted)}"[:columns - 1] in [line.rstrip("…") for line in told],
+		f"what is left out is named: {omitted}, {told}")
+	return shown
+
+
+def test_heads_are_never_cut(test):
+	host, sofun = started(test)
+	for id in "abc":
+		host.rpc().call("demo/counter", id, 1)
+	for columns in (40, 60, 80, 100, 160):
+		terminal = Terminal([*sofun, "versions", "counter"], columns=columns)
+		expect_equal(terminal.end(), 0, "exit")
+		lines = terminal.lines()
+		expect(all(len(line) <= columns for line in lines), f"no line is longer than {columns}: {lines}")
+		shown = heads_whole(lines, FIGURES, columns)
+		if columns >= 60:
+			expect(any(line.startswith("demo/counter  1.0.0") for line in lines), f"the function's name is whole: {lines}")
+		expect({"FUNCTION", "VERSION", "FAILED AT FIRST"} <= set(shown), f"what matters most is there: {shown}")
+		expect(columns < 160 or shown == FIGURES, f"all of it where there is room: {shown}")
+		terminal = Terminal([*sofun, "top", "--interval", "0.1", "--count", "1"], columns=columns)
+		expect_equal(terminal.end(), 0, "exit")
+		lines = ESCAPE.sub("\n", terminal.shown).replace("\r", "").splitlines()
+		shown = heads_whole(lines, TOP, columns)
+		expect({"FUNCTION", "IN/S", "FAIL/S"} <= set(shown), f"what matters most is there: {shown}")
+		expect(columns < 80 or all(len(line) <= columns for line in lines), f"no line is longer than {columns}: {lines}")
+	piped = subprocess.run([*sofun, "versions", "counter"], capture_output=True, text=True).stdout
+	expect_equal(re.split(r" {2,}", next(line for line in piped.splitlines() if line.startswith("FUNCTION ")).rstrip()), FIGURES,
+		"all of it where nobody looks")
 
 
 def test_colour_on_a_terminal_only(test):
@@ -177,6 +223,15 @@ def test_a_drain_where_there_is_no_terminal(test):
 	one = json.loads(run("--json", "swap", "play", "1.1.0", "--wait"))
 	expect_equal((one["version"], one["state"]), ("1.1.0", "live"), "one value")
 	expect_equal(json.loads(run("--json", "unload", "play"))["state"], "retired", "one value of unload")
+
+
+def test_a_swap_that_is_over_at_once_says_no_more(test):
+	host, sofun = started(test, plugins=("play",), settings={"plugins.policy": "manual"})
+	subprocess.run([*sofun, "load", str(test.plugin("next/play"))], check=True, capture_output=True)
+	for words in (["swap", "play", "1.1.0"], ["rollback", "play"], ["swap", "play", "1.1.0", "--wait"]):
+		host.settle(1)
+		lines = subprocess.run([*sofun, *words], check=True, capture_output=True, text=True).stdout.splitlines()
+		expect_equal((len(lines), lines[0].startswith("live play ")), (1, True), f"nothing is left to tell of: {lines}")
 
 
 def test_ctrl_c_says_where_it_stood(test):

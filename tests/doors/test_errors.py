@@ -111,6 +111,8 @@ HTTP = [
 	(400, "bad_request", "POST", "/v1/plugins/play/swap", '{"version":1}', JSON),
 	(400, "bad_request", "POST", "/v1/plugins/play/swap", '{"version":"1.0.0","drain":"all"}', JSON),
 	(400, "bad_request", "POST", "/v1/plugins/play/swap", '{"version":"1.0.0","canary":0}', JSON),
+	(400, "bad_request", "POST", "/v1/plugins/play/promote", '{"canary":50}', JSON),
+	(400, "bad_request", "POST", "/v1/plugins/play/rollback", '{"canary":50}', JSON),
 	(400, "bad_request", "POST", "/v1/plugins/play/swap", '{"version":"1.0.0","deadline_ms":-1}', JSON),
 	(400, "bad_request", "POST", "/v1/plugins/play/swap", '{"version":"1.0.0","no_way_back":1}', JSON),
 	(409, "conflict", "POST", "/v1/plugins/play/promote", "{}", JSON),

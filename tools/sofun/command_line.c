@@ -77,6 +77,33 @@ bool looks_like_option(const char *text) {
 	return text[0] == '-' && text[1] == '-' && text[2] != '\0';
 }
 
+static void options_offer(struct near *near, const struct option *options) {
+	for (; options != NULL && options->name != NULL; options++)
+		near_offer(near, options->name);
+}
+
+static void option_refuse(const struct invocation *run, const char *text) {
+	char name[NEAR_NAME_BYTES];
+	(void)snprintf(name, sizeof name, "%.*s", (int)strcspn(text, "="), text);
+	struct near near = near_begin(bytes_text(name));
+	options_offer(&near, global_options);
+	options_offer(&near, run->command == NULL ? NULL : run->command->options);
+	for (const struct command *const *at = commands; run->command != NULL && *at != NULL; at++) {
+		if (option_find((*at)->options, name, strlen(name)) == NULL)
+			continue;
+		fail_unknown(run, &near, "%s has no option %s: it is one of %s", run->command->name, name, (*at)->name);
+		return;
+	}
+	fail_unknown(run, &near, "unknown option %s", text);
+}
+
+static void command_refuse(const struct invocation *run, const char *text) {
+	struct near near = near_begin(bytes_text(text));
+	for (const struct command *const *at = commands; *at != NULL; at++)
+		near_offer(&near, (*at)->name);
+	fail_unknown(run, &near, "unknown command '%s'", text);
+}
+
 /* Takes the option at argv[*at]; moves *at on past its value. */
 static bool option_take(struct invocation *run, int argc, char **argv, int *at) {
 	const char *text = argv[*at], *equals = strchr(text, '=');
@@ -85,7 +112,7 @@ static bool option_take(struct invocation *run, int argc, char **argv, int *at) 
 	if (option == NULL && run->command != NULL)
 		option = option_find(run->command->options, text, size);
 	if (option == NULL)
-		return fail_usage(run, "unknown option %s", text), false;
+		return option_refuse(run, text), false;
 	const char *value = equals == NULL ? NULL : equals + 1;
 	if (option->value == NULL && value != NULL)
 		return fail_usage(run, "%s takes no value", option->name), false;
@@ -105,7 +132,7 @@ static bool argument_take(struct invocation *run, const char *text) {
 		run->command = command_find(text);
 		if (run->command == NULL)
 			run->arguments[run->argument_count++] = text; /* for the error to show */
-		return run->command != NULL || (fail_usage(run, "unknown command '%s'", text), false);
+		return run->command != NULL || (command_refuse(run, text), false);
 	}
 	if (run->argument_count == run->command->arguments_max)
 		return fail_usage(run, "one argument too many: '%s'", text), false;

@@ -1,18 +1,11 @@
 #include "complete.h"
 
-#include <jansson.h>
 #include <stdio.h>
 #include <stdlib.h>
 #include <string.h>
 
-#include "client/http.h"
 #include "command_line.h"
-
-enum {
-	ANSWER_MS = 500, /* a person waits for it with a finger on the key */
-	IDS_MAX = 100,
-	PROBLEM_BYTES = 256,
-};
+#include "names.h"
 
 enum { FILES_TOO = 0, NO_FILES = 1 };
 
@@ -54,91 +47,18 @@ static void offer_options(const struct completion *at, const struct option *opti
 		offer(at, options->name);
 }
 
-/* ---- what the host knows ---- */
-
-/* NULL if it does not say: completion is silent. */
-static json_t *host_ask(const struct completion *at, const char *target) {
-	struct http_answer answer;
-	char problem[PROBLEM_BYTES];
-	if (http_request(at->run.control, "GET", target, bytes_of(NULL, 0), ANSWER_MS, &answer, problem) != HTTP_OK)
-		return NULL;
-	json_t *json = answer.status == 200 ? json_loadb((const char *)answer.body.data, answer.body.size, 0, NULL) : NULL;
-	buf_finish(&answer.body);
-	return json;
-}
-
-/* Of every plugin: its `key`, or each item of its list `key`, or of each item there the member `inner`. */
-static void offer_plugins(const struct completion *at, const char *key, const char *inner) {
-	json_t *status = host_ask(at, "/v1/status");
-	size_t i, k;
-	json_t *plugin, *item;
-	json_array_foreach(json_object_get(status, "plugins"), i, plugin) {
-		json_t *found = json_object_get(plugin, key);
-		offer(at, json_string_value(found));
-		json_array_foreach(found, k, item) {
-			offer(at, json_string_value(inner == NULL ? item : json_object_get(item, inner)));
-		}
-	}
-	json_decref(status);
-}
-
-static void offer_ids(const struct completion *at) {
-	struct buf target = {0};
-	const char *type = argument(&at->run, 0);
-	size_t i;
-	json_t *instance;
-	buf_printf(&target, "/v1/state/");
-	if (type != NULL && target_append_type(&target, type)) {
-		buf_printf(&target, "?limit=%d", IDS_MAX);
-		json_t *page = host_ask(at, target_text(&target));
-		json_array_foreach(json_object_get(page, "instances"), i, instance) {
-			offer(at, json_string_value(json_object_get(instance, "id")));
-		}
-		json_decref(page);
-	}
-	buf_finish(&target);
-}
-
-static void offer_versions(const struct completion *at) {
-	struct buf target = {0};
-	size_t i;
-	json_t *version;
-	buf_printf(&target, "/v1/plugins/");
-	target_append(&target, bytes_text(argument(&at->run, 0)));
-	buf_printf(&target, "/versions");
-	json_t *versions = host_ask(at, target_text(&target));
-	json_array_foreach(json_is_object(versions) ? json_object_get(versions, "versions") : versions, i, version) {
-		offer(at, json_string_value(json_object_get(version, "version")));
-	}
-	json_decref(versions);
-	buf_finish(&target);
-}
-
 /* ---- what stands where ---- */
 
-static int offer_argument(const struct completion *at) {
-	char kind[32] = "";
-	const char *kinds = at->run.command->completes == NULL ? "" : at->run.command->completes;
-	for (size_t i = 0; i <= at->run.argument_count; i++) {
-		const size_t size = strcspn(kinds, " ");
-		(void)snprintf(kind, sizeof kind, "%.*s", (int)size, kinds);
-		kinds += size + (kinds[size] == ' ');
-	}
+static void name_offer(void *arg, const char *name) {
+	offer(arg, name);
+}
+
+static int offer_argument(struct completion *at) {
+	char kind[KIND_BYTES];
+	argument_kind(at->run.command, at->run.argument_count, kind);
 	if (strcmp(kind, "file") == 0)
 		return FILES_TOO;
-	if (strcmp(kind, "plugin") == 0)
-		offer_plugins(at, "name", NULL);
-	else if (strcmp(kind, "type") == 0)
-		offer_plugins(at, "functions", NULL);
-	else if (strcmp(kind, "egress") == 0)
-		offer_plugins(at, "egresses", NULL);
-	else if (strcmp(kind, "ingress") == 0)
-		offer_plugins(at, "routers", "ingress");
-	else if (strcmp(kind, "id") == 0)
-		offer_ids(at);
-	else if (strcmp(kind, "version") == 0)
-		offer_versions(at);
-	else
+	if (!names_each(&at->run, kind, name_offer, at))
 		offer_words(at, kind);
 	return NO_FILES;
 }
@@ -179,7 +99,7 @@ static const struct option *words_take(struct completion *at, int count, char **
 	return NULL;
 }
 
-static int offer_next(const struct completion *at, const struct option *pending) {
+static int offer_next(struct completion *at, const struct option *pending) {
 	if (pending != NULL)
 		return offer_value(at, pending);
 	if (at->word[0] == '-') {

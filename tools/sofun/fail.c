@@ -6,6 +6,8 @@
 #include <unistd.h>
 
 #include "base/bytes.h"
+#include "base/check.h"
+#include "names.h"
 #include "show/terminal.h"
 
 static int exit_of(const char *code) {
@@ -41,14 +43,43 @@ static void line_print(const json_t *error) {
 	buf_finish(&line);
 }
 
-int fail_host(const struct invocation *run, const json_t *error) {
+static void error_show(const struct invocation *run, const json_t *error) {
 	if (run->json) {
 		json_dumpf(error, stderr, JSON_COMPACT | JSON_ENCODE_ANY);
 		fputc('\n', stderr);
 	} else {
 		line_print(error);
 	}
-	return exit_of(text_of(error, "code"));
+}
+
+/* "did you mean NAME? HINT" */
+static void suggest(json_t *error, const char *name) {
+	const char *hint = text_of(error, "hint");
+	if (name[0] != '\0')
+		json_object_set_new(error, "hint", json_sprintf("did you mean %s?%s%s", name, *hint == '\0' ? "" : " ", hint));
+}
+
+/* Of the first argument that names nothing, but nearly does. */
+static void suggest_argument(const struct invocation *run, json_t *error) {
+	struct near near = {.best = ""};
+	for (size_t i = 0; run->command != NULL && i < run->argument_count && near.best[0] == '\0'; i++) {
+		char kind[KIND_BYTES];
+		argument_kind(run->command, i, kind);
+		if (strcmp(kind, "id") != 0) /* an id may be anything, and needs not be there */
+			near = names_nearest(run, kind, run->arguments[i]);
+	}
+	suggest(error, near.best);
+}
+
+int fail_host(const struct invocation *run, const json_t *error) {
+	const int result = exit_of(text_of(error, "code"));
+	json_t *told = json_copy((json_t *)error);
+	check_memory(told);
+	if (result == EXIT_NOT_FOUND)
+		suggest_argument(run, told);
+	error_show(run, told);
+	json_decref(told);
+	return result;
 }
 
 /* What goes with the message; NULL: it does not apply. */
@@ -56,6 +87,7 @@ struct advice {
 	const char *found;
 	const char *expected;
 	const char *hint;
+	const char *nearest; /* the name that was probably meant; "": nobody knows */
 };
 
 static void member_set(json_t *error, const char *key, const char *text) {
@@ -74,9 +106,10 @@ static int fail_as(
 	member_set(error, "found", advice->found);
 	member_set(error, "expected", advice->expected);
 	member_set(error, "hint", advice->hint);
-	int result = fail_host(run, error);
+	suggest(error, advice->nearest == NULL ? "" : advice->nearest);
+	error_show(run, error);
 	json_decref(error);
-	return result;
+	return exit_of(code);
 }
 
 /* The command as far as it was understood. */
@@ -92,23 +125,37 @@ static void command_show(const struct invocation *run, char *text, size_t size) 
 	buf_finish(&line);
 }
 
-int fail_usage(const struct invocation *run, const char *format, ...) {
+static int fail_usage_as(const struct invocation *run, const char *nearest, const char *format, va_list args) {
 	char hint[128], found[256], expected[256];
 	const char *name = run->command == NULL ? "" : run->command->name;
 	snprintf(hint, sizeof hint, "sofun %s%s--help tells how", name, run->command == NULL ? "" : " ");
 	snprintf(expected, sizeof expected, "sofun %s %s", run->command == NULL ? "COMMAND" : name,
 		run->command == NULL ? "[ARGUMENTS]" : run->command->usage);
 	command_show(run, found, sizeof found);
+	fail_as(run, "bad_request", &(struct advice){found, expected, hint, nearest}, format, args);
+	return EXIT_USAGE;
+}
+
+int fail_usage(const struct invocation *run, const char *format, ...) {
 	va_list args;
 	va_start(args, format);
-	fail_as(run, "bad_request", &(struct advice){found, expected, hint}, format, args);
+	fail_usage_as(run, NULL, format, args);
+	va_end(args);
+	return EXIT_USAGE;
+}
+
+int fail_unknown(const struct invocation *run, const struct near *near, const char *format, ...) {
+	va_list args;
+	va_start(args, format);
+	fail_usage_as(run, near->best, format, args);
 	va_end(args);
 	return EXIT_USAGE;
 }
 
 int fail_unreachable(const struct invocation *run, const char *format, ...) {
 	const struct advice advice = {"nobody who answers", "a host that runs on this data directory",
-		"start it with: sofund --data DIR, and name the same DIR with sofun --data DIR; behind a crash it comes back by itself: sofun wait"};
+		"start it with: sofund --data DIR, and name the same DIR with sofun --data DIR; behind a crash it comes back by itself: sofun wait",
+		NULL};
 	va_list args;
 	va_start(args, format);
 	int result = fail_as(run, "unreachable", &advice, format, args);
@@ -118,7 +165,7 @@ int fail_unreachable(const struct invocation *run, const char *format, ...) {
 
 int fail_timeout(const struct invocation *run, const char *format, ...) {
 	const struct advice advice = {"no end yet", "an end in the time that was given",
-		"`sofun status` shows what the host does; what was asked for may still happen"};
+		"`sofun status` shows what the host does; what was asked for may still happen", NULL};
 	va_list args;
 	va_start(args, format);
 	int result = fail_as(run, "timeout", &advice, format, args);
@@ -131,7 +178,7 @@ int fail_here(const struct invocation *run, const char *format, ...) {
 	snprintf(hint, sizeof hint, "sofun %s --help tells what it needs", run->command == NULL ? "" : run->command->name);
 	va_list args;
 	va_start(args, format);
-	int result = fail_as(run, "failed", &(struct advice){NULL, NULL, hint}, format, args);
+	int result = fail_as(run, "failed", &(struct advice){.hint = hint}, format, args);
 	va_end(args);
 	return result;
 }
@@ -140,7 +187,7 @@ int fail_missing(const struct invocation *run, const char *format, ...) {
 	va_list args;
 	va_start(args, format);
 	int result = fail_as(run, "not_found",
-		&(struct advice){"nothing there", "a file that this user may read", "check the path"}, format, args);
+		&(struct advice){"nothing there", "a file that this user may read", "check the path", NULL}, format, args);
 	va_end(args);
 	return result;
 }

@@ -6,13 +6,19 @@
 #include <jansson.h>
 
 #include "base/error.h"
+#include "base/near.h"
 #include "command.h"
 
-/* Shows an error object of the host (borrowed); the exit code follows from its code. */
+/* Shows an error object of the host (borrowed); the exit code follows from its code. Where something was not found, the host is
+ * asked for the names that it has, and the nearest to an argument is offered. */
 int fail_host(const struct invocation *run, const json_t *error);
 
 /* The command line was wrong. */
 int fail_usage(const struct invocation *run, const char *format, ...) __attribute__((format(printf, 2, 3)));
+
+/* A word of the command line is not known: the nearest one is offered, if there is one. */
+int fail_unknown(const struct invocation *run, const struct near *near, const char *format, ...)
+	__attribute__((format(printf, 3, 4)));
 
 /* The host could not be reached, or went away. */
 int fail_unreachable(const struct invocation *run, const char *format, ...) __attribute__((format(printf, 2, 3)));

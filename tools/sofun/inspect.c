@@ -7,13 +7,13 @@
 #include "commands.h"
 #include "fail.h"
 #include "show/output.h"
+#include "show/table.h"
 
 /* All but the states, which would be too wide. */
 static void facts_print(const json_t *facts) {
+	static const struct table_column columns[] = {{"FIELD", 0, 0}, {"CONTENT", 0, 0}};
 	struct table table;
-	table_init(&table, 2);
-	table_cell(&table, "FIELD");
-	table_cell(&table, "CONTENT");
+	table_init(&table, columns, 2);
 	const char *key;
 	json_t *value;
 	json_object_foreach((json_t *)facts, key, value) {
@@ -39,16 +39,15 @@ static void schema_rows(struct table *table, const char *function, const json_t 
 
 /* A row a value, so that it fits a terminal: the function's own schema, then the earlier ones and which way they migrate. */
 static void states_print(const json_t *states) {
-	static const char *const heads[] = {"FUNCTION", "SCHEMA", "MIGRATES", "VALUE", "KIND"};
+	static const struct table_column columns[] = {
+		{"FUNCTION", 12, 0}, {"SCHEMA", 0, 0}, {"MIGRATES", 0, 1}, {"VALUE", 12, 0}, {"KIND", 0, 0}};
 	struct table table;
 	const char *function;
 	json_t *state, *earlier;
 	size_t i;
 	if (json_object_size(states) == 0)
 		return;
-	table_init(&table, sizeof heads / sizeof heads[0]);
-	for (i = 0; i < sizeof heads / sizeof heads[0]; i++)
-		table_cell(&table, heads[i]);
+	table_init(&table, columns, sizeof columns / sizeof columns[0]);
 	json_object_foreach((json_t *)states, function, state) {
 		schema_rows(&table, function, state, "-");
 		json_array_foreach(json_object_get(state, "earlier"), i, earlier)

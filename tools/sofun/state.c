@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "fail.h"
 #include "show/output.h"
+#include "show/table.h"
 #include "wire/json.h"
 
 enum { LIMIT_MAX = 1000000 };
@@ -62,11 +63,9 @@ static int instance_print(const struct invocation *run, const json_t *answer) {
 		return EXIT_OK;
 	}
 	printf("schema %lld\n", (long long)json_integer_value(json_object_get(answer, "schema")));
+	static const struct table_column columns[] = {{"VALUE", 12, 0}, {"EXPIRES", 0, 1}, {"CONTENT", 24, 0}};
 	struct table table;
-	table_init(&table, 3);
-	table_cell(&table, "VALUE");
-	table_cell(&table, "EXPIRES");
-	table_cell(&table, "CONTENT");
+	table_init(&table, columns, 3);
 	const char *name;
 	json_t *value;
 	const json_t *expires = json_object_get(answer, "expires");
@@ -102,13 +101,11 @@ static int entries_print(const struct invocation *run, const json_t *answer) {
 	}
 	if (list)
 		page = json_object_get(json_object_get(answer, "lists"), name);
+	static const struct table_column columns[] = {{"KEY", 12, 0}, {"CONTENT", 24, 0}}, item = {"ITEM", 24, 0};
 	struct table table;
 	size_t i;
 	json_t *at;
-	table_init(&table, list ? 1 : 2);
-	if (!list)
-		table_cell(&table, "KEY");
-	table_cell(&table, list ? "ITEM" : "CONTENT");
+	table_init(&table, list ? &item : columns, list ? 1 : 2);
 	json_array_foreach(json_object_get(page, list ? "items" : "entries"), i, at) {
 		if (!list)
 			table_cell_json(&table, json_object_get(at, "key"));

@@ -124,6 +124,7 @@ const struct command promote_command = {
 		"on probation it ends the probation: messages that failed for good on it become dead letters, instead of\n"
 		"waiting for whether it is rolled back.\n\n"
 		"  sofun promote counter",
+	.completes = "plugin",
 	.options = wait_options,
 	.arguments_min = 1,
 	.arguments_max = 1,

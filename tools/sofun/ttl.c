@@ -6,6 +6,7 @@
 #include "commands.h"
 #include "fail.h"
 #include "show/output.h"
+#include "show/table.h"
 
 #define MS_MAX 3155760000000ull /* a hundred years; the host's own bound */
 
@@ -35,15 +36,14 @@ static void term_row(struct table *table, const char *what, const char *how, con
 }
 
 static int ttl_print(const struct invocation *run, const json_t *answer) {
-	static const char *const heads[] = {"WHAT", "ENDS", "TIME", "PLUGIN", "SETTINGS", "COMMAND", "COUNTS SINCE"};
+	static const struct table_column columns[] = {{"WHAT", 12, 0}, {"ENDS", 0, 0}, {"TIME", 0, 0}, {"PLUGIN", 0, 1},
+		{"SETTINGS", 0, 2}, {"COMMAND", 0, 3}, {"COUNTS SINCE", 0, 4}};
 	if (run->json) {
 		output_json(answer);
 		return EXIT_OK;
 	}
 	struct table table;
-	table_init(&table, 7);
-	for (size_t i = 0; i < sizeof heads / sizeof heads[0]; i++)
-		table_cell(&table, heads[i]);
+	table_init(&table, columns, sizeof columns / sizeof columns[0]);
 	term_row(&table, "(the instance)", "when idle", json_object_get(answer, "idle_ttl_ms"));
 	const char *name;
 	json_t *value;

@@ -30,7 +30,7 @@
 #define SHADOW \
 	{.name = "shadow", .type = "any", .about = "not in this version of sofun: answered not_found"}
 #define CANARY_NONE \
-	{.name = "canary", .type = "integer", .about = "of a swap; it changes nothing here", .least = 1, .most = 100}
+	{.name = "canary", .type = "integer", .about = "of a swap: refused here", .least = 1, .most = 100}
 /* clang-format on */
 
 const struct openapi_field openapi_payload[] = {END_OF_FIELDS};
@@ -217,8 +217,8 @@ static const struct openapi_field promote_body[] = {
 		.words = "accepted,running",
 		.preset = "accepted"},
 	DEADLINE, CANARY_NONE, SHADOW, END_OF_FIELDS};
-static const struct openapi_error promote_errors[] = {{ERROR_BAD_REQUEST, "the body is not as described"},
-	{ERROR_NOT_FOUND, "there is no such plugin"},
+static const struct openapi_error promote_errors[] = {
+	{ERROR_BAD_REQUEST, "the body is not as described, or has a canary"}, {ERROR_NOT_FOUND, "there is no such plugin"},
 	{ERROR_CONFLICT, "no canary runs and no version is on probation, or another is next, or a change is not through"},
 	END_OF_ERRORS};
 
@@ -230,8 +230,8 @@ static const struct openapi_field rollback_body[] = {
 		.words = "accepted,running",
 		.preset = "running"},
 	DEADLINE, CANARY_NONE, SHADOW, END_OF_FIELDS};
-static const struct openapi_error rollback_errors[] = {{ERROR_BAD_REQUEST, "the body is not as described"},
-	{ERROR_NOT_FOUND, "there is no such plugin"},
+static const struct openapi_error rollback_errors[] = {
+	{ERROR_BAD_REQUEST, "the body is not as described, or has a canary"}, {ERROR_NOT_FOUND, "there is no such plugin"},
 	{ERROR_CONFLICT, "there is nothing, or another version, to go back to, or a change is not through"},
 	{ERROR_REFUSED, "the version before cannot be loaded, or cannot read the state: nothing changes"}, END_OF_ERRORS};
 

@@ -2,6 +2,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/near.h"
 #include "control/handlers.h"
 #include "control/operations_json.h"
 #include "control/read/entries.h"
@@ -32,6 +33,7 @@ struct state_job {
 	json_t *lists;
 	struct bytes entries; /* of the query: the one table or list that is asked for */
 	bool more;            /* after was given */
+	struct near near;     /* to that: of the tables and lists that are there */
 };
 
 static void expiry_release(struct read_job *job) {
@@ -208,6 +210,8 @@ static int entries_show(
 		.header = header,
 		.limit = state->limit,
 		.after = state->more ? &state->after : NULL};
+	if (!asked)
+		near_offer(&state->near, json_string_value(name));
 	json_t *page = asked ? read_entries(&state->job, store, &ask) : NULL;
 	if (page != NULL)
 		json_object_set_new(
@@ -246,11 +250,13 @@ static void page_set(struct state_job *state, uint64_t schema) {
 }
 
 static void no_entries(struct state_job *state) {
-	error_set(&state->job.error, ERROR_NOT_FOUND, "this instance has nothing in a table or list of that name");
-	error_found(&state->job.error, "a name of %zu bytes that it does not have", state->entries.size);
-	error_expected(&state->job.error, "the name of a table or list that holds something");
-	error_hint(
-		&state->job.error, "without it, as in `sofun state NAMESPACE/NAME ID`, the answer names those that it has");
+	struct error *error = &state->job.error;
+	char room[NEAR_QUESTION_BYTES];
+	error_set(error, ERROR_NOT_FOUND, "this instance has nothing in a table or list of that name");
+	exchange_found(state->job.exchange, state->entries, error);
+	error_expected(error, "the name of a table or list that holds something");
+	error_hint(error, "%swithout it, as in `sofun state NAMESPACE/NAME ID`, the answer names those that it has",
+		near_question(&state->near, room));
 }
 
 static void no_state(struct state_job *state) {
@@ -397,6 +403,7 @@ void handle_state_show(struct exchange *exchange) {
 	state->operations = operations_of_json(exchange->control->engine, (uint16_t)state->database, id);
 	state->job.work = show_work;
 	state->entries = entries;
+	state->near = near_begin(entries);
 	state->after = after;
 	state->more = more;
 	state->limit = limit;

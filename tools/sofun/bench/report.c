@@ -5,6 +5,7 @@
 
 #include "base/check.h"
 #include "show/output.h"
+#include "show/table.h"
 
 /* ---- targets ---- */
 
@@ -143,12 +144,10 @@ static void cell_rate(struct table *table, const struct figures *figures) {
 }
 
 static void figures_print(const struct bench *bench) {
+	static const struct table_column columns[] = {{"workload", 24, 0}, {"rate", 0, 0}, {"p50 us", 0, 3},
+		{"p99 us", 0, 2}, {"host CPU us", 0, 1}, {"client CPU us", 0, 6}, {"disk bytes", 0, 4}, {"peak MiB", 0, 5}};
 	struct table table;
-	table_init(&table, 8);
-	static const char *const heads[] = {
-		"workload", "rate", "p50 us", "p99 us", "host CPU us", "client CPU us", "disk bytes", "peak MiB"};
-	for (size_t i = 0; i < 8; i++)
-		table_cell(&table, heads[i]);
+	table_init(&table, columns, sizeof columns / sizeof columns[0]);
 	for (size_t i = 0; i < bench->figure_count; i++) {
 		const struct figures *figures = &bench->figures[i];
 		char name[NAME_BYTES + 16];
@@ -169,11 +168,10 @@ static void figures_print(const struct bench *bench) {
 }
 
 static void targets_print(const struct bench *bench) {
+	static const struct table_column columns[] = {
+		{"work", 24, 0}, {"target", 12, 1}, {"measured", 0, 0}, {"ratio", 0, 2}, {"verdict", 0, 0}};
 	struct table table;
-	table_init(&table, 5);
-	static const char *const heads[] = {"work", "target", "measured", "ratio", "verdict"};
-	for (size_t i = 0; i < 5; i++)
-		table_cell(&table, heads[i]);
+	table_init(&table, columns, sizeof columns / sizeof columns[0]);
 	for (size_t i = 0; i < bench->target_count; i++) {
 		const struct target *target = &bench->targets[i];
 		char verdict[32];

@@ -8,6 +8,7 @@
 #include "dead/filter.h"
 #include "fail.h"
 #include "show/output.h"
+#include "show/table.h"
 
 enum { PAGE = 1000, PAGE_SHORT = 100 };
 
@@ -62,7 +63,8 @@ static int letters_meant(const struct invocation *run, json_t **ret_letters) {
 
 static int list_run(const struct invocation *run) {
 	static const char *const keys[] = {"number", "to", "id", "code", "attempts", "reason"};
-	static const char *const heads[] = {"NUMBER", "TO", "ID", "CODE", "ATTEMPTS", "REASON"};
+	static const struct table_column columns[] = {
+		{"NUMBER", 0, 0}, {"TO", 12, 0}, {"ID", 8, 0}, {"CODE", 0, 2}, {"ATTEMPTS", 0, 3}, {"REASON", 16, 0}};
 	json_t *letters;
 	int result = letters_meant(run, &letters);
 	if (result != EXIT_OK)
@@ -74,9 +76,7 @@ static int list_run(const struct invocation *run) {
 		puts("no dead letters");
 	} else {
 		struct table table;
-		table_init(&table, 6);
-		for (size_t i = 0; i < 6; i++)
-			table_cell(&table, heads[i]);
+		table_init(&table, columns, 6);
 		size_t i;
 		json_t *letter;
 		json_array_foreach(dead, i, letter) {
@@ -110,10 +110,9 @@ static int show_run(const struct invocation *run, const char *number) {
 	if (run->json) {
 		output_json(letter);
 	} else {
+		static const struct table_column columns[] = {{"FIELD", 0, 0}, {"CONTENT", 0, 0}};
 		struct table table;
-		table_init(&table, 2);
-		table_cell(&table, "FIELD");
-		table_cell(&table, "CONTENT");
+		table_init(&table, columns, 2);
 		const char *key;
 		json_t *value;
 		json_object_foreach(letter, key, value) {

@@ -1,9 +1,8 @@
-/* What goes to stdout: JSON values, and tables for people. */
+/* What goes to stdout: JSON values, and values as a person reads them. Tables: show/table.h. */
 #ifndef SOFUN_OUTPUT_H
 #define SOFUN_OUTPUT_H
 
 #include <jansson.h>
-#include <stdbool.h>
 
 #include "base/bytes.h"
 
@@ -12,19 +11,6 @@ void output_json(const json_t *value);
 
 /* The same for what the command measured itself: 0.003, where a double's own digits would be 0.0030000000000000001. */
 void output_json_figures(const json_t *value);
-
-/* Rows of left-justified columns, as wide as their widest cell; the first row is the head. On a terminal the widest are
- * cut until a row fits. */
-struct table {
-	size_t columns;
-	struct buf cells; /* NUL-terminated texts, row by row */
-	size_t count;
-};
-
-void table_init(struct table *table, size_t columns);
-void table_cell(struct table *table, const char *text);         /* copied */
-void table_cell_json(struct table *table, const json_t *value); /* strings as they are, the rest as JSON */
-void table_print(struct table *table);                          /* and frees it */
 
 /* A value as a person reads it: a string without quotes unless it has control characters, the rest compact JSON. */
 void text_of_json(const json_t *value, struct buf *ret_text);

@@ -3,6 +3,7 @@
 #include <stdio.h>
 
 #include "show/output.h"
+#include "show/table.h"
 
 static void functions_text(const json_t *plugin, struct buf *text) {
 	size_t i;
@@ -58,12 +59,13 @@ void drain_line_print(const json_t *plugin) {
 	struct buf text = {0};
 	size_t i;
 	json_t *left;
-	if (!json_is_object(drain))
+	const long long left_in_all = json_integer_value(json_object_get(drain, "left"));
+	if (left_in_all == 0) /* it does not drain, or is about to be gone */
 		return;
 	text_of_json(json_object_get(plugin, "name"), &text);
 	buf_printf(&text, " ");
 	text_of_json(json_object_get(plugin, "version"), &text);
-	buf_printf(&text, " drains: %lld left", (long long)json_integer_value(json_object_get(drain, "left")));
+	buf_printf(&text, " drains: %lld left", left_in_all);
 	json_array_foreach(json_object_get(drain, "shards"), i, left)
 		buf_printf(&text, "%s%zu: %lld", i == 0 ? ", on shard " : ", ", i, (long long)json_integer_value(left));
 	printf("%.*s\n", (int)text.size, (const char *)text.data);
@@ -118,14 +120,13 @@ static void refused_print(const json_t *refused) {
 }
 
 void plugins_print(const json_t *plugins, const json_t *refused) {
-	static const char *const heads[] = {"PLUGIN", "VERSION", "STATE", "SHARE", "FUNCTIONS", "INGRESSES"};
+	static const struct table_column columns[] = {{"PLUGIN", 16, 0}, {"VERSION", 0, 0}, {"STATE", 0, 0},
+		{"SHARE", 0, 1}, {"FUNCTIONS", 16, 0}, {"INGRESSES", 12, 2}};
 	if (json_array_size(plugins) == 0) {
 		puts("no plugin is loaded; give it one: sofun load FILE.so");
 	} else {
 		struct table table;
-		table_init(&table, 6);
-		for (size_t i = 0; i < 6; i++)
-			table_cell(&table, heads[i]);
+		table_init(&table, columns, 6);
 		struct buf text = {0};
 		size_t i;
 		json_t *plugin;

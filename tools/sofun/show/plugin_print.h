@@ -7,10 +7,10 @@
 /* "live authwatch 1.0.0: auth/source; ingress authlog (line)" */
 void plugin_line_print(const json_t *plugin);
 
-/* A table of plugins, what each waits for, and the refused files with their reasons. */
-/* "NAME VERSION drains: 12 left, on shard 0: 10, 1: 2"; nothing if it does not. */
+/* "NAME VERSION drains: 12 left, on shard 0: 10, 1: 2"; nothing if nothing is left. */
 void drain_line_print(const json_t *plugin);
 
+/* A table of plugins, what each waits for, and the refused files with their reasons. */
 void plugins_print(const json_t *plugins, const json_t *refused);
 
 #endif

@@ -5,6 +5,7 @@
 
 #include "show/output.h"
 #include "show/plugin_print.h"
+#include "show/table.h"
 
 enum { CELL_BYTES = 48 };
 
@@ -45,15 +46,14 @@ static void function_cells(struct table *table, const json_t *version, const jso
 }
 
 static void table_of_figures(const json_t *versions) {
-	static const char *const heads[] = {"FUNCTION", "VERSION", "SHARE", "MESSAGES", "/S", "FAILED AT FIRST", "RETRIES",
-		"EXHAUSTED", "P50 MS", "P99 MS"};
-	enum { COLUMNS = sizeof heads / sizeof heads[0] };
+	/* The share stands in the table above. */
+	static const struct table_column columns[] = {{"FUNCTION", 20, 0}, {"VERSION", 0, 0}, {"SHARE", 0, 7},
+		{"MESSAGES", 0, 1}, {"/S", 0, 2}, {"FAILED AT FIRST", 0, 0}, {"RETRIES", 0, 5}, {"EXHAUSTED", 0, 4},
+		{"P50 MS", 0, 6}, {"P99 MS", 0, 3}};
 	size_t i, k, rows = 0;
 	json_t *version, *function;
 	struct table table;
-	table_init(&table, COLUMNS);
-	for (i = 0; i < COLUMNS; i++)
-		table_cell(&table, heads[i]);
+	table_init(&table, columns, sizeof columns / sizeof columns[0]);
 	json_array_foreach(versions, i, version) {
 		json_array_foreach(json_object_get(version, "figures"), k, function) {
 			function_cells(&table, version, function);

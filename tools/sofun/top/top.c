@@ -11,6 +11,7 @@
 #include "commands.h"
 #include "fail.h"
 #include "show/output.h"
+#include "show/table.h"
 #include "show/terminal.h"
 #include "top/snapshot.h"
 
@@ -71,9 +72,9 @@ static void host_print(const json_t *all) {
 	printf("accepted %.0f/s  handled %.0f/s  retried %.1f/s  dead %.1f/s  records %.0f/s\n",
 		figure(all, "accepted_per_s"), figure(all, "handled_per_s"), figure(all, "retried_per_s"),
 		figure(all, "dead_per_s"), figure(all, "records_per_s"));
-	printf("in flight %.0f  dead %.0f  memory %.1f MiB  journal %.2f MB/s  cpu %.0f %%", figure(all, "in_flight"),
-		figure(all, "dead"), figure(all, "memory_bytes") / (1 << 20), figure(all, "journal_bytes_per_s") / 1e6,
-		figure(all, "cpus") * 100);
+	printf("in flight %.0f  dead %.0f  memory %.1f MiB  cpu %.0f %%\n", figure(all, "in_flight"), figure(all, "dead"),
+		figure(all, "memory_bytes") / (1 << 20), figure(all, "cpus") * 100);
+	printf("journal %.2f MB/s", figure(all, "journal_bytes_per_s") / 1e6);
 	if (json_is_number(json_object_get(commit, "p99_s")))
 		printf("  commit p50 %.2f ms p99 %.2f ms", figure(commit, "p50_s") * 1000, figure(commit, "p99_s") * 1000);
 	putchar('\n');
@@ -82,15 +83,14 @@ static void host_print(const json_t *all) {
 }
 
 /* How a member of a row becomes a cell. */
-struct column {
-	const char *head;
+struct member {
 	const char *key;
 	enum { CELL_TEXT, CELL_RATE, CELL_COUNT, CELL_MS, CELL_KIB } kind;
 };
 
-static void cell_print(struct table *table, const struct column *column, const json_t *row) {
-	const json_t *value = json_object_get(row, column->key);
-	switch (column->kind) {
+static void member_print(struct table *table, const struct member *member, const json_t *row) {
+	const json_t *value = json_object_get(row, member->key);
+	switch (member->kind) {
 	case CELL_TEXT:
 		table_cell_json(table, value);
 		break;
@@ -109,36 +109,44 @@ static void cell_print(struct table *table, const struct column *column, const j
 	}
 }
 
-static void rows_print(const json_t *rows, const struct column *columns, size_t count) {
+static void rows_print(
+	const json_t *rows, const struct table_column *columns, const struct member *members, size_t count) {
 	size_t i;
 	json_t *row;
 	struct table table;
-	table_init(&table, count);
-	for (i = 0; i < count; i++)
-		table_cell(&table, columns[i].head);
+	table_init(&table, columns, count);
 	json_array_foreach(rows, i, row) {
 		for (size_t k = 0; k < count; k++)
-			cell_print(&table, &columns[k], row);
+			member_print(&table, &members[k], row);
 	}
 	table_print(&table);
 }
 
-static const struct column function_columns[] = {{"FUNCTION", "type", CELL_TEXT}, {"VERSION", "version", CELL_TEXT},
-	{"IN/S", "in_per_s", CELL_RATE}, {"OUT/S", "out_per_s", CELL_RATE}, {"EMIT/S", "egress_per_s", CELL_RATE},
-	{"FAIL/S", "failures_per_s", CELL_RATE}, {"RETRY/S", "retries_per_s", CELL_RATE}, {"P50 MS", "p50_s", CELL_MS},
-	{"P99 MS", "p99_s", CELL_MS}, {"WAIT", "waiting", CELL_COUNT}, {"IDS", "instances", CELL_COUNT}};
+static const struct table_column function_columns[] = {{"FUNCTION", 20, 0}, {"VERSION", 0, 3}, {"IN/S", 0, 0},
+	{"OUT/S", 0, 4}, {"EMIT/S", 0, 6}, {"FAIL/S", 0, 0}, {"RETRY/S", 0, 5}, {"P50 MS", 0, 7}, {"P99 MS", 0, 0},
+	{"WAIT", 0, 1}, {"IDS", 0, 2}};
+static const struct member function_members[] = {{"type", CELL_TEXT}, {"version", CELL_TEXT}, {"in_per_s", CELL_RATE},
+	{"out_per_s", CELL_RATE}, {"egress_per_s", CELL_RATE}, {"failures_per_s", CELL_RATE}, {"retries_per_s", CELL_RATE},
+	{"p50_s", CELL_MS}, {"p99_s", CELL_MS}, {"waiting", CELL_COUNT}, {"instances", CELL_COUNT}};
 
-static const struct column shard_columns[] = {{"SHARD", "shard", CELL_COUNT},
-	{"BACKLOG KIB", "backlog_bytes", CELL_KIB}, {"INPUT KIB", "input_bytes", CELL_KIB},
-	{"EPOCH MSGS", "epoch_messages", CELL_COUNT}, {"EPOCH KIB", "epoch_bytes", CELL_KIB},
-	{"WARM", "cache_instances", CELL_COUNT}, {"MISSES/S", "cache_misses_per_s", CELL_RATE}};
+static const struct table_column shard_columns[] = {{"SHARD", 0, 0}, {"BACKLOG KIB", 0, 0}, {"INPUT KIB", 0, 1},
+	{"EPOCH MSGS", 0, 3}, {"EPOCH KIB", 0, 4}, {"WARM", 0, 2}, {"MISSES/S", 0, 5}};
+static const struct member shard_members[] = {{"shard", CELL_COUNT}, {"backlog_bytes", CELL_KIB},
+	{"input_bytes", CELL_KIB}, {"epoch_messages", CELL_COUNT}, {"epoch_bytes", CELL_KIB},
+	{"cache_instances", CELL_COUNT}, {"cache_misses_per_s", CELL_RATE}};
+
+enum {
+	FUNCTION_MEMBERS = sizeof function_members / sizeof function_members[0],
+	SHARD_MEMBERS = sizeof shard_members / sizeof shard_members[0],
+};
+_Static_assert(sizeof function_columns / sizeof function_columns[0] == FUNCTION_MEMBERS, "a head a member");
+_Static_assert(sizeof shard_columns / sizeof shard_columns[0] == SHARD_MEMBERS, "a head a member");
 
 static void snapshot_print(const json_t *all) {
 	host_print(all);
-	rows_print(
-		json_object_get(all, "functions"), function_columns, sizeof function_columns / sizeof function_columns[0]);
+	rows_print(json_object_get(all, "functions"), function_columns, function_members, FUNCTION_MEMBERS);
 	putchar('\n');
-	rows_print(json_object_get(all, "shards"), shard_columns, sizeof shard_columns / sizeof shard_columns[0]);
+	rows_print(json_object_get(all, "shards"), shard_columns, shard_members, SHARD_MEMBERS);
 }
 
 /* ---- the screen ---- */

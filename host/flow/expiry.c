@@ -127,8 +127,7 @@ static struct instance_life *life_of(struct shard *shard, struct instance *insta
 /* One entry an instance: at the time when the next thing of it ends, as far as it is known now. */
 static void instance_file(struct shard *shard, struct instance *instance, uint64_t due_ms) {
 	life_of(shard, instance)->generation = atomic_fetch_add(&shard->flow->timer_next, 1);
-	timers_set(shard, due_ms, bytes_of(NULL, 0), sweep_write(shard, instance));
-	shard->counts.timers_set--; /* nobody asked for it */
+	timers_file(shard, due_ms, sweep_write(shard, instance));
 }
 
 bool expiry_file(struct shard *shard, const struct version *version, struct instance *instance, uint64_t below) {

@@ -143,7 +143,8 @@ struct flow {
 	struct flow_clock clock;
 	size_t cache_bytes;       /* a shard's budget for instances */
 	size_t queue_bytes;       /* a shard's budget for waiting messages in memory */
-	size_t timer_bytes;       /* a shard's budget for timers in memory */
+	size_t timer_bytes;       /* a shard's budget for delayed messages in memory */
+	size_t sweep_bytes;       /* a shard's budget for sweeps in memory */
 	size_t operation_bytes;   /* a shard's budget for what waits in memory for the pool */
 	uint64_t epoch_bytes_max; /* of a shard's open epoch */
 	struct park *reader_park; /* wakes who loads timers; NULL: the simulation does it */

@@ -35,6 +35,7 @@ struct shard_tally {
 	struct tally epoch_bytes;
 	struct histogram operation_seconds; /* from the start of an operation to its result */
 	struct tally timers_late_ms;        /* since when the first one that is due was due, as of the last turn */
+	struct tally sweeps_late_ms;        /* the same for sweeps */
 };
 
 /* [committer] writes. */

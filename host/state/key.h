@@ -20,6 +20,7 @@
  *   'Q' queue:u64be first:u64be      a run of waiting messages, the first with that arrival number
  *   'D' [number:u64be]               dead letter; without a number: the last that went
  *   'Z' due:u64be serial:u64be       timer: a message that is sent when it is due
+ *   'z' due:u64be serial:u64be       sweep: when to look whether an instance has expired
  *   'Y' type:u16be id:sized8 token   which timer of that address has the token
  *   'O' id:u64be                     asynchronous operation that is under way
  *   'J' hash[16]                     idempotency key: what it belongs to
@@ -60,6 +61,7 @@ enum key_kind {
 	KEY_QUEUE_RUN = 'Q',
 	KEY_DEAD = 'D',
 	KEY_TIMER = 'Z',
+	KEY_SWEEP = 'z',
 	KEY_TOKEN = 'Y',
 	KEY_OPERATION = 'O',
 	KEY_KEYED = 'J',

@@ -110,6 +110,7 @@ static bool runtime_row(
 	case KEY_DEAD:
 	case KEY_SCHEMA:
 	case KEY_TIMER:
+	case KEY_SWEEP:
 	case KEY_TOKEN:
 	case KEY_OPERATION:
 	case KEY_KEYED:

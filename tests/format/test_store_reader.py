@@ -13,6 +13,7 @@ from lib import harness, store, store_reader
 from lib.campaign import play_counts
 from lib.harness import Skip, expect, expect_equal, wait_until
 from lib.host import Host
+from lib.mayfly import TYPE, call, load
 from lib.program import Program, Shape, difference
 from lib.rpc import ingest_bytes, request_bytes
 
@@ -115,6 +116,28 @@ def test_messages_that_wait(test):
 	for address in range(7):
 		found = [message["payload"] for message in waiting if message["id"] == f"id{address}".encode()]
 		expect_equal(found, payloads[address::7], f"payloads to id{address}, in order")
+
+
+def test_what_is_due_later(test):
+	plyvel_needed()
+	host = Host(test, plugins=("play",), flags=["--test-clock", "1000"]).start()
+	load(host, "mayfly_2")  # idle 1000 ms, a mark 100 ms
+	with host.rpc() as rpc:
+		rpc.call("test/play", "a", {"reply": True, "send": [
+			{"id": "b", "msg": {"add": 5}, "after_ms": 700, "token": "t"}, {"id": "c", "msg": {"add": 6}, "after_ms": 300}]})
+	call(host, "x", 1)
+	host.kill()  # in the journal
+	host.start()
+	call(host, "y", 1, "m")
+	host.stop()  # in the databases
+	found = list(store_reader.Store(host.data).timers())
+	delayed = [(timer["due_ms"], timer["to"], timer["id"], timer["payload"]) for timer in found if not timer["sweep"]]
+	expect_equal(delayed, [(1300, "test/play", b"c", {"add": 6}), (1700, "test/play", b"b", {"add": 5})], "delayed messages")
+	# a set: behind the kill x may have been given another entry
+	expect_equal({(timer["due_ms"], timer["to"], timer["id"], timer["caller_id"], timer["token"]) for timer in found if timer["sweep"]},
+		{(1100, TYPE, b"y", b"y", b""), (2000, TYPE, b"x", b"x", b"")}, "sweeps, by the next thing that ends")
+	verified = subprocess.run([test.find("sofund"), "--verify", host.data], capture_output=True, text=True, timeout=60)
+	expect(verified.returncode == 0, f"sofund --verify knows every row: {verified.stdout[-400:]}")
 
 
 def test_a_hole_is_not_read_over(test):

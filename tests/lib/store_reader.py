@@ -1,7 +1,7 @@
 #!/usr/bin/python3
 """An independent reader of a store, written from the FORMAT pages alone (host/state, host/flow, host/wire). Reads only.
 
-    store_reader.py DATA journal | rows runtime|NS/NAME | state [NS/NAME] | messages        store_reader.py FILE wire
+    store_reader.py DATA journal | rows runtime|NS/NAME | state [NS/NAME] | messages | timers        store_reader.py FILE wire
 
 One JSON line an item. Databases are read by plyvel (python3-plyvel) from a copy; without it only the journal is."""
 
@@ -129,6 +129,12 @@ class Store:
 				message = self.message(Cursor(run.take(HEAD.unpack_from(run.data, run.at)[0])))
 				yield from [dict(message, queue=key[1:9].hex(), number=number)] if number >= head else ()
 				number += 1
+	def timers(self):
+		"""What is sent when its time has come, in that order: delayed messages, then sweeps."""
+		rows = self.rows("runtime")
+		for key in sorted(key for key in rows if key[:1] in (b"Z", b"z")):
+			due_ms, serial, row = *struct.unpack(">QQ", key[1:]), Cursor(rows[key])
+			yield dict(due_ms=due_ms, serial=serial, sweep=key[:1] == b"z", token=row.take(row.take(1)[0]), **self.message(row))
 	def message(self, cursor):
 		_, _, birth, to, caller, *sizes, flags, payload_size, _ = HEAD.unpack(cursor.take(HEAD.size))
 		cursor.take((16 if flags & 4 else 0) + (32 if flags & 64 else 0))
@@ -141,7 +147,7 @@ def items(data, what, *names):
 		return msgpack.Unpacker(open(data, "rb"), strict_map_key=False) if what == "wire" else (
 			dict(here, body=list(redo(here["body"]))) for here in journal(data))
 	store = Store(data)
-	return store.messages() if what == "messages" else sorted(store.rows(names[0]).items()) if what == "rows" else (
+	return store.messages() if what == "messages" else store.timers() if what == "timers" else sorted(store.rows(names[0]).items()) if what == "rows" else (
 		{"type": name, "id": id, "values": found} for name in names or store.types.values()
 		for id, found in store.instances(name).items())
 

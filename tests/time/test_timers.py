@@ -11,7 +11,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import harness
+from lib import harness, mayfly
 from lib.harness import expect, expect_equal
 from lib.host import Host
 from lib.rpc import Closed, RpcError
@@ -299,6 +299,27 @@ def test_far_more_timers_than_memory_has_room_for(test):
 	host.barrier(timeout_ms=300_000)
 	total = sum(values.get("count", 0) for values in host.dump("test/play").values())
 	expect_equal(total, timers, "timers that came")
+
+
+def test_a_delayed_message_goes_past_sweeps_in_the_store(test):
+	"""100,000 instances end when it is due, and were filed before it; each says so in the egress in which it says that it came."""
+	sweeps = 100_000
+	host = clocked(test, shards=1, settings={"limits.memory_bytes": 64 << 20}).start()
+	mayfly.load(host)
+	host.http.post(f"/v1/ttl/{mayfly.TYPE}", {"idle_ttl_ms": 60_000})
+	with host.rpc() as rpc:
+		for first in range(0, sweeps, 500):
+			rpc.ingest("mayfly", "p", first + 1, [[f"i{index}", [1, None, None]] for index in range(first, first + 500)])
+	send(host, "a", send=[after(60_000, "b", {"emit": {"egress": "mayfly", "payload": "here"}})])
+	host.barrier(timeout_ms=300_000)
+	host.kill()
+	host.start()  # nothing of it is in memory but what is due first
+	clock(host, START_MS + 70_000)
+	told = [record["payload"] for record in host.egress("mayfly", page=10_000)]
+	expect_equal(len(told), sweeps + 1, "what came")
+	place = told.index("here")
+	test.note(f"it came ahead of all but {place} of {sweeps} sweeps")
+	expect(place < sweeps // 10, f"it waited for {place} of {sweeps} sweeps")
 
 
 if __name__ == "__main__":

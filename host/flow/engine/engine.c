@@ -10,7 +10,13 @@
 
 /* Of limits.memory_bytes less its base: what functions keep warm, and what may wait in memory before it is paged out. The
  * rest is the store's (budget.c), but for what the open epochs hold. */
-enum { CACHE_SHARE_PERCENT = 31, QUEUE_SHARE_PERCENT = 7, TIMER_SHARE_PERCENT = 4, OPERATION_SHARE_PERCENT = 2 };
+enum {
+	CACHE_SHARE_PERCENT = 31,
+	QUEUE_SHARE_PERCENT = 7,
+	TIMER_SHARE_PERCENT = 4,
+	SWEEP_SHARE_PERCENT = 3,
+	OPERATION_SHARE_PERCENT = 2
+};
 
 /* ---- life ---- */
 
@@ -33,6 +39,7 @@ static void flow_init(
 	flow->cache_bytes = (size_t)(share / 100 * CACHE_SHARE_PERCENT);
 	flow->queue_bytes = (size_t)(share / 100 * QUEUE_SHARE_PERCENT);
 	flow->timer_bytes = (size_t)(share / 100 * TIMER_SHARE_PERCENT);
+	flow->sweep_bytes = (size_t)(share / 100 * SWEEP_SHARE_PERCENT);
 	flow->operation_bytes = (size_t)(share / 100 * OPERATION_SHARE_PERCENT);
 	flow->epoch_bytes_max = share / MEMORY_PER_EPOCH;
 	if (flow->epoch_bytes_max > EPOCH_BYTES_MAX)

@@ -56,6 +56,7 @@ void engine_shard_figures(struct engine *engine, uint32_t index, struct engine_s
 		.epoch_messages = tally_get(&tally->epoch_messages),
 		.epoch_bytes = tally_get(&tally->epoch_bytes),
 		.timers_late_ms = tally_get(&tally->timers_late_ms),
+		.sweeps_late_ms = tally_get(&tally->sweeps_late_ms),
 	};
 }
 

@@ -45,7 +45,8 @@ struct engine_shard_figures {
 	uint64_t cache_evicted;
 	uint64_t epoch_messages; /* of the last epoch */
 	uint64_t epoch_bytes;
-	uint64_t timers_late_ms; /* how long the first timer that is due waits already */
+	uint64_t timers_late_ms; /* how long the first delayed message that is due waits already */
+	uint64_t sweeps_late_ms; /* the same for sweeps */
 };
 
 /* index: below engine_status's shards. */

@@ -10,7 +10,7 @@ enum {
 	 * that the applier's tables hold, some 10 ms when they are full: so few passes are better. */
 	LOAD_ROWS_MAX = 65536,
 	LOAD_BYTES_MAX = 8 << 20,
-	LOAD_MEMORY_DIVISOR = 2, /* of a shard's budget for timers: no pass brings more */
+	LOAD_MEMORY_DIVISOR = 2, /* of a shard's budget for that kind: no pass brings more */
 };
 
 void timers_load_wake(struct flow *flow) {
@@ -18,13 +18,17 @@ void timers_load_wake(struct flow *flow) {
 		park_wake(flow->reader_park);
 }
 
-static bool shard_asks(const struct shard *shard) {
-	return atomic_load_explicit(&shard->timers.load, memory_order_acquire) == TIMERS_LOAD_WANTED;
+static struct lane *lane_of(const struct flow *flow, uint32_t shard, enum timer_kind kind) {
+	return timers_lane(&flow->shards[shard]->timers, kind);
+}
+
+static bool lane_asks(struct lane *lane) {
+	return atomic_load_explicit(&lane->load, memory_order_acquire) == LANE_LOAD_WANTED;
 }
 
 bool timers_load_asked(const struct flow *flow) {
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
-		if (shard_asks(flow->shards[i]))
+		if (lane_asks(lane_of(flow, i, TIMER_MESSAGE)) || lane_asks(lane_of(flow, i, TIMER_SWEEP)))
 			return true;
 	}
 	return false;
@@ -33,10 +37,12 @@ bool timers_load_asked(const struct flow *flow) {
 /* Which shards ask, from where on, and whether the store can tell already all that they set before. */
 struct pass {
 	struct flow *flow;
+	enum timer_kind kind;
 	uint64_t shards; /* a bit each */
 	struct timer_place from;
 	struct timer_place until;
 	size_t rows;
+	size_t old;
 	size_t bytes, bytes_max;
 	struct error error;
 	bool failed;
@@ -45,16 +51,17 @@ struct pass {
 static void pass_plan(struct pass *pass) {
 	const struct flow *flow = pass->flow;
 	uint64_t applied = store_applied(flow->store);
-	const size_t share = flow->timer_bytes / LOAD_MEMORY_DIVISOR;
+	const size_t budget = pass->kind == TIMER_SWEEP ? flow->sweep_bytes : flow->timer_bytes;
+	const size_t share = budget / LOAD_MEMORY_DIVISOR;
 	pass->bytes_max = share < LOAD_BYTES_MAX ? share : LOAD_BYTES_MAX;
 	pass->from = TIMER_PLACE_END;
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
-		const struct shard *shard = flow->shards[i];
-		if (!shard_asks(shard) || shard->timers.load_epoch > applied)
+		struct lane *lane = lane_of(flow, i, pass->kind);
+		if (!lane_asks(lane) || lane->load_epoch > applied)
 			continue;
 		pass->shards |= UINT64_C(1) << i;
-		if (timer_place_before(shard->timers.load_from, pass->from))
-			pass->from = shard->timers.load_from;
+		if (timer_place_before(lane->load_from, pass->from))
+			pass->from = lane->load_from;
 	}
 }
 
@@ -88,12 +95,17 @@ static bool row_deliver(struct pass *pass, struct timer_place place, struct byte
 	uint32_t hash = flow_hash(flow, message.head->caller_type, message.caller_id);
 	uint32_t owner = message_shard(hash, flow->shards_count);
 	if ((pass->shards & UINT64_C(1) << owner) != 0)
-		buf_append(&flow->shards[owner]->timers.loaded, scratch->data, row.size);
+		buf_append(&lane_of(flow, owner, pass->kind)->loaded, scratch->data, row.size);
+	pass->old += pass->kind == TIMER_MESSAGE && (message.head->flags & MESSAGE_SWEEP) != 0;
 	return true;
 }
 
+static bool pass_full(const struct pass *pass) {
+	return pass->rows == LOAD_ROWS_MAX || pass->bytes >= pass->bytes_max || pass->old == TIMERS_LOAD_OLD_MAX;
+}
+
 static void rows_read(struct pass *pass) {
-	struct key key = key_timer(pass->from);
+	struct key key = key_timer(pass->kind, pass->from);
 	struct store_cursor *cursor = store_cursor_open(pass->flow->store, REDO_RUNTIME, key_bytes(&key), &pass->error);
 	pass->until = TIMER_PLACE_END;
 	if (cursor == NULL) {
@@ -101,9 +113,9 @@ static void rows_read(struct pass *pass) {
 		return;
 	}
 	struct bytes found, value;
-	while (store_cursor_next(cursor, &found, &value) && found.size == TIMER_KEY_BYTES && found.data[0] == KEY_TIMER) {
+	while (store_cursor_next(cursor, &found, &value) && found.size == TIMER_KEY_BYTES && found.data[0] == pass->kind) {
 		struct timer_place place = {.due_ms = key_u64_at(found.data + 1), .serial = key_u64_at(found.data + 9)};
-		if (pass->rows == LOAD_ROWS_MAX || pass->bytes >= pass->bytes_max) {
+		if (pass_full(pass)) {
 			pass->until = place;
 			break;
 		}
@@ -120,27 +132,33 @@ static void rows_read(struct pass *pass) {
 static void pass_end(struct pass *pass) {
 	struct flow *flow = pass->flow;
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
-		struct shard *shard = flow->shards[i];
+		struct lane *lane = lane_of(flow, i, pass->kind);
 		if ((pass->shards & UINT64_C(1) << i) == 0)
 			continue;
 		if (pass->failed) {
-			buf_reset(&shard->timers.loaded); /* it still asks */
+			buf_reset(&lane->loaded); /* it still asks */
 			continue;
 		}
-		shard->timers.loaded_until = pass->until;
-		atomic_store_explicit(&shard->timers.load, TIMERS_LOAD_READY, memory_order_release);
-		park_wake(&shard->park);
+		lane->loaded_until = pass->until;
+		atomic_store_explicit(&lane->load, LANE_LOAD_READY, memory_order_release);
+		park_wake(&flow->shards[i]->park);
 	}
 	if (pass->failed && pass->error.system != ENOSPC)
 		flow_fail(flow, &pass->error);
 }
 
-bool timers_load_step(struct flow *flow) {
-	struct pass pass = {.flow = flow};
+static bool pass_do(struct flow *flow, enum timer_kind kind) {
+	struct pass pass = {.flow = flow, .kind = kind};
 	pass_plan(&pass);
 	if (pass.shards == 0)
 		return false;
 	rows_read(&pass);
 	pass_end(&pass);
 	return !pass.failed;
+}
+
+bool timers_load_step(struct flow *flow) {
+	const bool messages = pass_do(flow, TIMER_MESSAGE);
+	const bool sweeps = pass_do(flow, TIMER_SWEEP);
+	return messages || sweeps;
 }

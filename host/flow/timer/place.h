@@ -23,11 +23,14 @@ static inline bool timer_place_same(struct timer_place a, struct timer_place b) 
 	return a.due_ms == b.due_ms && a.serial == b.serial;
 }
 
+/* What is sent when it is due, and how its row's key begins. */
+enum timer_kind { TIMER_MESSAGE = KEY_TIMER, TIMER_SWEEP = KEY_SWEEP };
+
 enum { TIMER_KEY_BYTES = 17, TOKEN_ROW_BYTES = 16 };
 
-/* 'Z' due serial */
-static inline struct key key_timer(struct timer_place place) {
-	struct key key = key_of(KEY_TIMER);
+/* kind due serial */
+static inline struct key key_timer(enum timer_kind kind, struct timer_place place) {
+	struct key key = key_of((enum key_kind)kind);
 	key_u64(&key, place.due_ms);
 	key_u64(&key, place.serial);
 	return key;

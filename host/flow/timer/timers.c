@@ -1,131 +1,20 @@
 #include "flow/timer/timers.h"
 
-#include <stdlib.h>
-
 #include "base/check.h"
 #include "flow/shard.h"
 #include "flow/timer/load.h"
 #include "flow/timer/share.h"
 
-enum {
-	/* Timers are brought into memory this long before they are due: a load takes milliseconds. */
-	LOAD_AHEAD_MS = 1000,
-	/* While so many stand in memory, the next ones can wait: they are brought while these are sent. */
-	LOAD_BELOW = 16384,
-};
-
-static struct timer *timer_of(struct heap_node *node) {
-	return (struct timer *)(void *)node; /* its first member */
-}
-
-static bool timer_less(const struct heap_node *a, const struct heap_node *b) {
-	return timer_place_before(
-		((const struct timer *)(const void *)a)->place, ((const struct timer *)(const void *)b)->place);
-}
-
-static struct timer *heap_timer(const struct heap *heap) {
-	struct heap_node *node = heap_first(heap);
-	return node == NULL ? NULL : timer_of(node);
-}
-
-static struct timer *timers_first(const struct timers *timers) {
-	struct timer *message = heap_timer(&timers->messages);
-	struct timer *sweep = heap_timer(&timers->sweeps);
-	if (message == NULL || sweep == NULL)
-		return message == NULL ? sweep : message;
-	return timer_place_before(sweep->place, message->place) ? sweep : message;
-}
-
-static size_t timers_count(const struct timers *timers) {
-	return timers->messages.count + timers->sweeps.count;
-}
-
-static struct heap *heap_of(struct timers *timers, const struct message_head *message) {
-	return (message->flags & MESSAGE_SWEEP) != 0 ? &timers->sweeps : &timers->messages;
-}
-
 void timers_init(struct timers *timers) {
-	*timers = (struct timers){.messages = {.less = timer_less}, .sweeps = {.less = timer_less}};
-	atomic_init(&timers->load, TIMERS_LOAD_NONE);
-}
-
-static void timers_free(struct heap *heap) {
-	for (size_t i = 0; i < heap->count; i++)
-		free(timer_of(heap->nodes[i]));
-	heap_finish(heap);
+	*timers = (struct timers){0};
+	lane_init(&timers->messages, TIMER_MESSAGE, &timers->tokens);
+	lane_init(&timers->sweeps, TIMER_SWEEP, NULL);
 }
 
 void timers_finish(struct timers *timers) {
-	timers_free(&timers->messages);
-	timers_free(&timers->sweeps);
+	lane_finish(&timers->messages);
+	lane_finish(&timers->sweeps);
 	tokens_finish(&timers->tokens);
-	buf_finish(&timers->loaded);
-}
-
-/* ---- in and out of memory ---- */
-
-static size_t timer_bytes(const struct timer *timer) {
-	return sizeof *timer - sizeof timer->message + timer->message.size + sizeof(struct heap_node *);
-}
-
-static struct timer *timer_add(struct timers *timers, struct timer_place place, const struct message_head *message) {
-	struct timer *timer = check_alloc(1, sizeof *timer - sizeof timer->message + message->size);
-	timer->place = place;
-	memcpy(&timer->message, message, message->size);
-	heap_add(heap_of(timers, message), &timer->node);
-	timers->memory += timer_bytes(timer);
-	return timer;
-}
-
-static void timer_remove(struct timers *timers, struct timer *timer) {
-	heap_remove(heap_of(timers, &timer->message), &timer->node);
-	timers->memory -= timer_bytes(timer);
-	if (timer->token != NULL)
-		timer->token->timer = NULL;
-	free(timer);
-}
-
-static int place_compare(const void *a, const void *b) {
-	const struct heap_node *const *left = a;
-	const struct heap_node *const *right = b;
-	return timer_less(*left, *right) ? -1 : timer_less(*right, *left) ? 1 : 0;
-}
-
-static void heap_forget(struct timers *timers, struct heap *heap, struct timer_place place) {
-	size_t kept = 0;
-	for (size_t i = 0; i < heap->count; i++) {
-		struct timer *timer = timer_of(heap->nodes[i]);
-		if (timer_place_before(timer->place, place)) {
-			heap->nodes[kept++] = &timer->node;
-			continue;
-		}
-		timers->memory -= timer_bytes(timer);
-		if (timer->token != NULL)
-			tokens_detach(&timers->tokens, timer->token);
-		free(timer);
-	}
-	heap->count = kept;
-	heap_rebuild(heap);
-}
-
-/* Everything from `place` on leaves memory: it is in the journal, and will be found in the store. */
-static void timers_forget(struct timers *timers, struct timer_place place) {
-	heap_forget(timers, &timers->messages, place);
-	heap_forget(timers, &timers->sweeps, place);
-	if (timer_place_before(place, timers->keep))
-		timers->keep = place;
-	if (timer_place_before(place, timers->horizon))
-		timers->horizon = place;
-}
-
-/* The later half of what there is more of goes once memory is full, and what is as late of the rest. */
-static void timers_fit(struct shard *shard) {
-	struct timers *timers = &shard->timers;
-	struct heap *larger = timers->sweeps.count > timers->messages.count ? &timers->sweeps : &timers->messages;
-	if (timers->memory + timers->tokens.memory <= shard->flow->timer_bytes || larger->count < 2)
-		return;
-	qsort(larger->nodes, larger->count, sizeof *larger->nodes, place_compare);
-	timers_forget(timers, timer_of(larger->nodes[larger->count / 2])->place);
 }
 
 /* ---- effects ---- */
@@ -138,9 +27,13 @@ static void token_row(struct shard *shard, const struct key *key, struct timer_p
 	shard->epoch_bytes += key->size + row.size;
 }
 
-static void timer_row(
-	struct shard *shard, struct timer_place place, struct bytes token, const struct message_head *message) {
-	struct key key = key_timer(place);
+static struct timer_place place_next(struct shard *shard, uint64_t due_ms) {
+	return (struct timer_place){.due_ms = due_ms, .serial = atomic_fetch_add(&shard->flow->timer_next, 1)};
+}
+
+static void timer_row(struct shard *shard, enum timer_kind kind, struct timer_place place, struct bytes token,
+	const struct message_head *message) {
+	struct key key = key_timer(kind, place);
 	buf_reset(&shard->scratch);
 	buf_append_u8(&shard->scratch, (uint8_t)token.size);
 	buf_append_bytes(&shard->scratch, token);
@@ -151,12 +44,10 @@ static void timer_row(
 
 void timers_set(struct shard *shard, uint64_t due_ms, struct bytes token, const struct message_head *message) {
 	struct timers *timers = &shard->timers;
-	struct timer_place place = {.due_ms = due_ms, .serial = atomic_fetch_add(&shard->flow->timer_next, 1)};
-	struct timer *timer = NULL;
-	timer_row(shard, place, token, message);
+	struct timer_place place = place_next(shard, due_ms);
+	timer_row(shard, TIMER_MESSAGE, place, token, message);
 	shard->counts.timers_set++;
-	if (timer_place_before(place, timers->keep))
-		timer = timer_add(timers, place, message);
+	struct timer *timer = lane_set(&timers->messages, place, message);
 	if (token.size > 0) {
 		struct message parts;
 		message_read((const uint8_t *)message, &parts);
@@ -170,7 +61,15 @@ void timers_set(struct shard *shard, uint64_t due_ms, struct bytes token, const 
 			timer->token = name;
 		tokens_changed(&timers->tokens, name, shard->epoch);
 	}
-	timers_fit(shard);
+	lane_fit(&timers->messages, shard->flow->timer_bytes);
+}
+
+void timers_file(struct shard *shard, uint64_t due_ms, const struct message_head *sweep) {
+	struct lane *sweeps = &shard->timers.sweeps;
+	struct timer_place place = place_next(shard, due_ms);
+	timer_row(shard, TIMER_SWEEP, place, bytes_of(NULL, 0), sweep);
+	lane_set(sweeps, place, sweep);
+	lane_fit(sweeps, shard->flow->sweep_bytes);
 }
 
 static void token_gone(struct shard *shard, const struct key *key) {
@@ -182,8 +81,8 @@ static void token_gone(struct shard *shard, const struct key *key) {
 	shard->epoch_bytes += key->size;
 }
 
-static void timer_row_remove(struct shard *shard, struct timer_place place) {
-	struct key key = key_timer(place);
+static void timer_row_remove(struct shard *shard, enum timer_kind kind, struct timer_place place) {
+	struct key key = key_timer(kind, place);
 	redo_remove(&shard->redo, REDO_RUNTIME, key_bytes(&key));
 	shard->epoch_bytes += key.size;
 }
@@ -196,9 +95,9 @@ void timers_cancel(struct shard *shard, uint16_t type, struct bytes id, struct b
 		check(!name->gone);
 		place = name->place;
 		if (name->timer != NULL)
-			timer_remove(timers, name->timer);
+			lane_remove(&timers->messages, name->timer);
 	}
-	timer_row_remove(shard, place);
+	timer_row_remove(shard, TIMER_MESSAGE, place);
 	token_gone(shard, &key);
 	shard->counts.timers_cancelled++;
 }
@@ -225,7 +124,7 @@ int timers_find(struct shard *shard, uint16_t type, struct bytes id, struct byte
 
 /* ---- what is due ---- */
 
-static void timer_fire(struct shard *shard, struct timer *timer) {
+static void timer_fire(struct shard *shard, struct lane *lane, struct timer *timer) {
 	struct flow *flow = shard->flow;
 	struct message_head *head = &timer->message;
 	uint32_t to = message_shard(head->hash, flow->shards_count);
@@ -247,104 +146,106 @@ static void timer_fire(struct shard *shard, struct timer *timer) {
 		queue_publish(channel);
 	else
 		shard->touched |= UINT64_C(1) << to;
-	timer_row_remove(shard, timer->place);
+	timer_row_remove(shard, lane->kind, timer->place);
 	if (timer->token != NULL) {
 		struct key key = {.size = timer->token->key_size};
 		memcpy(key.data, timer->token->key, key.size);
 		token_gone(shard, &key);
 		timer->token = NULL;
 	}
-	timer_remove(&shard->timers, timer);
+	lane_remove(lane, timer);
 }
 
 /* ---- loading ---- */
 
-static bool load_wanted(const struct shard *shard, uint64_t now_ms) {
-	const struct timers *timers = &shard->timers;
-	return timers->horizon.due_ms != UINT64_MAX && timers_count(timers) < LOAD_BELOW &&
-		timers->horizon.due_ms <= now_ms + LOAD_AHEAD_MS;
-}
-
-static void load_ask(struct shard *shard) {
-	struct timers *timers = &shard->timers;
-	timers->load_epoch = shard->epoch_start_us != 0 ? shard->epoch : shard->epoch - 1;
-	timers->load_serial = atomic_load(&shard->flow->timer_next);
-	timers->load_from = timers->horizon;
-	timers->keep = TIMER_PLACE_END;
-	atomic_store_explicit(&timers->load, TIMERS_LOAD_WANTED, memory_order_release);
+static void load_ask(struct shard *shard, struct lane *lane) {
+	const uint64_t epoch = shard->epoch_start_us != 0 ? shard->epoch : shard->epoch - 1;
+	lane_load_begin(lane, epoch, atomic_load(&shard->flow->timer_next));
 	timers_load_wake(shard->flow);
 }
 
+/* A sweep that stands where delayed messages do, as all did once: it goes to its own lane, as a new one. */
+static void old_sweep_move(struct shard *shard, struct timer_place place, const struct message_head *sweep) {
+	timer_row_remove(shard, TIMER_MESSAGE, place);
+	timers_file(shard, place.due_ms, sweep);
+}
+
 /* One loaded row; the shard may have changed it since it was read. */
-static void loaded_take(struct shard *shard, struct timer_place place, struct bytes token, const uint8_t *at) {
-	struct timers *timers = &shard->timers;
+static void loaded_take(
+	struct shard *shard, struct lane *lane, struct timer_place place, struct bytes token, const uint8_t *at) {
 	const struct message_head *message = (const struct message_head *)(const void *)at;
-	if (place.serial >= timers->load_serial || timer_place_before(place, timers->load_from))
-		return; /* it stands in memory, or it did */
 	struct token *name = NULL;
+	if (!lane_load_news(lane, place))
+		return;
+	if (lane->kind == TIMER_MESSAGE && (message->flags & MESSAGE_SWEEP) != 0) {
+		old_sweep_move(shard, place, message);
+		return;
+	}
 	if (token.size > 0) {
 		struct message parts;
 		message_read(at, &parts);
 		struct key key = key_token(message->caller_type, parts.caller_id, token);
-		name = tokens_find(&timers->tokens, &key);
+		name = tokens_find(lane->tokens, &key);
 		if (name != NULL && (name->gone || !timer_place_same(name->place, place)))
 			return; /* cancelled since */
 		if (name == NULL)
-			name = tokens_add(&timers->tokens, &key);
+			name = tokens_add(lane->tokens, &key);
 		name->place = place;
 	}
-	struct timer *timer = timer_add(timers, place, message);
+	struct timer *timer = lane_add(lane, place, message);
 	timer->token = name;
 	if (name != NULL)
 		name->timer = timer;
 }
 
-static void load_take(struct shard *shard) {
-	struct timers *timers = &shard->timers;
-	struct timer_place until = timers->loaded_until;
-	if (timer_place_before(timers->keep, until))
-		until = timers->keep; /* memory was full in the meantime */
-	for (size_t at = 0; at < timers->loaded.size;) {
+static void load_take(struct shard *shard, struct lane *lane) {
+	shard_touch(shard); /* a clock move may wait to hear that nothing more is due: an epoch tells it */
+	for (size_t at = 0; at < lane->loaded.size;) {
 		struct timer_load_row row;
-		memcpy(&row, timers->loaded.data + at, sizeof row);
-		const uint8_t *message = timers->loaded.data + at + sizeof row;
-		loaded_take(shard, row.place, bytes_of(message + row.message_size, row.token_size), message);
+		memcpy(&row, lane->loaded.data + at, sizeof row);
+		const uint8_t *message = lane->loaded.data + at + sizeof row;
+		loaded_take(shard, lane, row.place, bytes_of(message + row.message_size, row.token_size), message);
 		at += row.size;
 	}
-	timers->horizon = until;
-	timers_forget(timers, until);
-	timers->keep = until;
-	buf_finish(&timers->loaded);
-	atomic_store_explicit(&timers->load, TIMERS_LOAD_NONE, memory_order_release);
-	timers_fit(shard);
-	shard_touch(shard); /* a clock move may wait to hear that nothing more is due: an epoch tells it */
+	lane_load_end(lane);
+}
+
+static bool lane_step(struct shard *shard, struct lane *lane, size_t bytes_max, uint64_t now_ms) {
+	bool worked = false;
+	int load = atomic_load_explicit(&lane->load, memory_order_acquire);
+	if (load == LANE_LOAD_READY && shard_epoch_open(shard)) {
+		load_take(shard, lane);
+		lane_fit(lane, bytes_max);
+		load = LANE_LOAD_NONE;
+		worked = true;
+	}
+	if (load == LANE_LOAD_NONE && lane->tokens != NULL) /* else a loaded row is to be told from a cancelled one */
+		tokens_prune(lane->tokens, store_applied(shard->flow->store));
+	if (load == LANE_LOAD_NONE && lane_load_wanted(lane, now_ms))
+		load_ask(shard, lane);
+	return worked;
 }
 
 /* ---- a turn ---- */
 
 uint64_t timers_next_ms(const struct shard *shard) {
-	const struct timers *timers = &shard->timers;
-	const struct timer *first = timers_first(timers);
-	if (first == NULL || timer_place_before(timers->horizon, first->place))
-		return timers->horizon.due_ms; /* that of a timer in the store */
-	return first->place.due_ms;
+	const uint64_t message_ms = lane_next_ms(&shard->timers.messages);
+	const uint64_t sweep_ms = lane_next_ms(&shard->timers.sweeps);
+	return message_ms < sweep_ms ? message_ms : sweep_ms;
 }
 
-static struct timer *due_first(const struct timers *timers, const struct heap *heap, uint64_t now_ms) {
-	struct timer *timer = heap_timer(heap);
-	if (timer == NULL || timer->place.due_ms > now_ms || !timer_place_before(timer->place, timers->horizon))
-		return NULL;
-	return timer;
+uint64_t timers_due_ms(const struct shard *shard) {
+	const uint64_t message_ms = lane_turn_ms(&shard->timers.messages);
+	const uint64_t sweep_ms = lane_turn_ms(&shard->timers.sweeps);
+	return message_ms < sweep_ms ? message_ms : sweep_ms;
 }
 
 static bool messages_send(struct shard *shard, uint64_t now_ms, int *budget) {
+	struct lane *lane = &shard->timers.messages;
 	struct timer *timer;
 	bool worked = false;
-	for (; *budget > 0 && shard_epoch_open(shard); (*budget)--) {
-		timer = due_first(&shard->timers, &shard->timers.messages, now_ms);
-		if (timer == NULL)
-			break;
-		timer_fire(shard, timer);
+	for (; *budget > 0 && shard_epoch_open(shard) && (timer = lane_due(lane, now_ms)) != NULL; (*budget)--) {
+		timer_fire(shard, lane, timer);
 		worked = true;
 	}
 	return worked;
@@ -355,11 +256,11 @@ static bool sweeps_send(struct shard *shard, uint64_t now_ms, int *budget) {
 	struct timer *timer;
 	bool worked = false;
 	timers->sweeps_wait = false;
-	while (*budget > 0 && shard_epoch_open(shard) && (timer = due_first(timers, &timers->sweeps, now_ms)) != NULL) {
+	while (*budget > 0 && shard_epoch_open(shard) && (timer = lane_due(&timers->sweeps, now_ms)) != NULL) {
 		timers->sweeps_wait = !sweep_share_take(shard);
 		if (timers->sweeps_wait)
 			break;
-		timer_fire(shard, timer);
+		timer_fire(shard, &timers->sweeps, timer);
 		(*budget)--;
 		worked = true;
 	}
@@ -369,30 +270,11 @@ static bool sweeps_send(struct shard *shard, uint64_t now_ms, int *budget) {
 bool timers_step(struct shard *shard, int *budget) {
 	struct timers *timers = &shard->timers;
 	uint64_t now_ms = flow_clock_now(&shard->flow->clock);
-	bool worked = false;
-	int load = atomic_load_explicit(&timers->load, memory_order_acquire);
-	if (load == TIMERS_LOAD_READY) {
-		load_take(shard);
-		worked = true;
-	}
-	if (load != TIMERS_LOAD_WANTED) {
-		tokens_prune(&timers->tokens, store_applied(shard->flow->store));
-		if (load_wanted(shard, now_ms))
-			load_ask(shard);
-	}
+	bool worked = lane_step(shard, &timers->messages, shard->flow->timer_bytes, now_ms);
+	worked |= lane_step(shard, &timers->sweeps, shard->flow->sweep_bytes, now_ms);
 	worked |= messages_send(shard, now_ms, budget);
 	worked |= sweeps_send(shard, now_ms, budget);
-	uint64_t next_ms = timers_next_ms(shard); /* 0: the store was not asked yet */
-	tally_set(&shard->tally.timers_late_ms, next_ms > 0 && next_ms < now_ms ? now_ms - next_ms : 0);
+	tally_set(&shard->tally.timers_late_ms, lane_late_ms(&timers->messages, now_ms));
+	tally_set(&shard->tally.sweeps_late_ms, lane_late_ms(&timers->sweeps, now_ms));
 	return worked;
-}
-
-uint64_t timers_due_ms(const struct shard *shard) {
-	const struct timers *timers = &shard->timers;
-	uint64_t due_ms = timers_next_ms(shard);
-	uint64_t load_ms = timers->horizon.due_ms;
-	if (load_ms == UINT64_MAX || timers_count(timers) >= LOAD_BELOW)
-		return due_ms;
-	load_ms = load_ms > LOAD_AHEAD_MS ? load_ms - LOAD_AHEAD_MS : 0;
-	return load_ms < due_ms ? load_ms : due_ms;
 }

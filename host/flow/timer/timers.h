@@ -1,50 +1,27 @@
-/* The timers of the addresses of one shard. Every one is a row 'Z' of `runtime`; those that are due first stand in memory, too:
- * all before `horizon`, so that what is due is known without asking the store. Behind the horizon the store alone knows
- * (load.h brings what comes next). Belongs to whoever holds the shard. */
+/* The timers of the addresses of one shard: delayed messages (rows 'Z' of `runtime`), and the sweeps that look whether an
+ * instance has expired ('z'); each in a lane of its own (lane.h), so that a message that is due goes past all sweeps: those may
+ * wait (share.h). Belongs to whoever holds the shard. */
 #ifndef HOST_FLOW_TIMER_TIMERS_H
 #define HOST_FLOW_TIMER_TIMERS_H
 
 #include "base/error.h"
-#include "base/heap.h"
-#include "flow/message.h"
-#include "flow/timer/token.h"
+#include "flow/timer/lane.h"
 
 struct shard;
 struct message_route;
 
-struct timer {
-	struct heap_node node;
-	struct timer_place place;
-	struct token *token;         /* NULL: none */
-	struct message_head message; /* and what follows it */
-};
-
-enum timers_load {
-	TIMERS_LOAD_NONE,
-	TIMERS_LOAD_WANTED, /* [shard] asked; what is set from now on stays in memory */
-	TIMERS_LOAD_READY,  /* [loader] `loaded` and `loaded_until` are filled in */
-};
-
 struct timers {
-	/* apart, so that a message that is due goes past sweeps: those may wait (share.h) */
-	struct heap messages;
-	struct heap sweeps;
+	struct lane messages;
+	struct lane sweeps;
+	struct tokens tokens; /* of messages */
 	uint64_t swept_epoch; /* in this epoch `swept` were sent */
 	uint64_t swept;
 	bool sweeps_wait; /* as of the last turn: some are due, and the epoch has no room for them */
-	struct timer_place horizon;
-	struct tokens tokens;
-	size_t memory; /* of timers and tokens */
-
-	/* a load under way */
-	_Atomic int load;        /* enum timers_load */
-	uint64_t load_epoch;     /* the store knows all that was set before once it has applied this one */
-	uint64_t load_serial;    /* timers with such a serial or above were set since */
-	struct timer_place keep; /* of those, the ones before it stand in memory; else the same as the horizon */
-	struct timer_place load_from;
-	struct buf loaded; /* rows: struct timer_place, u32 token size, u32 message size, token, message */
-	struct timer_place loaded_until;
 };
+
+static inline struct lane *timers_lane(struct timers *timers, enum timer_kind kind) {
+	return kind == TIMER_SWEEP ? &timers->sweeps : &timers->messages;
+}
 
 /* Starts without knowing anything: the store may hold timers. */
 void timers_init(struct timers *timers);
@@ -54,6 +31,9 @@ void timers_finish(struct timers *timers);
 
 /* `message` is whole, but not born yet. */
 void timers_set(struct shard *shard, uint64_t due_ms, struct bytes token, const struct message_head *message);
+
+/* The same for a sweep. */
+void timers_file(struct shard *shard, uint64_t due_ms, const struct message_head *sweep);
 
 /* The timer of (type, id) with that token, which is there. */
 void timers_cancel(struct shard *shard, uint16_t type, struct bytes id, struct bytes token, struct timer_place place);

@@ -2,6 +2,7 @@
 #include <stdio.h>
 #include <string.h>
 
+#include "aged.h"
 #include "base/check.h"
 #include "deaths.h"
 #include "points.h"
@@ -36,6 +37,7 @@ static void memory_limit(struct world *world) {
 		flow->shards[i]->cache.memory_max = (size_t)4096 << world_below(world, 6);
 	flow->queue_bytes = (size_t)2048 << world_below(world, 8);
 	flow->timer_bytes = (size_t)512 << world_below(world, 8);
+	flow->sweep_bytes = (size_t)512 << world_below(world, 8);
 	flow->operation_bytes = world_below(world, 3) == 0 ? 0 : (size_t)256 << world_below(world, 8);
 }
 
@@ -59,6 +61,15 @@ static bool engine_make(struct world *world, const struct store_recovered *recov
 	return true;
 }
 
+/* Some lives follow one of an older host. */
+static bool store_age(struct world *world) {
+	struct error error;
+	if (world_below(world, 8) != 0 || aged_sweeps(world->engine, &error))
+		return true;
+	world_unable(world, "sweeps could not be put back to where older hosts kept them", &error);
+	return false;
+}
+
 /* What the world knew of the life before. */
 static void life_forget(struct world *world) {
 	producers_disconnect(world);
@@ -77,7 +88,7 @@ bool host_start(struct world *world) {
 	struct store_recovered recovered;
 	world->config.shards = 1 + (uint32_t)world_below(world, 4);
 	store_start(world, &recovered);
-	if (world->store == NULL || !engine_make(world, &recovered))
+	if (world->store == NULL || !engine_make(world, &recovered) || !store_age(world))
 		return false;
 	deaths_life_begins(world->config.shards);
 	engine_start(world->engine, swaps_view(&world->swaps));

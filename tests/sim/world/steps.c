@@ -33,7 +33,8 @@ static uint64_t timers_next_if_none_left(const struct world *world) {
 	const struct flow *flow = &world->engine->flow;
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		const struct timers *timers = &flow->shards[i]->timers;
-		if (timers->messages.count > 0 || timers->sweeps.count > 0 || timers->horizon.due_ms < PROGRAM_ALARM_MS)
+		const size_t known = timers->messages.heap.count + timers->sweeps.heap.count;
+		if (known > 0 || timers_next_ms(flow->shards[i]) < PROGRAM_ALARM_MS)
 			return UINT64_MAX;
 	}
 	return atomic_load(&flow->timer_next);

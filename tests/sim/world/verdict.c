@@ -73,6 +73,7 @@ static void egresses_compare(struct world *world, const struct program_model *mo
 static void rest_compare(struct world *world, const struct program_model *model) {
 	rows_are(world, "dead letters", KEY_DEAD, model->dead);
 	rows_are(world, "rows of timers when none is left", KEY_TIMER, 0);
+	rows_are(world, "rows of sweeps when no instance is left to expire", KEY_SWEEP, 0);
 	rows_are(world, "rows of tokens when no timer is left", KEY_TOKEN, 0);
 	rows_are(world, "rows of operations when none is under way", KEY_OPERATION, 0);
 	rows_are(world, "rows of waiting messages when none waits", KEY_QUEUE_RUN, 0);

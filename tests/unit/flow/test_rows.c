@@ -203,12 +203,19 @@ START_TEST(instance_malformed) {
 END_TEST
 
 START_TEST(timer_keys_golden) {
-	struct key timer = key_timer((struct timer_place){.due_ms = 0x0102030405, .serial = 0x0a0b000000});
+	const struct timer_place place = {.due_ms = 0x0102030405, .serial = 0x0a0b000000};
+	struct key timer = key_timer(TIMER_MESSAGE, place);
+	struct key sweep = key_timer(TIMER_SWEEP, place);
 	struct key token = key_token(0x0102, bytes_text("id"), bytes_text("t"));
 	struct buf buf = {0};
 	buf_append_bytes(&buf, key_bytes(&timer));
 	buf_is(&buf,
 		"5a0000000102030405000000"
+		"0a0b000000");
+	buf_reset(&buf);
+	buf_append_bytes(&buf, key_bytes(&sweep));
+	buf_is(&buf,
+		"7a0000000102030405000000"
 		"0a0b000000");
 	buf_reset(&buf);
 	buf_append_bytes(&buf, key_bytes(&token));

@@ -1,0 +1,166 @@
+#include "flow/timer/lane.h"
+
+#include <stdatomic.h>
+#include <stdlib.h>
+
+#include "base/check.h"
+
+enum {
+	/* Timers are brought into memory this long before they are due: a load takes milliseconds. */
+	LOAD_AHEAD_MS = 1000,
+	/* While so many stand in memory, the next ones can wait: they are brought while these are sent. */
+	LOAD_BELOW = 16384,
+};
+
+static struct timer *timer_of(struct heap_node *node) {
+	return (struct timer *)(void *)node; /* its first member */
+}
+
+static bool timer_less(const struct heap_node *a, const struct heap_node *b) {
+	return timer_place_before(
+		((const struct timer *)(const void *)a)->place, ((const struct timer *)(const void *)b)->place);
+}
+
+static struct timer *lane_first(const struct lane *lane) {
+	struct heap_node *node = heap_first(&lane->heap);
+	return node == NULL ? NULL : timer_of(node);
+}
+
+void lane_init(struct lane *lane, enum timer_kind kind, struct tokens *tokens) {
+	*lane = (struct lane){.kind = kind, .tokens = tokens, .heap = {.less = timer_less}};
+	atomic_init(&lane->load, LANE_LOAD_NONE);
+}
+
+void lane_finish(struct lane *lane) {
+	for (size_t i = 0; i < lane->heap.count; i++)
+		free(timer_of(lane->heap.nodes[i]));
+	heap_finish(&lane->heap);
+	buf_finish(&lane->loaded);
+}
+
+/* ---- in and out of memory ---- */
+
+static size_t timer_bytes(const struct timer *timer) {
+	return sizeof *timer - sizeof timer->message + timer->message.size + sizeof(struct heap_node *);
+}
+
+struct timer *lane_add(struct lane *lane, struct timer_place place, const struct message_head *message) {
+	struct timer *timer = check_alloc(1, sizeof *timer - sizeof timer->message + message->size);
+	timer->place = place;
+	memcpy(&timer->message, message, message->size);
+	heap_add(&lane->heap, &timer->node);
+	lane->memory += timer_bytes(timer);
+	return timer;
+}
+
+struct timer *lane_set(struct lane *lane, struct timer_place place, const struct message_head *message) {
+	return timer_place_before(place, lane->keep) ? lane_add(lane, place, message) : NULL;
+}
+
+void lane_remove(struct lane *lane, struct timer *timer) {
+	heap_remove(&lane->heap, &timer->node);
+	lane->memory -= timer_bytes(timer);
+	if (timer->token != NULL)
+		timer->token->timer = NULL;
+	free(timer);
+}
+
+/* Everything from `place` on leaves memory: it is in the journal, and will be found in the store. */
+static void lane_forget(struct lane *lane, struct timer_place place) {
+	struct heap *heap = &lane->heap;
+	size_t kept = 0;
+	for (size_t i = 0; i < heap->count; i++) {
+		struct timer *timer = timer_of(heap->nodes[i]);
+		if (timer_place_before(timer->place, place)) {
+			heap->nodes[kept++] = &timer->node;
+			continue;
+		}
+		lane->memory -= timer_bytes(timer);
+		if (timer->token != NULL)
+			tokens_detach(lane->tokens, timer->token);
+		free(timer);
+	}
+	heap->count = kept;
+	heap_rebuild(heap);
+	if (timer_place_before(place, lane->keep))
+		lane->keep = place;
+	if (timer_place_before(place, lane->horizon))
+		lane->horizon = place;
+}
+
+static int place_compare(const void *a, const void *b) {
+	const struct heap_node *const *left = a;
+	const struct heap_node *const *right = b;
+	return timer_less(*left, *right) ? -1 : timer_less(*right, *left) ? 1 : 0;
+}
+
+void lane_fit(struct lane *lane, size_t bytes_max) {
+	struct heap *heap = &lane->heap;
+	const size_t memory = lane->memory + (lane->tokens == NULL ? 0 : lane->tokens->memory);
+	if (memory <= bytes_max || heap->count < 2)
+		return;
+	qsort(heap->nodes, heap->count, sizeof *heap->nodes, place_compare);
+	lane_forget(lane, timer_of(heap->nodes[heap->count / 2])->place);
+}
+
+/* ---- what is due ---- */
+
+struct timer *lane_due(const struct lane *lane, uint64_t now_ms) {
+	struct timer *timer = lane_first(lane);
+	if (timer == NULL || timer->place.due_ms > now_ms || !timer_place_before(timer->place, lane->horizon))
+		return NULL;
+	return timer;
+}
+
+uint64_t lane_next_ms(const struct lane *lane) {
+	const struct timer *first = lane_first(lane);
+	if (first == NULL || timer_place_before(lane->horizon, first->place))
+		return lane->horizon.due_ms; /* that of a timer in the store */
+	return first->place.due_ms;
+}
+
+static bool has_few(const struct lane *lane) {
+	return lane->horizon.due_ms != UINT64_MAX && lane->heap.count < LOAD_BELOW;
+}
+
+uint64_t lane_turn_ms(const struct lane *lane) {
+	const uint64_t due_ms = lane_next_ms(lane);
+	if (!has_few(lane))
+		return due_ms;
+	const uint64_t load_ms = lane->horizon.due_ms > LOAD_AHEAD_MS ? lane->horizon.due_ms - LOAD_AHEAD_MS : 0;
+	return load_ms < due_ms ? load_ms : due_ms;
+}
+
+uint64_t lane_late_ms(const struct lane *lane, uint64_t now_ms) {
+	const uint64_t next_ms = lane_next_ms(lane);
+	return next_ms > 0 && next_ms < now_ms ? now_ms - next_ms : 0;
+}
+
+/* ---- a load ---- */
+
+bool lane_load_wanted(const struct lane *lane, uint64_t now_ms) {
+	return has_few(lane) && lane->horizon.due_ms <= now_ms + LOAD_AHEAD_MS;
+}
+
+void lane_load_begin(struct lane *lane, uint64_t epoch, uint64_t serial) {
+	lane->load_epoch = epoch;
+	lane->load_serial = serial;
+	lane->load_from = lane->horizon;
+	lane->keep = TIMER_PLACE_END;
+	atomic_store_explicit(&lane->load, LANE_LOAD_WANTED, memory_order_release);
+}
+
+bool lane_load_news(const struct lane *lane, struct timer_place place) {
+	return place.serial < lane->load_serial && !timer_place_before(place, lane->load_from);
+}
+
+void lane_load_end(struct lane *lane) {
+	struct timer_place until = lane->loaded_until;
+	if (timer_place_before(lane->keep, until))
+		until = lane->keep; /* memory was full in the meantime */
+	lane->horizon = until;
+	lane_forget(lane, until);
+	lane->keep = until;
+	buf_finish(&lane->loaded);
+	atomic_store_explicit(&lane->load, LANE_LOAD_NONE, memory_order_release);
+}

@@ -8,11 +8,11 @@
 
 SOFUN_SCHEMA(source_1, "auth/source", 1, BOTH, SOFUN_VALUE(failures, INT), SOFUN_VALUE(users, INT),
 	SOFUN_VALUE(first, STR), SOFUN_VALUE(last, STR), SOFUN_VALUE(names, RAW));
-SOFUN_MIGRATING_FUNCTION(source, "auth/source", 2, SOFUN_SCHEMAS(source_1),
+SOFUN_FUNCTION(source, "auth/source", 2,
 	SOFUN_VALUE(score, INT), /* of the window: recent failures count more */
 	SOFUN_VALUE(failures, INT), SOFUN_VALUE(users, INT), SOFUN_VALUE(first, STR), SOFUN_VALUE(last, STR),
 	SOFUN_VALUE(window, RAW), /* failures by minute: window.h */
-	SOFUN_VALUE(names, RAW));
+	SOFUN_VALUE(names, RAW), SOFUN_EARLIER(source_1));
 SOFUN_PLUGIN("authwatch", "2.0.0",
 	SOFUN_WITH_FUNCTION(source),
 	SOFUN_WITH_ROUTER(authlog),

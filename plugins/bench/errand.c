@@ -1,11 +1,7 @@
 /* bench/errand: each message starts an operation, whose work does nothing; its result counts. */
 #include "load.h"
 
-static int errand_work(sofun_work *work, void *plugin_data);
-static int errand_on_result(sofun_context *context, void *plugin_data, const sofun_result *result);
-
-SOFUN_OPERATING_FUNCTION(errand, "bench/errand", 1, errand_work, errand_on_result,
-	SOFUN_VALUE(count, INT));
+SOFUN_FUNCTION(errand, "bench/errand", 1, SOFUN_VALUE(count, INT), SOFUN_WORK, SOFUN_ON_RESULT);
 
 static int errand_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {
 	(void)plugin_data;

@@ -10,8 +10,8 @@
 
 SOFUN_FUNCTION(lasting, "bench/lasting", 1,
 	SOFUN_VALUE(count, INT));
-SOFUN_EXPIRING_FUNCTION(idle, "bench/idle", 1, IDLE_MS, NULL, SOFUN_VALUE(count, INT));
-SOFUN_EXPIRING_FUNCTION(note, "bench/note", 1, IDLE_MS, NULL, SOFUN_VALUE(text, STR));
+SOFUN_FUNCTION(idle, "bench/idle", 1, SOFUN_VALUE(count, INT), SOFUN_IDLE_TTL(IDLE_MS));
+SOFUN_FUNCTION(note, "bench/note", 1, SOFUN_VALUE(text, STR), SOFUN_IDLE_TTL(IDLE_MS));
 
 /* Both functions, but for the number of their value, which is the same: they must differ in the declaration alone. */
 static int count(sofun_context *context, uint32_t value) {

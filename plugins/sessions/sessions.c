@@ -5,11 +5,9 @@
 /* The usual measure of web statistics. A literal, since idle_ttl_ms is one. */
 #define IDLE_MS 1800000
 
-static int session_expire(sofun_context *context, void *plugin_data, const sofun_expiry *expiry);
-
-SOFUN_EXPIRING_FUNCTION(session, "web/session", 1, IDLE_MS, session_expire, SOFUN_VALUE(requests, INT),
+SOFUN_FUNCTION(session, "web/session", 1, SOFUN_VALUE(requests, INT),
 	SOFUN_VALUE(bytes, INT), SOFUN_VALUE(first, STR), /* the time of the first request, as the log has it */
-	SOFUN_VALUE(last, STR));
+	SOFUN_VALUE(last, STR), SOFUN_IDLE_TTL(IDLE_MS), SOFUN_ON_EXPIRE);
 SOFUN_ROUTER(lines, "accesslog", "line");
 SOFUN_PLUGIN("sessions", "1.0.0",
 	SOFUN_WITH_FUNCTION(session),
@@ -140,7 +138,7 @@ static int session_invoke(sofun_context *context, void *plugin_data, const sofun
 }
 
 /* {client, requests, bytes, first, last} */
-static int session_expire(sofun_context *context, void *plugin_data, const sofun_expiry *expiry) {
+static int session_on_expire(sofun_context *context, void *plugin_data, const sofun_expiry *expiry) {
 	(void)plugin_data;
 	int64_t requests, bytes;
 	sofun_bytes first, last, payload;

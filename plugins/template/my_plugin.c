@@ -3,7 +3,9 @@
 
 /* Step 1. Say what an instance keeps. There is one instance for each id that someone messages; each keeps these values,
  * durably. Kinds: INT, FLOAT, STR, BOOL, RAW (any MessagePack). What grows is a SOFUN_TABLE(name) or a SOFUN_LIST(name)
- * among them: its entries are read and written one at a time (sofun/table.h, sofun/list.h). */
+ * among them: its entries are read and written one at a time (sofun/table.h, sofun/list.h). Behind the values stands what
+ * else it does: SOFUN_IDLE_TTL(ms) ends an instance that nobody messages, SOFUN_WORK and SOFUN_ON_RESULT are for what takes
+ * long (sofun/operation.h); sofun/declare.h has them all. A message for later is sofun/timer.h. */
 SOFUN_FUNCTION(my_plugin, "demo/my-plugin", 1,
 	SOFUN_VALUE(total, INT),
 	SOFUN_VALUE(last, STR));

@@ -36,6 +36,14 @@ def run(*command, **settings):
     return done.stdout
 
 
+def expect_refused(why, *command):
+    """The compiler must not take it, and say why."""
+    done = subprocess.run([str(word) for word in command], stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True,
+                          errors="replace")
+    if done.returncode == 0 or why not in done.stdout:
+        sys.exit(f"not refused with \"{why}\": {' '.join(map(str, command))}\n{done.stdout}")
+
+
 def manifest_lines(plugin, folder):
     """The manifest as ABI.md tells to read it, sorted."""
     text = pathlib.Path(folder) / "manifest"

@@ -19,9 +19,16 @@ WORDS = sorted(
      "schema words/moved 1 up", "schema-value words/moved 1 0 number int", "schema words/moved 4 both",
      "schema-value words/moved 4 0 number int", "schema-value words/moved 4 1 text str",
      "function words/many schema=1", "value words/many 0 entries table", "value words/many 1 plain int",
-     "value words/many 2 items list",
+     "value words/many 2 items list", "function words/whole schema=2", "value words/whole 0 number int",
+     "value words/whole 1 brief str", "schema words/whole 1 down", "schema-value words/whole 1 0 number float",
+     "function words/clerk schema=1",
      "router words line", "router words msgpack", "egress first", "egress second.egress"]
     + [f"value words/most.of-all_1 {i} {'abcdefgh'[i // 8]}{i % 8} {KINDS[i % 8]}" for i in range(64)])
+
+# A value behind IDLE_TTL would have another number in the manifest than in the plugin.
+MISPLACED = """#include <sofun/sofun.h>
+SOFUN_FUNCTION(late, "words/late", 1, SOFUN_IDLE_TTL(1), SOFUN_VALUE(number, INT));
+"""
 
 SHRINKING = [
     ["-O0"],
@@ -56,6 +63,13 @@ def words(compiler, suffix, folder):
                   "-o", plugin)
         build.expect(f"manifest by {compiler} {flags}", build.manifest_lines(plugin, folder), WORDS)
         build.expect(f"exported by {compiler} {flags}", build.exported(plugin), [("D", "sofun_plugin_descriptor")])
+    program = folder / "words"
+    build.run(*compiler, *build.STRICT, "-DWORDS_MAIN", f"-I{build.INCLUDE}", *sources, "-o", program)
+    build.run(program)
+    misplaced = folder / f"misplaced.{suffix}"
+    misplaced.write_text(MISPLACED)
+    build.expect_refused("values stand before what else a function has", *compiler, *build.STRICT, f"-I{build.INCLUDE}", "-c",
+                         misplaced, "-o", folder / "misplaced.o")
 
 
 def main():

@@ -1,4 +1,4 @@
-/* Counting and walking the arguments of a variadic macro, up to 64 of them, without GNU extensions. For declare.h only.
+/* Counting and walking the arguments of a variadic macro, up to 80 of them, without GNU extensions. For declare.h only.
  *
  *   SOFUN_EACH(M, C, a, b, c)  ->  M(C, 0, a) M(C, 1, b) M(C, 2, c)
  */
@@ -10,17 +10,18 @@
 #define SOFUN_TEXT(words) SOFUN_TEXT_(words)
 #define SOFUN_TEXT_(words) #words
 
-/* How many arguments, 1 to 64. */
+/* How many arguments, 1 to 80. */
 #define SOFUN_COUNT(...) \
 	SOFUN_COUNT_AT(__VA_ARGS__, \
-		64, 63, 62, 61, 60, 59, 58, 57, 56, 55, 54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, \
-		37, 36, 35, 34, 33, 32, 31, 30, 29, 28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, \
-		10, 9, 8, 7, 6, 5, 4, 3, 2, 1, 0)
+		80, 79, 78, 77, 76, 75, 74, 73, 72, 71, 70, 69, 68, 67, 66, 65, 64, 63, 62, 61, 60, 59, 58, 57, 56, 55, \
+		54, 53, 52, 51, 50, 49, 48, 47, 46, 45, 44, 43, 42, 41, 40, 39, 38, 37, 36, 35, 34, 33, 32, 31, 30, 29, \
+		28, 27, 26, 25, 24, 23, 22, 21, 20, 19, 18, 17, 16, 15, 14, 13, 12, 11, 10, 9, 8, 7, 6, 5, 4, 3, 2, 1, \
+		0)
 #define SOFUN_COUNT_AT( \
-		a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20, a21, a22, a23, \
-		a24, a25, a26, a27, a28, a29, a30, a31, a32, a33, a34, a35, a36, a37, a38, a39, a40, a41, a42, a43, a44, \
-		a45, a46, a47, a48, a49, a50, a51, a52, a53, a54, a55, a56, a57, a58, a59, a60, a61, a62, a63, a64, count, \
-		...) \
+		a1, a2, a3, a4, a5, a6, a7, a8, a9, a10, a11, a12, a13, a14, a15, a16, a17, a18, a19, a20, a21, a22, \
+		a23, a24, a25, a26, a27, a28, a29, a30, a31, a32, a33, a34, a35, a36, a37, a38, a39, a40, a41, a42, \
+		a43, a44, a45, a46, a47, a48, a49, a50, a51, a52, a53, a54, a55, a56, a57, a58, a59, a60, a61, a62, \
+		a63, a64, a65, a66, a67, a68, a69, a70, a71, a72, a73, a74, a75, a76, a77, a78, a79, a80, count, ...) \
 	count
 
 /* clang-format off */
@@ -89,6 +90,22 @@
 #define SOFUN_EACH_62(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_61(M, C, SOFUN_NEXT(I), __VA_ARGS__)
 #define SOFUN_EACH_63(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_62(M, C, SOFUN_NEXT(I), __VA_ARGS__)
 #define SOFUN_EACH_64(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_63(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_65(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_64(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_66(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_65(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_67(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_66(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_68(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_67(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_69(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_68(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_70(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_69(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_71(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_70(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_72(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_71(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_73(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_72(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_74(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_73(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_75(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_74(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_76(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_75(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_77(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_76(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_78(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_77(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_79(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_78(M, C, SOFUN_NEXT(I), __VA_ARGS__)
+#define SOFUN_EACH_80(M, C, I, x, ...) M(C, I, x) SOFUN_EACH_79(M, C, SOFUN_NEXT(I), __VA_ARGS__)
 
 #define SOFUN_NEXT(I) SOFUN_CAT(SOFUN_NEXT_, I)
 #define SOFUN_NEXT_0 1
@@ -155,6 +172,22 @@
 #define SOFUN_NEXT_61 62
 #define SOFUN_NEXT_62 63
 #define SOFUN_NEXT_63 64
+#define SOFUN_NEXT_64 65
+#define SOFUN_NEXT_65 66
+#define SOFUN_NEXT_66 67
+#define SOFUN_NEXT_67 68
+#define SOFUN_NEXT_68 69
+#define SOFUN_NEXT_69 70
+#define SOFUN_NEXT_70 71
+#define SOFUN_NEXT_71 72
+#define SOFUN_NEXT_72 73
+#define SOFUN_NEXT_73 74
+#define SOFUN_NEXT_74 75
+#define SOFUN_NEXT_75 76
+#define SOFUN_NEXT_76 77
+#define SOFUN_NEXT_77 78
+#define SOFUN_NEXT_78 79
+#define SOFUN_NEXT_79 80
 /* clang-format on */
 
 #endif

@@ -18,6 +18,7 @@ struct invocation {
 	uint64_t token;
 	struct event *timer; /* call only */
 	uint64_t timeout_ms;
+	uint16_t type; /* of the function that is called */
 };
 
 static void invocation_end(struct invocation *invocation) {
@@ -64,10 +65,7 @@ static void call_late(evutil_socket_t fd, short what, void *arg) {
 	struct invocation *invocation = arg;
 	struct error error;
 	request_cancel(invocation->exchange->control->requests, invocation->token);
-	error_set(&error, ERROR_TIMEOUT, "the function did not reply in time");
-	error_found(&error, "no reply after %llu ms", (unsigned long long)invocation->timeout_ms);
-	error_expected(&error, "a reply within timeout_ms");
-	error_hint(&error, "its effects stand; a function that never replies is called with mode=send");
+	engine_call_late(invocation->exchange->control->engine, invocation->type, invocation->timeout_ms, &error);
 	exchange_error(invocation->exchange, &error);
 	invocation_end(invocation);
 }
@@ -207,7 +205,7 @@ static void invocation_start(struct exchange *exchange, const struct question *q
 	check(evtimer_add(invocation->timer, &limit) == 0);
 	invocation->timeout_ms = question->timeout_ms;
 	invocation->token = request_open(control->requests, call_answered, invocation);
-	engine_call(control->engine, invocation->token, &message);
+	invocation->type = engine_call(control->engine, invocation->token, &message);
 }
 
 void handle_function(struct exchange *exchange) {

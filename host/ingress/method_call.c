@@ -23,7 +23,7 @@ bool method_call(struct connection *connection, const struct rpc_frame *frame, s
 	if (!message_params_read(frame, connection->server->config, &message, &timeout_ms, error))
 		return false;
 	struct pending *pending = pending_open(connection, frame, reply_write);
-	pending_limit(pending, timeout_ms);
-	engine_call(connection->server->engine, pending->token, &message);
+	const uint16_t type = engine_call(connection->server->engine, pending->token, &message);
+	pending_limit(pending, type, timeout_ms);
 	return true;
 }

@@ -64,17 +64,16 @@ struct pending *pending_open(struct connection *connection, const struct rpc_fra
 static void pending_due(struct deadline *deadline) {
 	struct pending *pending = (struct pending *)((char *)deadline - offsetof(struct pending, deadline));
 	struct error error;
-	error_set(&error, ERROR_TIMEOUT, "no reply in time");
-	error_found(&error, "no reply after timeout_ms");
-	error_advise(&error, "a reply within it",
-		"the message stands: `sofun status` shows what it waits for; timeout_ms, or --timeout, waits longer, send not at all");
+	engine_call_late(pending->connection->server->engine, pending->type, pending->timeout_ms, &error);
 	struct engine_answer answer = {.code = ERROR_TIMEOUT, .error = &error};
 	request_cancel(pending->connection->server->requests, pending->token);
 	failure_write(pending, &answer);
 	pending_close(pending);
 }
 
-void pending_limit(struct pending *pending, uint64_t timeout_ms) {
+void pending_limit(struct pending *pending, uint16_t type, uint64_t timeout_ms) {
+	pending->type = type;
+	pending->timeout_ms = timeout_ms;
 	deadline_start(pending->connection->server->deadlines, &pending->deadline, timeout_ms, pending_due);
 }
 

@@ -17,9 +17,11 @@ struct pending {
 	/* Packs the result, one object. */
 	void (*write)(struct buf *out, const struct engine_answer *answer);
 	struct deadline deadline;
+	uint64_t timeout_ms; /* of a call */
 	uint64_t token;
 	uint32_t msgid;
-	bool silent; /* a notification: nobody is told */
+	uint16_t type; /* of the function that is called */
+	bool silent;   /* a notification: nobody is told */
 };
 LIST_HEAD(pending_list, pending);
 
@@ -28,8 +30,9 @@ LIST_HEAD(pending_list, pending);
 struct pending *pending_open(struct connection *connection, const struct rpc_frame *frame,
 	void (*write)(struct buf *out, const struct engine_answer *answer));
 
-/* Without an answer by then the peer is told `timeout`, and the answer is dropped when it comes. */
-void pending_limit(struct pending *pending, uint64_t timeout_ms);
+/* Of a call to a function of that type. Without an answer by then the peer is told `timeout`, and the answer is dropped when
+ * it comes. */
+void pending_limit(struct pending *pending, uint16_t type, uint64_t timeout_ms);
 
 /* Nobody is told. */
 void pending_cancel(struct pending *pending);

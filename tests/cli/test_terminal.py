@@ -234,6 +234,26 @@ def test_a_swap_that_is_over_at_once_says_no_more(test):
 		expect_equal((len(lines), lines[0].startswith("live play ")), (1, True), f"nothing is left to tell of: {lines}")
 
 
+def test_a_call_says_what_it_waits_for(test):
+	host, sofun = started(test)
+	subprocess.run([*sofun, "unload", "counter"], check=True, capture_output=True)
+	call = lambda *words: Terminal([*sofun, *words], columns=200)
+	waiting, silent = call("call", "demo/counter", "a", "1"), call("call", "test/play", "a", '{"add":1}', "--timeout", "1.5")
+	waiting.wait_for("no version of demo/counter is live: .*sofun load FILE.so.*; waiting until 30 s are over")
+	silent.wait_for("test/play has not replied yet: .*sofun status.*; waiting until 1.5 s are over")
+	expect_equal(silent.end(), 6, "exit")
+	expect("no reply after 1500 ms" in silent.shown, f"{silent.shown}")
+	host.drop("counter")
+	expect_equal((waiting.end(), waiting.lines()[-1]), (0, "1"), f"handled: {waiting.shown}")
+	subprocess.run([*sofun, "unload", "counter"], check=True, capture_output=True)
+	late = call("call", "demo/counter", "a", "1", "--timeout", "0.2")
+	expect_equal(late.end(), 6, "exit")
+	expect(late.shown.count("\n") == 1 and "found no live version of demo/counter" in late.shown, f"only the error: {late.shown}")
+	for words in (["--json", "call"], ["call"]):
+		done = subprocess.run([*sofun, *words, "test/play", "a", '{"add":1}', "--timeout", "1.2"], capture_output=True, text=True)
+		expect_equal((done.returncode, done.stderr.count("\n"), "not replied" in done.stderr), (6, 1, False), f"where nobody looks: {done.stderr}")
+
+
 def test_ctrl_c_says_where_it_stood(test):
 	host, sofun = started(test)
 	file = test.dir / "lines"

@@ -20,6 +20,7 @@ from lib import harness, prometheus
 from lib.harness import Skip, expect, expect_equal, raised, wait_until
 from lib.host import Host
 from lib.http import connected, Http, HttpError, id_quoted
+from lib.rpc import RpcError
 
 JSON = {"Content-Type": "application/json"}
 MSGPACK = {"Content-Type": "application/msgpack"}
@@ -562,6 +563,25 @@ def test_head_is_get_without_its_body(test):
 		expect(text.startswith(b"HTTP/1.1 200") and b"text/event-stream" in text and text.endswith(b"\r\n\r\n"), f"HEAD of a stream: {text!r}")
 	text = whole(host, b"HEAD /healthz HTTP/1.1\r\nHost: x\r\n\r\n" * 3 + b"GET /healthz HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n")
 	expect_equal((text.count(b"HTTP/1.1 200"), text.count(b'{"status"')), (4, 1), "answers in one connection")
+
+
+def test_a_call_that_nobody_can_take_says_so(test):
+	"""Of a type without a live version, by HTTP and RPC; the message stands, and is handled once there is one."""
+	host = Host(test, plugins=("counter",)).start()
+	host.wait_live("counter")
+	host.http.json("DELETE", "/v1/plugins/counter")
+	error = raised(HttpError, lambda: host.http.post("/v1/functions/demo/counter/a?timeout_ms=100", 1)).error
+	other = raised(RpcError, lambda: host.rpc().call("demo/counter", "a", 2, timeout_ms=100)).error
+	for one in (error, other):
+		expect_equal((one["code"], one["found"]), ("timeout", "no live version of demo/counter"), f"{one}")
+		expect(str(host.plugins_dir()) in one["hint"] and "sofun load" in one["hint"], f"what to do: {one}")
+	host.drop("counter")
+	host.wait_live("counter")
+	expect_equal(host.rpc().call("demo/counter", "a", 0), 3, "both were handled")
+	host.drop("play")
+	host.wait_live("play")
+	error = raised(HttpError, lambda: host.http.post("/v1/functions/test/play/a?timeout_ms=100", {"add": 1})).error
+	expect_equal((error["code"], error["found"]), ("timeout", "no reply after 100 ms"), "of a function that does not reply")
 
 
 def test_two_lengths_are_refused(test):

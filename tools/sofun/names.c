@@ -9,7 +9,6 @@
 enum {
 	ANSWER_MS = 500, /* a person waits for it with a finger on the key */
 	IDS_MAX = 100,
-	PROBLEM_BYTES = 256,
 };
 
 void argument_kind(const struct command *command, size_t i, char ret_kind[KIND_BYTES]) {
@@ -33,20 +32,9 @@ static void tell(const struct listener *listener, const json_t *name) {
 		listener->take(listener->arg, json_string_value(name));
 }
 
-/* NULL if it does not say: nobody is told of that. */
-static json_t *host_ask(const struct listener *listener, const char *target) {
-	struct http_answer answer;
-	char problem[PROBLEM_BYTES];
-	if (http_request(listener->run->control, "GET", target, bytes_of(NULL, 0), ANSWER_MS, &answer, problem) != HTTP_OK)
-		return NULL;
-	json_t *json = answer.status == 200 ? json_loadb((const char *)answer.body.data, answer.body.size, 0, NULL) : NULL;
-	buf_finish(&answer.body);
-	return json;
-}
-
 /* Of every plugin: its `key`, or each item of its list `key`, or of each item there the member `inner`. */
 static void plugins_tell(const struct listener *listener, const char *key, const char *inner) {
-	json_t *status = host_ask(listener, "/v1/status");
+	json_t *status = http_json_quiet(listener->run, "/v1/status", ANSWER_MS);
 	size_t i, k;
 	json_t *plugin, *item;
 	json_array_foreach(json_object_get(status, "plugins"), i, plugin) {
@@ -67,7 +55,7 @@ static void ids_tell(const struct listener *listener) {
 	buf_printf(&target, "/v1/state/");
 	if (type != NULL && target_append_type(&target, type)) {
 		buf_printf(&target, "?limit=%d", IDS_MAX);
-		json_t *page = host_ask(listener, target_text(&target));
+		json_t *page = http_json_quiet(listener->run, target_text(&target), ANSWER_MS);
 		json_array_foreach(json_object_get(page, "instances"), i, instance) {
 			tell(listener, json_object_get(instance, "id"));
 		}
@@ -83,7 +71,7 @@ static void versions_tell(const struct listener *listener) {
 	buf_printf(&target, "/v1/plugins/");
 	target_append(&target, bytes_text(argument(listener->run, 0)));
 	buf_printf(&target, "/versions");
-	json_t *answer = host_ask(listener, target_text(&target));
+	json_t *answer = http_json_quiet(listener->run, target_text(&target), ANSWER_MS);
 	json_array_foreach(json_object_get(answer, "versions"), i, version) {
 		tell(listener, json_object_get(version, "version"));
 	}

@@ -4,10 +4,12 @@
 #include <unistd.h>
 
 #include "base/check.h"
+#include "client/http.h"
 #include "client/rpc.h"
 #include "commands.h"
 #include "fail.h"
 #include "show/output.h"
+#include "show/terminal.h"
 #include "wire/cursor.h"
 #include "wire/json.h"
 #include "wire/pack.h"
@@ -17,6 +19,8 @@ enum {
 	SEND_TIMEOUT_MS = 60000,
 	/* What the answer may take beyond the limit that the host keeps: the host's word is the better one. */
 	CALL_GRACE_MS = 2000,
+	SLOW_MS = 1000, /* then a person wants to know what is waited for */
+	LOOK_MS = 500,  /* for the host to say that */
 };
 
 static bool stdin_read(struct buf *ret_text) {
@@ -59,6 +63,63 @@ static void id_pack(struct buf *params, const char *id) {
 		pack_bin(params, bytes);
 }
 
+/* ---- an answer that takes its time ---- */
+
+/* Of the setting call.timeout_ms: what holds where --timeout does not say. 0: the host does not tell. */
+static double limit_s_ask(const struct invocation *run) {
+	json_t *config = http_json_quiet(run, "/v1/config", LOOK_MS);
+	double limit_s = 0;
+	size_t i;
+	const json_t *setting;
+	json_array_foreach(json_object_get(config, "settings"), i, setting) {
+		const char *key = json_string_value(json_object_get(setting, "key"));
+		if (key != NULL && strcmp(key, "call.timeout_ms") == 0)
+			limit_s = json_number_value(json_object_get(setting, "value")) / 1000;
+	}
+	json_decref(config);
+	return limit_s;
+}
+
+/* Whether a version that takes new messages has the function, by the host's status. */
+static bool type_live(const json_t *status, const char *type) {
+	size_t i, k;
+	const json_t *plugin, *function;
+	json_array_foreach(json_object_get(status, "plugins"), i, plugin) {
+		const char *state = json_string_value(json_object_get(plugin, "state"));
+		json_array_foreach(json_object_get(plugin, "functions"), k, function) {
+			const char *name = json_string_value(function);
+			if (name != NULL && strcmp(name, type) == 0 && state != NULL && strcmp(state, "live") == 0)
+				return true;
+		}
+	}
+	return false;
+}
+
+/* A person is told what is waited for, and how long; --json and scripts get the error at the end. */
+static void slow_tell(const struct invocation *run) {
+	unsigned long long limit_ms = 0;
+	const char *type = argument(run, 0), *dim = terminal_style(STDERR_FILENO, STYLE_DIM);
+	if (run->json || !isatty(STDERR_FILENO))
+		return;
+	json_t *status = http_json_quiet(run, "/v1/status", LOOK_MS);
+	if (status == NULL)
+		return;
+	(void)option_seconds(run, "--timeout", &limit_ms);
+	const double limit_s = option_value(run, "--timeout") != NULL ? (double)limit_ms / 1000 : limit_s_ask(run);
+	if (type_live(status, type))
+		fprintf(stderr, "%s%s has not replied yet: `sofun status` shows what waits", dim, type);
+	else
+		fprintf(stderr,
+			"%sno version of %s is live: `sofun load FILE.so`, or drop it into the host's plugins directory", dim,
+			type);
+	if (limit_s > 0)
+		fprintf(stderr, "; waiting until %.3g s are over", limit_s);
+	fprintf(stderr, "%s\n", terminal_plain(STDERR_FILENO));
+	json_decref(status);
+}
+
+/* ---- the request ---- */
+
 static int message_request(
 	const struct invocation *run, const char *method, const unsigned long long *timeout_ms, json_t **ret_result) {
 	struct buf params = {0};
@@ -74,10 +135,12 @@ static int message_request(
 	pack_text(&params, "payload");
 	int result = payload_pack(run, &params);
 	if (result == EXIT_OK) {
-		unsigned long long limit_ms = strcmp(method, "send") == 0 ? SEND_TIMEOUT_MS : 0;
+		const bool call = strcmp(method, "call") == 0;
+		struct rpc_patience patience = {
+			.limit_ms = call ? 0 : SEND_TIMEOUT_MS, .slow_ms = SLOW_MS, .slow = call ? slow_tell : NULL};
 		if (timeout_ms != NULL)
-			limit_ms = *timeout_ms + CALL_GRACE_MS;
-		result = rpc_call(run, method, bytes_buf(&params), limit_ms, ret_result);
+			patience.limit_ms = *timeout_ms + CALL_GRACE_MS;
+		result = rpc_call(run, method, bytes_buf(&params), &patience, ret_result);
 	}
 	buf_finish(&params);
 	return result;
@@ -138,7 +201,7 @@ const struct command call_command = {
 	.help =
 		"Sends the JSON payload (none: null; - reads it from stdin) to the instance ID of the function NS/NAME and prints the\n"
 		"reply as JSON, once it is durable. A function that fails after all attempts: exit 1, with its text. No reply in\n"
-		"time: exit 6; what the function did stands.\n\n"
+		"time: exit 6; what the function did stands. On a terminal it says after a second what it waits for.\n\n"
 		"  sofun call demo/counter alice 5\n"
 		"  sofun call demo/counter alice --timeout 2",
 	.completes = "type id",

@@ -57,8 +57,12 @@ struct engine_message {
 /* Answered when durable: number = epoch. */
 void engine_send(struct engine *engine, uint64_t token, const struct engine_message *message);
 
-/* Answered with the function's reply; the front keeps the timeout, and drops an answer it no longer waits for. */
-void engine_call(struct engine *engine, uint64_t token, const struct engine_message *message);
+/* Answered with the function's reply; the front keeps the timeout, and drops an answer it no longer waits for. Returns the
+ * number of the function type, for engine_call_late; 0: it is refused, and that is the answer. */
+uint16_t engine_call(struct engine *engine, uint64_t token, const struct engine_message *message);
+
+/* What whoever called is told when the time is over: whether the type has a live version at all. */
+void engine_call_late(struct engine *engine, uint16_t type, uint64_t waited_ms, struct error *ret_error);
 
 /* Answered when all that was accepted before is handled and durable; number = epoch. engine_barrier_cancel at timeout:
  * then it is answered with ERROR_TIMEOUT. */

@@ -127,18 +127,19 @@ static void keyed_submit(struct engine *engine, uint64_t token, const struct eng
 	input_submit(engine, to, input);
 }
 
-static void message_submit(struct engine *engine, uint64_t token, const struct engine_message *message, bool call) {
+/* The number of its function type; 0: it goes to nobody. */
+static uint16_t message_submit(struct engine *engine, uint64_t token, const struct engine_message *message, bool call) {
 	if (!admitted(engine, token))
-		return;
+		return 0;
 	if (message->type.size > UINT8_MAX) {
 		refuse(engine, token, ERROR_TOO_LARGE, "the name of a payload's type has at most 255 bytes", message->type);
-		return;
+		return 0;
 	}
 	struct flow *flow = &engine->flow;
 	uint16_t type = view_type(engine->view, message->to);
 	if (type == 0) {
 		unknown_submit(engine, token, message);
-		return;
+		return 0;
 	}
 	struct message_route route = {.incarnation = flow->incarnation, .token = token};
 	struct message_parts parts = {
@@ -150,7 +151,7 @@ static void message_submit(struct engine *engine, uint64_t token, const struct e
 	};
 	if (message->key.size > 0) {
 		keyed_submit(engine, token, message, &parts, &route);
-		return;
+		return type;
 	}
 	uint32_t size = message_measure(&parts);
 	uint32_t to = message_shard(parts.head.hash, flow->shards_count);
@@ -158,14 +159,15 @@ static void message_submit(struct engine *engine, uint64_t token, const struct e
 	input->token = token;
 	message_put((uint8_t *)(input + 1), &parts);
 	input_submit(engine, to, input);
+	return type;
 }
 
 void engine_send(struct engine *engine, uint64_t token, const struct engine_message *message) {
-	message_submit(engine, token, message, false);
+	(void)message_submit(engine, token, message, false);
 }
 
-void engine_call(struct engine *engine, uint64_t token, const struct engine_message *message) {
-	message_submit(engine, token, message, true);
+uint16_t engine_call(struct engine *engine, uint64_t token, const struct engine_message *message) {
+	return message_submit(engine, token, message, true);
 }
 
 static struct input *dead_reserve(

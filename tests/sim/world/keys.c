@@ -44,7 +44,7 @@ void keys_step(struct keys *keys, struct engine *engine, uint64_t session, uint6
 	if (is_send(key))
 		engine_send(engine, token, &message);
 	else
-		engine_call(engine, token, &message);
+		(void)engine_call(engine, token, &message);
 	buf_finish(&payload);
 }
 

@@ -4,6 +4,8 @@
 
 #include "base/check.h"
 
+enum { FAKE_TYPE = 7 };
+
 struct engine *fake_engine_create(void) {
 	return check_alloc(1, sizeof(struct engine));
 }
@@ -62,8 +64,16 @@ void engine_send(struct engine *engine, uint64_t token, const struct engine_mess
 	message_add(engine, FAKE_SEND, token, message);
 }
 
-void engine_call(struct engine *engine, uint64_t token, const struct engine_message *message) {
+uint16_t engine_call(struct engine *engine, uint64_t token, const struct engine_message *message) {
 	message_add(engine, FAKE_CALL, token, message);
+	return FAKE_TYPE;
+}
+
+void engine_call_late(struct engine *engine, uint16_t type, uint64_t waited_ms, struct error *ret_error) {
+	(void)engine;
+	check(type == FAKE_TYPE);
+	error_set(ret_error, ERROR_TIMEOUT, "no reply in time");
+	error_found(ret_error, "no reply after %llu ms", (unsigned long long)waited_ms);
 }
 
 bool engine_pressed(struct engine *engine) {

@@ -139,7 +139,8 @@ static bool driver_start(struct bench_host *host, const char *id, const struct l
 	pack_text(&params, id);
 	pack_text(&params, "payload");
 	load_pack(&params, load);
-	const int result = rpc_call(&host->run, "send", bytes_buf(&params), ANSWER_MS_MAX, &answer);
+	const int result =
+		rpc_call(&host->run, "send", bytes_buf(&params), &(struct rpc_patience){.limit_ms = ANSWER_MS_MAX}, &answer);
 	buf_finish(&params);
 	json_decref(answer);
 	return result == EXIT_OK;

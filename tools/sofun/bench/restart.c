@@ -61,7 +61,8 @@ static bool call_once(struct bench_host *host, uint64_t *ret_count) {
 	pack_str(&params, bytes_of(id, sizeof id));
 	pack_text(&params, "payload");
 	pack_nil(&params);
-	const bool good = rpc_call(&host->run, "call", bytes_buf(&params), CALL_MS, &answer) == EXIT_OK;
+	const bool good = rpc_call(&host->run, "call", bytes_buf(&params), &(struct rpc_patience){.limit_ms = CALL_MS},
+						  &answer) == EXIT_OK;
 	*ret_count = good ? (uint64_t)json_integer_value(json_object_get(answer, "payload")) : 0;
 	json_decref(answer);
 	buf_finish(&params);

@@ -196,6 +196,16 @@ int http_answered(const struct invocation *run, const char *target, struct http_
 	return result;
 }
 
+json_t *http_json_quiet(const struct invocation *run, const char *target, uint64_t timeout_ms) {
+	struct http_answer answer;
+	char problem[PROBLEM_BYTES];
+	if (http_request(run->control, "GET", target, bytes_of(NULL, 0), timeout_ms, &answer, problem) != HTTP_OK)
+		return NULL;
+	json_t *json = answer.status == 200 ? json_loadb((const char *)answer.body.data, answer.body.size, 0, NULL) : NULL;
+	buf_finish(&answer.body);
+	return json;
+}
+
 int http_json_if_found(const struct invocation *run, const char *target, json_t **ret_answer) {
 	struct http_answer answer;
 	*ret_answer = NULL;

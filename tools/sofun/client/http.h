@@ -36,6 +36,9 @@ int http_json(
 /* GET that a host which is away, dies over it or starts is asked again for so long. */
 int http_json_patient(const struct invocation *run, const char *target, uint64_t patience_ms, json_t **ret_answer);
 
+/* GET of what is only nice to know: NULL, and nothing told, if there is no good answer in time. */
+json_t *http_json_quiet(const struct invocation *run, const char *target, uint64_t timeout_ms);
+
 /* GET, where not_found is no failure: *ret_answer is NULL then. */
 int http_json_if_found(const struct invocation *run, const char *target, json_t **ret_answer);
 

@@ -158,32 +158,38 @@ static int result_take(const struct invocation *run, const struct rpc_answer *an
 	return *ret_result == NULL ? fail_error(run, &problem) : EXIT_OK;
 }
 
-static int answer_wait(const struct invocation *run, struct rpc *rpc, uint64_t timeout_ms, json_t **ret_result) {
-	uint64_t deadline_ms = timeout_ms == 0 ? DEADLINE_NONE : clock_ms() + timeout_ms;
+static int answer_wait(
+	const struct invocation *run, struct rpc *rpc, const struct rpc_patience *patience, json_t **ret_result) {
+	const uint64_t began_ms = clock_ms();
+	const uint64_t deadline_ms = patience->limit_ms == 0 ? DEADLINE_NONE : began_ms + patience->limit_ms;
+	bool told = patience->slow == NULL || (patience->limit_ms > 0 && patience->limit_ms <= patience->slow_ms);
 	struct rpc_answer answer;
 	bool broken;
 	while (!rpc_answer_take(rpc, &answer, &broken)) {
 		char problem[PROBLEM_BYTES];
 		if (broken)
 			return fail_here(run, "the host's answer is no MessagePack-RPC");
-		enum rpc_result result = rpc_exchange(rpc, deadline_ms, problem);
-		if (result == RPC_TIMEOUT)
-			return fail_timeout(run, "no answer within %.3g s", (double)timeout_ms / 1000);
+		enum rpc_result result = rpc_exchange(rpc, told ? deadline_ms : began_ms + patience->slow_ms, problem);
 		if (result == RPC_LOST)
 			return fail_unreachable(run, "%s", problem);
+		if (result == RPC_TIMEOUT && told)
+			return fail_timeout(run, "no answer within %.3g s", (double)patience->limit_ms / 1000);
+		if (result == RPC_TIMEOUT)
+			patience->slow(run);
+		told = told || result == RPC_TIMEOUT;
 	}
 	return result_take(run, &answer, ret_result);
 }
 
-int rpc_call(
-	const struct invocation *run, const char *method, struct bytes params, uint64_t timeout_ms, json_t **ret_result) {
+int rpc_call(const struct invocation *run, const char *method, struct bytes params, const struct rpc_patience *patience,
+	json_t **ret_result) {
 	struct rpc rpc;
 	int opened = rpc_open(&rpc, run->data);
 	if (opened < 0)
 		return fail_unreachable(run, "no host answers at %s: %s", run->data, strerror(-opened));
 	rpc_begin(&rpc, 0, method);
 	pack_raw(&rpc.queued, params);
-	int result = answer_wait(run, &rpc, timeout_ms, ret_result);
+	int result = answer_wait(run, &rpc, patience, ret_result);
 	rpc_close(&rpc);
 	return result;
 }

@@ -58,10 +58,17 @@ bool rpc_frame_take(struct rpc *rpc, struct rpc_frame *ret_frame, bool *ret_brok
  * *ret_broken. */
 bool rpc_answer_take(struct rpc *rpc, struct rpc_answer *ret_answer, bool *ret_broken);
 
+/* How long an answer is waited for. */
+struct rpc_patience {
+	uint64_t limit_ms;                          /* 0: for ever */
+	uint64_t slow_ms;                           /* after so long, once: */
+	void (*slow)(const struct invocation *run); /* NULL: nothing */
+};
+
 /* One request and its answer on a connection of its own: rpc_begin(&rpc, 0, method), with the given params. EXIT_OK:
- * the result as JSON, which the caller owns; else it is told as the user reads it. timeout_ms 0: waits for ever. */
-int rpc_call(
-	const struct invocation *run, const char *method, struct bytes params, uint64_t timeout_ms, json_t **ret_result);
+ * the result as JSON, which the caller owns; else it is told as the user reads it. */
+int rpc_call(const struct invocation *run, const char *method, struct bytes params, const struct rpc_patience *patience,
+	json_t **ret_result);
 
 /* As fail_host, with an error as it came over the wire. */
 int rpc_fail(const struct invocation *run, struct bytes error);

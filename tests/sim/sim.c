@@ -1,4 +1,5 @@
 /* sofun-sim: runs seeds. Each is deterministic: `sofun-sim --seed N` repeats what was found. */
+#include <limits.h>
 #include <malloc.h>
 #include <signal.h>
 #include <stdio.h>
@@ -95,11 +96,12 @@ static void seed_run(const struct options *options, uint64_t seed, struct totals
 	fflush(stdout);
 }
 
-/* Each of the many lives that a seed has takes the same megabytes and gives them back: keep them from the kernel, which would
- * clear every page anew. */
+/* A run makes and drops a host some ten times: the small things of the one before are for the next, and what is large, and
+ * zero for the most part, is the kernel's to give. */
 static void memory_keep(void) {
-	mallopt(M_MMAP_THRESHOLD, 4 << 20);
-	mallopt(M_TRIM_THRESHOLD, 256 << 20);
+	mallopt(M_TRIM_THRESHOLD, INT_MAX);
+	mallopt(M_TOP_PAD, 16 << 20);
+	mallopt(M_MMAP_THRESHOLD, 256 << 10);
 }
 
 int main(int argc, char **argv) {

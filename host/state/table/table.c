@@ -35,6 +35,7 @@ struct table {
 	_Atomic unsigned references;
 	pthread_rwlock_t *readers;
 	_Atomic(struct index *) *indexes; /* by database; NULL: no entry */
+	_Atomic uint32_t indexes_end;     /* above the last one: there is room for every database, and few are used */
 	_Atomic uint64_t entries;
 	_Atomic uint64_t slot_bytes;
 	_Atomic uint64_t arena_bytes;
@@ -86,7 +87,7 @@ void table_release(struct table *table) {
 	CHECK_OBJECT(table, TABLE_MAGIC);
 	if (atomic_fetch_sub(&table->references, 1) != 1)
 		return;
-	for (size_t i = 0; i < TABLE_DATABASES; i++)
+	for (uint32_t i = 0; i < atomic_load(&table->indexes_end); i++)
 		index_destroy(atomic_load_explicit(&table->indexes[i], memory_order_relaxed));
 	arena_finish(&table->arena);
 	free(table->indexes);
@@ -125,6 +126,8 @@ static struct index *index_of(struct table *table, uint32_t database) {
 	index->slot_count = SLOTS_MIN;
 	index->slots = slots_create(table, SLOTS_MIN);
 	atomic_store_explicit(&table->indexes[database], index, memory_order_release);
+	if (database >= atomic_load_explicit(&table->indexes_end, memory_order_relaxed))
+		atomic_store_explicit(&table->indexes_end, database + 1, memory_order_release);
 	return index;
 }
 
@@ -393,7 +396,8 @@ const struct ordered *table_order(const struct table *table, uint32_t database) 
 }
 
 uint32_t table_database_next(const struct table *table, uint32_t above) {
-	for (uint32_t database = above + 1; database < TABLE_DATABASES; database++)
+	const uint32_t end = atomic_load_explicit(&table->indexes_end, memory_order_acquire);
+	for (uint32_t database = above + 1; database < end; database++)
 		if (index_load(table, database) != NULL)
 			return database;
 	return UINT32_MAX;

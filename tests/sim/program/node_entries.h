@@ -14,8 +14,10 @@ struct node_entries {
 	uint32_t list;
 };
 
-/* What is wrong; NULL: nothing, or the store could not be read (*ret_store). Calls inside() between two reads. */
-const char *node_entries_check(sofun_context *context, struct node_entries entries, uint64_t count, bool *ret_store);
+/* What is wrong; NULL: nothing, or the store could not be read (*ret_store). Looks at each entry by its key if asked to, and by
+ * cursors now and then; calls inside() between two reads. */
+const char *node_entries_check(
+	sofun_context *context, struct node_entries entries, uint64_t count, bool each, bool *ret_store);
 
 /* What the message with that count does. False: the store could not be read. */
 bool node_entries_change(sofun_context *context, struct node_entries entries, uint64_t count);

@@ -76,17 +76,20 @@ static void blob_set(sofun_context *context, uint64_t count) {
 }
 
 /* False: the store could not be read. */
+static bool entries_check(sofun_context *context, struct node_entries entries, uint64_t count, bool each) {
+	bool store = false;
+	const char *wrong = node_entries_check(context, entries, count, each, &store);
+	if (wrong != NULL)
+		program_violation(wrong, count, count);
+	return !store;
+}
+
+/* Every entry is looked at before the change, and now and then behind it: what a message has written it sees itself. */
 static bool entries_act(sofun_context *context, uint32_t schema, uint64_t count) {
 	const struct node_entries entries = {schema == 2 ? VALUE_TABLE_2 : VALUE_TABLE, VALUE_LIST};
-	for (uint64_t now = count; now <= count + 1; now++) {
-		bool store = false;
-		const char *wrong = node_entries_check(context, entries, now, &store);
-		if (wrong != NULL)
-			program_violation(wrong, count, now);
-		if (store || (now == count && !node_entries_change(context, entries, count + 1)))
-			return false;
-	}
-	return node_entries_mark(context, VALUE_SCRAP, count % 5);
+	return entries_check(context, entries, count, true) && node_entries_change(context, entries, count + 1) &&
+		entries_check(context, entries, count + 1, count % 4 == 0) &&
+		node_entries_mark(context, VALUE_SCRAP, count % 5);
 }
 
 bool node_count_more(sofun_context *context, uint32_t schema) {

@@ -7,17 +7,27 @@
 #include "base/check.h"
 #include "sim_rows.h"
 
-enum { LOGS_MAX = 8 };
-
-struct log {
-	struct rows *rows;
-	size_t synced; /* of rows */
+/* One operation of a log: the row that it puts, or its key alone if it removes one. */
+struct operation {
+	struct sim_row *row;
+	bool remove;
+	bool ends_batch;
 };
+
+/* In order of writing. */
+struct log {
+	struct operation *operations;
+	size_t count;
+	size_t capacity;
+	size_t synced; /* of the operations */
+};
+
+enum { LOGS_MAX = 8 };
 
 struct database {
 	char *path;
-	struct rows *visible; /* what a reader sees, a map; cursors hold it, too */
-	struct rows *tables;  /* what is durable whatever comes, a map */
+	struct sim_rows visible; /* what a reader sees */
+	struct sim_rows tables;  /* what is durable whatever comes */
 	struct log logs[LOGS_MAX];
 	size_t log_count;
 	bool open;
@@ -49,10 +59,9 @@ struct sim_factory {
 
 struct sim_cursor {
 	struct kv_cursor cursor;
-	struct sim_kv *sim;
-	struct rows *rows; /* as they were when it was made */
-	size_t at;
-	bool placed;
+	struct sim_rows rows; /* as of when it was opened */
+	size_t place;
+	const struct sim_row *row; /* at the place; NULL: before the first seek, and behind the last */
 };
 
 static uint64_t random_below(struct sim_kv *sim, uint64_t limit) {
@@ -62,12 +71,40 @@ static uint64_t random_below(struct sim_kv *sim, uint64_t limit) {
 
 /* ---- logs ---- */
 
+static void log_append(struct log *log, const struct kv_op *op, struct sim_row *row) {
+	if (log->count == log->capacity) {
+		log->capacity = log->capacity == 0 ? 16 : log->capacity * 2;
+		log->operations = realloc(log->operations, log->capacity * sizeof *log->operations);
+		check_memory(log->operations);
+	}
+	log->operations[log->count++] = (struct operation){.row = row, .remove = op->remove};
+}
+
+static void log_clear(struct log *log) {
+	for (size_t i = 0; i < log->count; i++)
+		sim_row_release(log->operations[i].row);
+	free(log->operations);
+	*log = (struct log){0};
+}
+
+static void operation_apply(struct sim_rows *rows, const struct operation *operation) {
+	if (operation->remove)
+		sim_rows_remove(rows, sim_row_key(operation->row));
+	else
+		sim_rows_put(rows, operation->row);
+}
+
+static void log_apply(struct sim_rows *rows, const struct log *log, size_t count) {
+	for (size_t i = 0; i < count; i++)
+		operation_apply(rows, &log->operations[i]);
+}
+
 /* The oldest log becomes a table. */
 static void log_to_table(struct database *database) {
 	check(database->log_count > 0);
 	struct log *oldest = &database->logs[0];
-	rows_apply_log(&database->tables, oldest->rows, oldest->rows->count);
-	rows_release(oldest->rows);
+	log_apply(&database->tables, oldest, oldest->count);
+	log_clear(oldest);
 	database->log_count--;
 	memmove(database->logs, database->logs + 1, database->log_count * sizeof *database->logs);
 }
@@ -80,7 +117,7 @@ static void logs_to_tables(struct database *database) {
 static struct log *log_begin(struct database *database) {
 	if (database->log_count == LOGS_MAX)
 		log_to_table(database);
-	database->logs[database->log_count] = (struct log){.rows = rows_create()};
+	database->logs[database->log_count] = (struct log){0};
 	return &database->logs[database->log_count++];
 }
 
@@ -90,28 +127,28 @@ static void log_write(struct sim_kv *sim, struct database *database, const struc
 	struct log *log = database->log_count == 0 || random_below(sim, 8) == 0 ? log_begin(database)
 																			: &database->logs[database->log_count - 1];
 	for (size_t i = 0; i < count; i++) {
-		struct row *row = row_create(&ops[i], i + 1 == count);
-		rows_append(log->rows, row);
-		rows_apply(&database->visible, row);
+		log_append(log, &ops[i], sim_row_create(ops[i].key, ops[i].remove ? bytes_of(NULL, 0) : ops[i].value));
+		operation_apply(&database->visible, &log->operations[log->count - 1]);
 	}
+	log->operations[log->count - 1].ends_batch = true;
 	if (sync)
-		log->synced = log->rows->count;
+		log->synced = log->count;
 }
 
 /* A whole number of batches, at least what was synced. */
 static size_t log_survives(struct sim_kv *sim, const struct log *log) {
-	size_t count = log->synced + random_below(sim, log->rows->count - log->synced + 1);
-	while (count > log->synced && !log->rows->rows[count - 1]->ends_batch)
+	size_t count = log->synced + random_below(sim, log->count - log->synced + 1);
+	while (count > log->synced && !log->operations[count - 1].ends_batch)
 		count--;
 	return count;
 }
 
 static void database_settle(struct database *database) {
 	for (size_t i = 0; i < database->log_count; i++)
-		rows_release(database->logs[i].rows);
+		log_clear(&database->logs[i]);
 	database->log_count = 0;
-	rows_release(database->visible);
-	database->visible = rows_hold(database->tables);
+	sim_rows_clear(&database->visible);
+	database->visible = sim_rows_copy(&database->tables);
 	database->broken = false;
 }
 
@@ -119,10 +156,10 @@ static void database_cut(struct sim_kv *sim, struct database *database) {
 	/* A log can be torn only where it was not synced. */
 	bool unsynced = false;
 	for (size_t i = 0; i < database->log_count; i++)
-		unsynced = unsynced || database->logs[i].synced < database->logs[i].rows->count;
+		unsynced = unsynced || database->logs[i].synced < database->logs[i].count;
 	bool torn = unsynced && random_below(sim, 4) == 0;
 	for (size_t i = 0; i < database->log_count && !torn; i++)
-		rows_apply_log(&database->tables, database->logs[i].rows, log_survives(sim, &database->logs[i]));
+		log_apply(&database->tables, &database->logs[i], log_survives(sim, &database->logs[i]));
 	database_settle(database);
 }
 
@@ -149,12 +186,10 @@ static struct sim_kv_handle *handle_of(struct kv *kv) {
 static int sim_get(struct kv *kv, struct bytes key, struct buf *ret_value, struct error *error) {
 	struct sim_kv_handle *handle = handle_of(kv);
 	pthread_mutex_lock(&handle->sim->mutex);
-	bool found;
-	const struct rows *rows = handle->database->visible;
-	size_t at = rows_find(rows, key, &found);
-	int result = handle->sim->crashed ? -1 : found ? 1 : 0;
+	const struct sim_row *row = sim_rows_get(&handle->database->visible, key);
+	int result = handle->sim->crashed ? -1 : row != NULL ? 1 : 0;
 	if (result == 1)
-		buf_append_bytes(ret_value, row_value(rows->rows[at]));
+		buf_append_bytes(ret_value, sim_row_value(row));
 	if (result < 0)
 		fault_told(handle->database, EIO, "kv_get", error);
 	pthread_mutex_unlock(&handle->sim->mutex);
@@ -212,31 +247,31 @@ static struct sim_cursor *cursor_of(const struct kv_cursor *cursor) {
 	return (struct sim_cursor *)(uintptr_t)cursor;
 }
 
+static void cursor_place(struct sim_cursor *cursor, size_t place) {
+	cursor->place = place;
+	cursor->row = place < sim_rows_count(&cursor->rows) ? sim_rows_at(&cursor->rows, place) : NULL;
+}
+
 static void cursor_seek(struct kv_cursor *base, struct bytes key) {
 	struct sim_cursor *cursor = cursor_of(base);
-	bool found;
-	cursor->at = rows_find(cursor->rows, key, &found);
-	cursor->placed = true;
+	cursor_place(cursor, sim_rows_place(&cursor->rows, key));
 }
 
 static bool cursor_valid(const struct kv_cursor *base) {
-	struct sim_cursor *cursor = cursor_of(base);
-	return cursor->placed && cursor->at < cursor->rows->count;
+	return cursor_of(base)->row != NULL;
 }
 
 static void cursor_next(struct kv_cursor *base) {
 	check(cursor_valid(base));
-	cursor_of(base)->at++;
+	cursor_place(cursor_of(base), cursor_of(base)->place + 1);
 }
 
 static struct bytes cursor_key(const struct kv_cursor *base) {
-	struct sim_cursor *cursor = cursor_of(base);
-	return row_key(cursor->rows->rows[cursor->at]);
+	return sim_row_key(cursor_of(base)->row);
 }
 
 static struct bytes cursor_value(const struct kv_cursor *base) {
-	struct sim_cursor *cursor = cursor_of(base);
-	return row_value(cursor->rows->rows[cursor->at]);
+	return sim_row_value(cursor_of(base)->row);
 }
 
 static bool cursor_status(const struct kv_cursor *base, struct error *error) {
@@ -247,9 +282,7 @@ static bool cursor_status(const struct kv_cursor *base, struct error *error) {
 
 static void cursor_close(struct kv_cursor *base) {
 	struct sim_cursor *cursor = cursor_of(base);
-	pthread_mutex_lock(&cursor->sim->mutex);
-	rows_release(cursor->rows);
-	pthread_mutex_unlock(&cursor->sim->mutex);
+	sim_rows_clear(&cursor->rows);
 	free(cursor);
 }
 
@@ -267,9 +300,8 @@ static struct kv_cursor *sim_cursor(struct kv *kv) {
 	struct sim_kv_handle *handle = handle_of(kv);
 	struct sim_cursor *cursor = check_alloc(1, sizeof *cursor);
 	cursor->cursor.ops = &sim_cursor_ops;
-	cursor->sim = handle->sim;
 	pthread_mutex_lock(&handle->sim->mutex);
-	cursor->rows = rows_hold(handle->database->visible);
+	cursor->rows = sim_rows_copy(&handle->database->visible);
 	pthread_mutex_unlock(&handle->sim->mutex);
 	return &cursor->cursor;
 }
@@ -306,8 +338,6 @@ static struct database *database_make(struct sim_kv *sim, const char *path) {
 	check_memory(sim->databases);
 	struct database *database = check_alloc(1, sizeof *database);
 	database->path = check_strdup(path);
-	database->visible = rows_create();
-	database->tables = rows_create();
 	sim->databases[sim->count++] = database;
 	return database;
 }
@@ -367,9 +397,8 @@ struct sim_kv *sim_kv_create(uint64_t seed) {
 
 static void database_destroy(struct database *database) {
 	check(!database->open);
+	sim_rows_clear(&database->tables);
 	database_settle(database);
-	rows_release(database->visible);
-	rows_release(database->tables);
 	free(database->path);
 	free(database);
 }
@@ -411,26 +440,14 @@ void sim_kv_cut(struct sim_kv *sim) {
 	sim->crashed = false;
 }
 
-bool sim_kv_row(struct sim_kv *sim, const char *path, size_t index, struct bytes *ret_key, struct bytes *ret_value) {
-	const struct database *database = database_find(sim, path);
-	if (database == NULL || index >= database->visible->count)
-		return false;
-	*ret_key = row_key(database->visible->rows[index]);
-	*ret_value = row_value(database->visible->rows[index]);
-	return true;
-}
-
 void sim_kv_forget(struct sim_kv *sim, const char *path, const char *key) {
 	struct database *database = database_find(sim, path);
 	check(database != NULL && !database->open);
 	logs_to_tables(database);
 	if (key == NULL) {
-		rows_release(database->tables);
-		database->tables = rows_create();
+		sim_rows_clear(&database->tables);
 	} else {
-		struct row *row = row_create(&(struct kv_op){.key = bytes_text(key), .remove = true}, true);
-		rows_apply(&database->tables, row);
-		row_release(row);
+		sim_rows_remove(&database->tables, bytes_text(key));
 	}
 	database_settle(database);
 }

@@ -33,9 +33,6 @@ void sim_kv_lie(struct sim_kv *sim);
 void sim_kv_kill(struct sim_kv *sim);
 void sim_kv_cut(struct sim_kv *sim);
 
-/* Rows of a database, whether it is open or not; for comparisons. False at the end. */
-bool sim_kv_row(struct sim_kv *sim, const char *path, size_t index, struct bytes *ret_key, struct bytes *ret_value);
-
 /* Removes a row, or a whole database (key NULL), behind everybody's back. */
 void sim_kv_forget(struct sim_kv *sim, const char *path, const char *key);
 

@@ -1,142 +1,213 @@
 #include "sim_rows.h"
 
+#include <stdatomic.h>
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/hash.h"
 
-/* ---- one row ---- */
+struct sim_row {
+	_Atomic unsigned references;
+	uint64_t priority; /* follows from the key, so that equal maps are equal trees */
+	size_t key_size;
+	size_t value_size;
+	uint8_t bytes[];
+};
 
-struct row *row_create(const struct kv_op *op, bool ends_batch) {
-	struct row *row = malloc(sizeof *row + op->key.size + op->value.size);
+struct sim_node {
+	_Atomic unsigned references;
+	size_t count; /* of rows from here down */
+	struct sim_row *row;
+	struct sim_node *left;
+	struct sim_node *right;
+};
+
+/* ---- rows ---- */
+
+struct sim_row *sim_row_create(struct bytes key, struct bytes value) {
+	struct sim_row *row = malloc(sizeof *row + key.size + value.size);
 	check_memory(row);
-	*row = (struct row){
-		.references = 1,
-		.remove = op->remove,
-		.ends_batch = ends_batch,
-		.key_size = op->key.size,
-		.value_size = op->value.size,
-	};
-	bytes_copy(row->bytes, op->key.data, op->key.size);
-	bytes_copy(row->bytes + op->key.size, op->value.data, op->value.size);
+	atomic_init(&row->references, 1);
+	row->priority = hash_bytes(0, key.data, key.size);
+	row->key_size = key.size;
+	row->value_size = value.size;
+	bytes_copy(row->bytes, key.data, key.size);
+	bytes_copy(row->bytes + key.size, value.data, value.size);
 	return row;
 }
 
-static struct row *row_hold(struct row *row) {
-	row->references++;
+static struct sim_row *row_retain(struct sim_row *row) {
+	atomic_fetch_add_explicit(&row->references, 1, memory_order_relaxed);
 	return row;
 }
 
-void row_release(struct row *row) {
-	check(row->references > 0);
-	if (--row->references == 0)
+void sim_row_release(struct sim_row *row) {
+	if (atomic_fetch_sub(&row->references, 1) == 1)
 		free(row);
 }
 
-struct bytes row_key(const struct row *row) {
+struct bytes sim_row_key(const struct sim_row *row) {
 	return bytes_of(row->bytes, row->key_size);
 }
 
-struct bytes row_value(const struct row *row) {
+struct bytes sim_row_value(const struct sim_row *row) {
 	return bytes_of(row->bytes + row->key_size, row->value_size);
 }
 
-/* ---- many ---- */
+/* ---- nodes ---- */
 
-struct rows *rows_create(void) {
-	struct rows *rows = check_alloc(1, sizeof *rows);
-	rows->references = 1;
-	return rows;
+static size_t node_count(const struct sim_node *node) {
+	return node == NULL ? 0 : node->count;
 }
 
-struct rows *rows_hold(struct rows *rows) {
-	rows->references++;
-	return rows;
+static void node_recount(struct sim_node *node) {
+	node->count = 1 + node_count(node->left) + node_count(node->right);
 }
 
-void rows_release(struct rows *rows) {
-	if (rows == NULL)
+static struct sim_node *node_retain(struct sim_node *node) {
+	if (node != NULL)
+		atomic_fetch_add_explicit(&node->references, 1, memory_order_relaxed);
+	return node;
+}
+
+static void node_release(struct sim_node *node) {
+	if (node == NULL || atomic_fetch_sub(&node->references, 1) != 1)
 		return;
-	check(rows->references > 0);
-	if (--rows->references > 0)
+	node_release(node->left);
+	node_release(node->right);
+	sim_row_release(node->row);
+	free(node);
+}
+
+static struct sim_node *node_create(struct sim_row *row, struct sim_node *left, struct sim_node *right) {
+	struct sim_node *node = malloc(sizeof *node);
+	check_memory(node);
+	*node = (struct sim_node){.references = 1, .row = row_retain(row), .left = left, .right = right};
+	node_recount(node);
+	return node;
+}
+
+/* The node at [at] for this map alone, so that it may change. Nobody but this thread could come to share it now. */
+static struct sim_node *node_own(struct sim_node **at) {
+	struct sim_node *node = *at;
+	if (atomic_load(&node->references) == 1)
+		return node;
+	*at = node_create(node->row, node_retain(node->left), node_retain(node->right));
+	node_release(node);
+	return *at;
+}
+
+/* The child takes the place of its parent; both are this map's alone. */
+static void rotate(struct sim_node **at, struct sim_node **child, struct sim_node **inner) {
+	struct sim_node *parent = *at;
+	struct sim_node *top = *child;
+	*child = *inner;
+	*inner = parent;
+	*at = top;
+	node_recount(parent);
+	node_recount(top);
+}
+
+static void node_put(struct sim_node **at, struct sim_row *row) {
+	if (*at == NULL) {
+		*at = node_create(row, NULL, NULL);
 		return;
-	for (size_t i = 0; i < rows->count; i++)
-		row_release(rows->rows[i]);
-	free(rows->rows);
-	free(rows);
-}
-
-static void rows_room(struct rows *rows, size_t count) {
-	if (count <= rows->capacity)
-		return;
-	rows->capacity = count < 16 ? 16 : count * 2;
-	rows->rows = realloc(rows->rows, rows->capacity * sizeof(struct row *));
-	check_memory(rows->rows);
-}
-
-static void rows_insert(struct rows *rows, size_t at, struct row *row) {
-	rows_room(rows, rows->count + 1);
-	memmove(rows->rows + at + 1, rows->rows + at, (rows->count - at) * sizeof(struct row *));
-	rows->rows[at] = row;
-	rows->count++;
-}
-
-static void rows_remove(struct rows *rows, size_t at) {
-	row_release(rows->rows[at]);
-	rows->count--;
-	memmove(rows->rows + at, rows->rows + at + 1, (rows->count - at) * sizeof(struct row *));
-}
-
-void rows_append(struct rows *rows, struct row *row) {
-	check(rows->references == 1);
-	rows_insert(rows, rows->count, row);
-}
-
-size_t rows_find(const struct rows *map, struct bytes key, bool *ret_found) {
-	size_t low = 0;
-	size_t high = map->count;
-	while (low < high) {
-		size_t middle = low + (high - low) / 2;
-		if (bytes_compare(row_key(map->rows[middle]), key) < 0)
-			low = middle + 1;
-		else
-			high = middle;
 	}
-	*ret_found = low < map->count && bytes_equal(row_key(map->rows[low]), key);
-	return low;
-}
-
-/* *rows becomes the caller's alone. */
-static void rows_own(struct rows **rows) {
-	struct rows *shared = *rows;
-	if (shared->references == 1)
+	struct sim_node *node = node_own(at);
+	int order = bytes_compare(sim_row_key(row), sim_row_key(node->row));
+	if (order == 0) {
+		sim_row_release(node->row);
+		node->row = row_retain(row);
 		return;
-	struct rows *own = rows_create();
-	rows_room(own, shared->count);
-	for (size_t i = 0; i < shared->count; i++)
-		own->rows[i] = row_hold(shared->rows[i]);
-	own->count = shared->count;
-	rows_release(shared);
-	*rows = own;
-}
-
-void rows_apply(struct rows **map, struct row *row) {
-	bool found;
-	size_t at = rows_find(*map, row_key(row), &found);
-	if (!found && row->remove)
-		return;
-	rows_own(map);
-	if (row->remove) {
-		rows_remove(*map, at);
-	} else if (found) {
-		row_release((*map)->rows[at]);
-		(*map)->rows[at] = row_hold(row);
-	} else {
-		rows_insert(*map, at, row_hold(row));
 	}
+	struct sim_node **child = order < 0 ? &node->left : &node->right;
+	node_put(child, row);
+	node_recount(node);
+	if ((*child)->row->priority > node->row->priority)
+		rotate(at, child, order < 0 ? &(*child)->right : &(*child)->left);
 }
 
-void rows_apply_log(struct rows **map, const struct rows *log, size_t count) {
-	check(count <= log->count);
-	for (size_t i = 0; i < count; i++)
-		rows_apply(map, log->rows[i]);
+/* All of left stands before all of right; takes both references. */
+static struct sim_node *nodes_join(struct sim_node *left, struct sim_node *right) {
+	if (left == NULL || right == NULL)
+		return left == NULL ? right : left;
+	bool left_first = left->row->priority > right->row->priority;
+	struct sim_node *top = left_first ? node_own(&left) : node_own(&right);
+	if (left_first)
+		top->right = nodes_join(top->right, right);
+	else
+		top->left = nodes_join(left, top->left);
+	node_recount(top);
+	return top;
+}
+
+/* REQUIRES: the key is there. */
+static void node_remove(struct sim_node **at, struct bytes key) {
+	struct sim_node *node = node_own(at);
+	int order = bytes_compare(key, sim_row_key(node->row));
+	if (order != 0) {
+		node_remove(order < 0 ? &node->left : &node->right, key);
+		node_recount(node);
+		return;
+	}
+	*at = nodes_join(node->left, node->right);
+	node->left = node->right = NULL;
+	node_release(node);
+}
+
+/* ---- maps ---- */
+
+struct sim_rows sim_rows_copy(const struct sim_rows *rows) {
+	return (struct sim_rows){node_retain(rows->root)};
+}
+
+void sim_rows_clear(struct sim_rows *rows) {
+	node_release(rows->root);
+	rows->root = NULL;
+}
+
+size_t sim_rows_count(const struct sim_rows *rows) {
+	return node_count(rows->root);
+}
+
+const struct sim_row *sim_rows_get(const struct sim_rows *rows, struct bytes key) {
+	const struct sim_node *node = rows->root;
+	while (node != NULL) {
+		int order = bytes_compare(key, sim_row_key(node->row));
+		if (order == 0)
+			return node->row;
+		node = order < 0 ? node->left : node->right;
+	}
+	return NULL;
+}
+
+void sim_rows_put(struct sim_rows *rows, struct sim_row *row) {
+	node_put(&rows->root, row);
+}
+
+void sim_rows_remove(struct sim_rows *rows, struct bytes key) {
+	if (sim_rows_get(rows, key) != NULL)
+		node_remove(&rows->root, key);
+}
+
+size_t sim_rows_place(const struct sim_rows *rows, struct bytes key) {
+	size_t place = 0;
+	const struct sim_node *node = rows->root;
+	while (node != NULL) {
+		bool before = bytes_compare(sim_row_key(node->row), key) < 0;
+		place += before ? 1 + node_count(node->left) : 0;
+		node = before ? node->right : node->left;
+	}
+	return place;
+}
+
+const struct sim_row *sim_rows_at(const struct sim_rows *rows, size_t place) {
+	const struct sim_node *node = rows->root;
+	check(place < node_count(node));
+	while (place != node_count(node->left)) {
+		bool left = place < node_count(node->left);
+		place -= left ? 0 : node_count(node->left) + 1;
+		node = left ? node->left : node->right;
+	}
+	return node->row;
 }

@@ -1,48 +1,39 @@
-/* What the databases of sim_kv.h consist of. A row is written once and never changed: a log, the map that readers see, the
- * tables and every cursor hold the same one, so that a write costs one allocation and a snapshot none. Nothing here locks:
- * who holds rows serialises all calls but the reading ones. */
+/* Rows in order of their keys, in memory; a copy costs nothing, since what two maps have in common they share. A map may be
+ * changed by one thread while others read copies of it. */
 #ifndef TESTS_SIM_ROWS_H
 #define TESTS_SIM_ROWS_H
 
-#include "state/kv.h"
+#include "base/bytes.h"
 
-/* One operation of a batch. */
-struct row {
-	unsigned references;
-	bool remove;
-	bool ends_batch;
-	size_t key_size;
-	size_t value_size;
-	uint8_t bytes[]; /* key, then value */
+/* Never changes; whoever keeps one holds a reference. */
+struct sim_row;
+
+struct sim_row *sim_row_create(struct bytes key, struct bytes value);
+void sim_row_release(struct sim_row *row);
+struct bytes sim_row_key(const struct sim_row *row);
+struct bytes sim_row_value(const struct sim_row *row);
+
+/* {NULL}: empty. A treap: a node is copied before it changes if another map has it, too. */
+struct sim_rows {
+	struct sim_node *root;
 };
 
-struct row *row_create(const struct kv_op *op, bool ends_batch);
-void row_release(struct row *row);
-struct bytes row_key(const struct row *row);
-struct bytes row_value(const struct row *row);
+struct sim_rows sim_rows_copy(const struct sim_rows *rows);
+void sim_rows_clear(struct sim_rows *rows);
 
-/* By key in a map; in order of writing in a log. */
-struct rows {
-	unsigned references;
-	size_t count;
-	size_t capacity;
-	struct row **rows;
-};
+size_t sim_rows_count(const struct sim_rows *rows);
 
-struct rows *rows_create(void);
-struct rows *rows_hold(struct rows *rows);
-void rows_release(struct rows *rows); /* NULL is fine */
+/* The row of that key, borrowed; NULL: there is none. */
+const struct sim_row *sim_rows_get(const struct sim_rows *rows, struct bytes key);
 
-/* Takes over the caller's reference. REQUIRES: nobody else holds these rows. */
-void rows_append(struct rows *rows, struct row *row);
+/* Takes the place of a row of its key; the caller keeps its own reference. */
+void sim_rows_put(struct sim_rows *rows, struct sim_row *row);
+void sim_rows_remove(struct sim_rows *rows, struct bytes key);
 
-/* Where the key stands in a map, or would stand. */
-size_t rows_find(const struct rows *map, struct bytes key, bool *ret_found);
+/* How many rows have smaller keys: the place of this key's row, or of the next one. */
+size_t sim_rows_place(const struct sim_rows *rows, struct bytes key);
 
-/* The row takes effect in *map, which is copied first where others hold it, too; what they hold stays as it is. */
-void rows_apply(struct rows **map, struct row *row);
-
-/* The same with the first `count` rows of a log. */
-void rows_apply_log(struct rows **map, const struct rows *log, size_t count);
+/* The row at a place, borrowed. REQUIRES: place < count. */
+const struct sim_row *sim_rows_at(const struct sim_rows *rows, size_t place);
 
 #endif

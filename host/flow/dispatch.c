@@ -133,6 +133,20 @@ static bool message_unsettled(
 	return true;
 }
 
+/* The instance has expired: its end comes ahead of the message that met it. Unless DONE the message waits. */
+static enum outcome message_expire(struct shard *shard, const struct target *target, struct instance *instance,
+	const uint8_t *at, const struct message *message) {
+	const bool ahead = message_ahead(message);
+	if (expire_trial(shard, target, instance, 0) != TRIAL_FREE) {
+		retry_hold(shard, instance, message, ahead);
+		return OUTCOME_BLOCKED;
+	}
+	enum outcome outcome = attempt_expire(shard, target, instance, 0);
+	if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_BLOCKED)
+		expire_later(shard, shard->invocation->instance, outcome, at, ahead);
+	return outcome;
+}
+
 static bool message_live(
 	struct shard *shard, const struct target *target, const uint8_t *at, const struct message *message) {
 	struct instance *instance = instance_of(shard, target->version, message);
@@ -142,16 +156,10 @@ static bool message_live(
 		return true;
 	if (target->version->ttl != NULL && (message->head->flags & MESSAGE_SWEEP) == 0 &&
 		attempt_finds_idle(shard, target, instance)) {
-		if (expire_trial(shard, target, instance, 0) != TRIAL_FREE) {
-			retry_hold(shard, instance, message, message_ahead(message));
-			return true;
-		}
-		enum outcome outcome = attempt_expire(shard, target, instance, 0);
+		enum outcome ended = message_expire(shard, target, instance, at, message);
+		if (ended != OUTCOME_DONE)
+			return ended != OUTCOME_STORE;
 		instance = shard->invocation->instance;
-		if (outcome == OUTCOME_AGAIN || outcome == OUTCOME_BLOCKED)
-			expire_later(shard, instance, outcome, at, message_ahead(message));
-		if (outcome != OUTCOME_DONE)
-			return outcome != OUTCOME_STORE;
 	}
 	enum outcome outcome = attempt_message(shard, target, instance, message, 0, false);
 	return __builtin_expect(outcome == OUTCOME_DONE, 1) || message_unsettled(shard, target, message, outcome);
@@ -192,78 +200,77 @@ bool dispatch_message(struct shard *shard, const uint8_t *at) {
 	return message_live(shard, &target, at, &message);
 }
 
-bool dispatch_parked(struct shard *shard, struct queue *park) {
+/* The message at the head of a queue of its own; false: the store failed. */
+static bool head_read(struct shard *shard, struct queue *queue, const uint8_t **ret_at, struct message *ret_message) {
 	struct error error;
 	bool failed = false;
-	const uint8_t *at = queue_peek(park, shard->flow->store, &failed, &error);
+	*ret_at = queue_peek(queue, shard->flow->store, &failed, &error);
 	if (failed) {
 		shard_store_error(shard, &error);
 		return false;
 	}
-	struct message message;
-	message_read(at, &message);
+	message_read(*ret_at, ret_message);
 	shard_touch(shard);
+	return true;
+}
+
+bool dispatch_parked(struct shard *shard, struct queue *park) {
+	const uint8_t *at;
+	struct message message;
+	if (!head_read(shard, park, &at, &message))
+		return false;
 	const struct target target = target_of(shard, &message);
 	check(target.version != NULL); /* parks_step looks at live types only */
 	return message_live(shard, &target, at, &message);
 }
 
-bool dispatch_waiting(struct shard *shard, struct wait *wait) {
-	struct error error;
-	bool failed = false;
-	const uint8_t *at = queue_peek(&wait->queue, shard->flow->store, &failed, &error);
-	if (failed) {
-		shard_store_error(shard, &error);
-		return false;
-	}
-	struct message message;
-	message_read(at, &message);
-	shard_touch(shard);
-	const struct target target = target_of(shard, &message);
-	if (target.version == NULL || wait->instance->wait != wait ||
-		operations_hold(&shard->operations, shard, target.binding, &message)) {
+/* It may be that the head of a wait may not run now, or is a dead letter. */
+static bool wait_stopped(
+	struct shard *shard, struct wait *wait, const struct target *target, const struct message *message) {
+	if (target->version == NULL || wait->instance->wait != wait ||
+		operations_hold(&shard->operations, shard, target->binding, message)) {
 		retry_stall(shard, wait, bytes_of(NULL, 0));
 		return true;
 	}
-	if (wait->undecided != 0 && undecided_look(shard, wait, &target, &message))
+	if (wait->undecided != 0 && undecided_look(shard, wait, target, message))
 		return true;
-	const struct config *config = shard->flow->config;
-	bool last = wait->attempts > 0 && shard->epoch_time_ms - wait->first_failed_ms >= config->retry_block_ms_max;
-	struct instance *instance;
-	switch (trial_of(shard, &target, &message)) {
+	switch (trial_of(shard, target, message)) {
 	case TRIAL_FREE:
 		break;
 	case TRIAL_HOLD:
 		retry_stall(shard, wait, bytes_of(NULL, 0));
 		return true;
 	case TRIAL_DEAD:
-		instance = dispatch_fit(shard, wait->instance, target.version->value_count);
-		attempt_crashed(shard, &target, instance, &message, wait->attempts);
+		dispatch_fit(shard, wait->instance, target->version->value_count);
+		attempt_crashed(shard, target, wait->instance, message, wait->attempts);
 		retry_done(shard, wait);
 		return true;
 	}
-	instance = dispatch_fit(shard, wait->instance, target.version->value_count);
-	/* it expired while the message waited */
-	if ((message.head->flags & MESSAGE_SWEEP) == 0 && attempt_finds_idle(shard, &target, instance)) {
-		if (expire_trial(shard, &target, instance, wait->expire_attempts) != TRIAL_FREE) {
-			retry_stall(shard, wait, bytes_of(NULL, 0));
-			return true;
-		}
-		enum outcome outcome = attempt_expire(shard, &target, instance, wait->expire_attempts);
-		if (outcome == OUTCOME_AGAIN)
-			retry_expire(shard, wait);
-		if (outcome == OUTCOME_BLOCKED)
-			retry_stall(shard, wait, bytes_buf(&shard->invocation->failure));
-		if (outcome != OUTCOME_DONE)
-			return outcome != OUTCOME_STORE;
-		wait->expire_attempts = 0;
-		if (trial_of_itself(&shard->trial)) {
-			retry_due(shard, wait, 0);
-			return true;
-		}
+	return false;
+}
+
+/* The instance expired while the message waited: its end comes first. Unless DONE the message waits on. */
+static enum outcome wait_expire(struct shard *shard, struct wait *wait, const struct target *target) {
+	if (expire_trial(shard, target, wait->instance, wait->expire_attempts) != TRIAL_FREE) {
+		retry_stall(shard, wait, bytes_of(NULL, 0));
+		return OUTCOME_BLOCKED;
 	}
-	instance = wait->instance;
-	enum outcome outcome = attempt_message(shard, &target, instance, &message, wait->attempts, last);
+	enum outcome outcome = attempt_expire(shard, target, wait->instance, wait->expire_attempts);
+	if (outcome == OUTCOME_AGAIN)
+		retry_expire(shard, wait);
+	if (outcome == OUTCOME_BLOCKED)
+		retry_stall(shard, wait, bytes_buf(&shard->invocation->failure));
+	if (outcome != OUTCOME_DONE)
+		return outcome;
+	wait->expire_attempts = 0;
+	if (!trial_of_itself(&shard->trial))
+		return OUTCOME_DONE;
+	retry_due(shard, wait, 0);
+	return OUTCOME_AGAIN;
+}
+
+/* What comes of an attempt at the head of a wait. False: the store failed. */
+static bool wait_settle(struct shard *shard, struct wait *wait, const struct target *target, enum outcome outcome) {
 	switch (outcome) {
 	case OUTCOME_STORE:
 		return false;
@@ -274,11 +281,31 @@ bool dispatch_waiting(struct shard *shard, struct wait *wait) {
 		retry_stall(shard, wait, bytes_buf(&shard->invocation->failure));
 		break;
 	case OUTCOME_UNDECIDED:
-		retry_undecided(shard, wait, target.version, wait->attempts + 1);
+		retry_undecided(shard, wait, target->version, wait->attempts + 1);
 		break;
 	case OUTCOME_DONE:
 		retry_done(shard, wait);
 		break;
 	}
 	return true;
+}
+
+bool dispatch_waiting(struct shard *shard, struct wait *wait) {
+	const uint8_t *at;
+	struct message message;
+	if (!head_read(shard, &wait->queue, &at, &message))
+		return false;
+	const struct target target = target_of(shard, &message);
+	if (wait_stopped(shard, wait, &target, &message))
+		return true;
+	const uint64_t failing_ms = shard->epoch_time_ms - wait->first_failed_ms;
+	const bool last = wait->attempts > 0 && failing_ms >= shard->flow->config->retry_block_ms_max;
+	dispatch_fit(shard, wait->instance, target.version->value_count);
+	if ((message.head->flags & MESSAGE_SWEEP) == 0 && attempt_finds_idle(shard, &target, wait->instance)) {
+		enum outcome ended = wait_expire(shard, wait, &target);
+		if (ended != OUTCOME_DONE)
+			return ended != OUTCOME_STORE;
+	}
+	enum outcome outcome = attempt_message(shard, &target, wait->instance, &message, wait->attempts, last);
+	return wait_settle(shard, wait, &target, outcome);
 }

@@ -326,17 +326,19 @@ static bool input_take(struct shard *shard, const struct input *input, int *budg
 	}
 }
 
-/* Accepted work first: inputs are taken while little waits in the mailboxes. */
-static uint64_t mailbox_messages(const struct shard *shard) {
+/* Accepted work first: inputs are taken while little waits in the mailboxes. Of what others send, only they know the number. */
+static uint64_t mailbox_from_others(const struct shard *shard) {
 	uint64_t waiting = 0;
 	for (uint32_t source = 0; source < shard->flow->shards_count; source++) {
-		const struct queue *channel = &shard->flow->channels[(size_t)source * shard->flow->shards_count + shard->index];
-		if (source == shard->index)
-			waiting += channel->tail.number - channel->head.number;
-		else
-			waiting += queue_empty(channel) ? 0 : MAILBOX_BEFORE_INPUT_MAX / 64;
+		if (source != shard->index && !queue_empty(shard_channel(shard->flow, source, shard->index)))
+			waiting += MAILBOX_BEFORE_INPUT_MAX / SHARDS_MAX;
 	}
 	return waiting;
+}
+
+static uint64_t mailbox_from_itself(const struct shard *shard) {
+	const struct queue *channel = shard_channel(shard->flow, shard->index, shard->index);
+	return channel->tail.number - channel->head.number;
 }
 
 static bool step_input(struct shard *shard, int *budget) {
@@ -346,7 +348,8 @@ static bool step_input(struct shard *shard, int *budget) {
 	if (atomic_load_explicit(&shard->flow->stopping, memory_order_relaxed) ||
 		atomic_load_explicit(&shard->flow->restoring, memory_order_acquire) != 0)
 		return false;
-	while (*budget > 0 && shard_epoch_open(shard) && mailbox_messages(shard) < MAILBOX_BEFORE_INPUT_MAX) {
+	const uint64_t others = mailbox_from_others(shard); /* a turn is short: once will do */
+	while (*budget > 0 && shard_epoch_open(shard) && others + mailbox_from_itself(shard) < MAILBOX_BEFORE_INPUT_MAX) {
 		const uint8_t *at = queue_peek(&shard->input, shard->flow->store, &failed, &error);
 		if (at == NULL)
 			break;

@@ -17,14 +17,21 @@ LIST_HEAD(deadline_list, deadline);
 struct deadlines {
 	struct event *timer; /* runs while any is armed */
 	size_t armed;
-	uint64_t tick; /* slots up to this one have been looked at */
+	uint64_t lag_ms; /* of the coarse clock behind the other, at most */
+	uint64_t tick;   /* slots up to this one have been looked at */
 	struct deadline_list slots[SLOTS];
 };
 
-static uint64_t now_ms(void) {
+static uint64_t clock_ms(clockid_t clock) {
 	struct timespec now;
-	check(clock_gettime(CLOCK_MONOTONIC, &now) == 0);
+	check(clock_gettime(clock, &now) == 0);
 	return (uint64_t)now.tv_sec * 1000 + (uint64_t)now.tv_nsec / 1000000;
+}
+
+static uint64_t coarse_lag_ms(void) {
+	struct timespec step;
+	check(clock_getres(CLOCK_MONOTONIC_COARSE, &step) == 0);
+	return (uint64_t)step.tv_sec * 1000 + ((uint64_t)step.tv_nsec + 999999) / 1000000;
 }
 
 static struct deadline_list *slot_of(struct deadlines *deadlines, uint64_t tick) {
@@ -47,7 +54,7 @@ static void timer_tick(evutil_socket_t fd, short what, void *arg) {
 	(void)fd, (void)what;
 	struct deadlines *deadlines = arg;
 	struct deadline_list fired = LIST_HEAD_INITIALIZER(fired);
-	uint64_t now = now_ms(), end = now / DEADLINE_TICK_MS;
+	uint64_t now = clock_ms(CLOCK_MONOTONIC), end = now / DEADLINE_TICK_MS;
 	if (end - deadlines->tick > SLOTS)
 		deadlines->tick = end - SLOTS;
 	while (deadlines->tick < end)
@@ -61,6 +68,7 @@ static void timer_tick(evutil_socket_t fd, short what, void *arg) {
 
 struct deadlines *deadlines_create(struct event_base *base) {
 	struct deadlines *deadlines = check_alloc(1, sizeof *deadlines);
+	deadlines->lag_ms = coarse_lag_ms();
 	deadlines->timer = event_new(base, -1, EV_PERSIST, timer_tick, deadlines);
 	check_memory(deadlines->timer);
 	return deadlines;
@@ -77,8 +85,9 @@ void deadlines_destroy(struct deadlines *deadlines) {
 void deadline_start(
 	struct deadlines *deadlines, struct deadline *deadline, uint64_t in_ms, void (*due)(struct deadline *deadline)) {
 	check(deadline->due == NULL && due != NULL);
-	uint64_t now = now_ms();
-	deadline->at_ms = now + (in_ms < IN_MS_MAX ? in_ms : IN_MS_MAX);
+	/* each call starts one, and most of that would be the reading of the exact clock */
+	uint64_t now = clock_ms(CLOCK_MONOTONIC_COARSE);
+	deadline->at_ms = now + deadlines->lag_ms + (in_ms < IN_MS_MAX ? in_ms : IN_MS_MAX);
 	deadline->due = due;
 	LIST_INSERT_HEAD(slot_of(deadlines, deadline->at_ms / DEADLINE_TICK_MS + 1), deadline, link);
 	if (deadlines->armed++ > 0)

@@ -1,6 +1,6 @@
 /* Many timeouts that hardly ever come true: arming and stopping one is a few instructions, whatever their number. A
- * wheel of slots under one timer of the loop; a timeout comes true up to DEADLINE_TICK_MS late, never early. Real time
- * (CLOCK_MONOTONIC), not the test clock. [loop thread] */
+ * wheel of slots under one timer of the loop; a timeout comes true up to DEADLINE_TICK_MS and a tick of the kernel
+ * late, never early. Real time (CLOCK_MONOTONIC), not the test clock. [loop thread] */
 #ifndef HOST_INGRESS_DEADLINE_H
 #define HOST_INGRESS_DEADLINE_H
 

@@ -56,7 +56,20 @@ static size_t utf8_character(const uint8_t *at, size_t left) {
 	return (size_t)tail + 1;
 }
 
+/* Nearly all names and ids are, and eight bytes are looked at as fast as one. */
+static bool bytes_ascii(struct bytes text) {
+	uint64_t all = 0;
+	size_t i = 0;
+	for (; text.size - i >= sizeof all; i += sizeof all)
+		all |= bytes_word(text.data + i);
+	for (; i < text.size; i++)
+		all |= text.data[i];
+	return (all & 0x8080808080808080u) == 0;
+}
+
 bool bytes_utf8(struct bytes text) {
+	if (bytes_ascii(text))
+		return true;
 	for (size_t i = 0; i < text.size;) {
 		size_t size = utf8_character(text.data + i, text.size - i);
 		if (size == 0)

@@ -18,7 +18,7 @@ static const struct method methods[] = {
 
 const struct method *method_find(struct bytes name) {
 	for (size_t i = 0; i < sizeof methods / sizeof *methods; i++)
-		if (name.size == methods[i].size && memcmp(name.data, methods[i].name, name.size) == 0)
+		if (name.size == methods[i].size && bytes_same(name.data, (const uint8_t *)methods[i].name, name.size))
 			return &methods[i];
 	return NULL;
 }

@@ -38,7 +38,8 @@ static bool kind_refused(struct error *error, const struct param_field *field, c
 
 static size_t field_find(struct bytes key, const struct param_field *fields, size_t count) {
 	size_t i = 0;
-	while (i < count && (key.size != fields[i].size || memcmp(key.data, fields[i].name, key.size) != 0))
+	while (
+		i < count && (key.size != fields[i].size || !bytes_same(key.data, (const uint8_t *)fields[i].name, key.size)))
 		i++;
 	return i;
 }
@@ -51,6 +52,12 @@ static bool value_read(struct cursor *cursor, uint32_t nesting, const struct par
 		return kind_refused(error, field, "no MessagePack");
 	if ((field->kinds & 1u << param->item.kind) == 0)
 		return kind_refused(error, field, kind_names[param->item.kind]);
+	if ((PARAM_SCALAR & 1u << param->item.kind) != 0) {
+		param->object = bytes_of(cursor->at, (size_t)(ahead.at - cursor->at));
+		param->given = true;
+		*cursor = ahead;
+		return true;
+	}
 	enum cursor_result result = cursor_take(cursor, nesting + field->levels, &param->object);
 	if (result == CURSOR_GOOD) {
 		param->given = true;

@@ -10,6 +10,7 @@
 #define PARAM_UINT (1u << CURSOR_UINT)
 #define PARAM_ARRAY (1u << CURSOR_ARRAY)
 #define PARAM_ANY 0xffffffffu
+#define PARAM_SCALAR (PARAM_ANY & ~(1u << CURSOR_ARRAY | 1u << CURSOR_MAP))
 
 struct param_field {
 	const char *name;

@@ -295,8 +295,31 @@ static void item_fill(struct cursor_item *item, const uint8_t *at, uint64_t size
 	}
 }
 
+/* An item of which the first byte says all but the content: most are. False: it is another one, or cut off. */
+static inline bool item_short(struct cursor_item *item, const uint8_t *at, size_t left, size_t *ret_size) {
+	const uint8_t first = *at;
+	*ret_size = 1;
+	if (first < 0x80) {
+		item_uint(item, first);
+	} else if (first < 0xa0) {
+		item->kind = first < 0x90 ? CURSOR_MAP : CURSOR_ARRAY;
+		item->count = first & 15;
+	} else {
+		*ret_size += first & 31;
+		if (first >= 0xc0 || *ret_size > left)
+			return false;
+		item_bytes(item, CURSOR_STR, at, *ret_size, 1);
+	}
+	return true;
+}
+
 bool cursor_next(struct cursor *cursor, struct cursor_item *ret_item) {
-	size_t left = (size_t)(cursor->end - cursor->at);
+	const size_t left = (size_t)(cursor->end - cursor->at);
+	size_t short_size;
+	if (left > 0 && item_short(ret_item, cursor->at, left, &short_size)) {
+		cursor->at += short_size;
+		return true;
+	}
 	uint64_t size, children;
 	if (left == 0 || head_read(cursor->at, left, &size, &children) != CURSOR_GOOD || size > left)
 		return false;
@@ -364,7 +387,7 @@ bool cursor_read_double(struct cursor *cursor, double *ret_value) {
 	return true;
 }
 
-bool cursor_read_str(struct cursor *cursor, struct bytes *ret_text) {
+bool cursor_read_str_any(struct cursor *cursor, struct bytes *ret_text) {
 	struct cursor_item item;
 	if (!kind_read(cursor, CURSOR_STR, &item))
 		return false;

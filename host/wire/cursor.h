@@ -79,11 +79,23 @@ bool cursor_read_bool(struct cursor *cursor, bool *ret_truth);
 bool cursor_read_uint(struct cursor *cursor, uint64_t *ret_value);
 bool cursor_read_int(struct cursor *cursor, int64_t *ret_value);
 bool cursor_read_double(struct cursor *cursor, double *ret_value); /* of floats only, 32 or 64 bits */
-bool cursor_read_str(struct cursor *cursor, struct bytes *ret_text);
 bool cursor_read_bin(struct cursor *cursor, struct bytes *ret_bytes);
 bool cursor_read_text_or_bin(struct cursor *cursor, struct bytes *ret_bytes);
 bool cursor_read_array(struct cursor *cursor, uint32_t *ret_count);
 bool cursor_read_map(struct cursor *cursor, uint32_t *ret_pairs);
+bool cursor_read_str_any(struct cursor *cursor, struct bytes *ret_text); /* the slow path of: */
+
+static inline bool cursor_read_str(struct cursor *cursor, struct bytes *ret_text) {
+	const size_t left = (size_t)(cursor->end - cursor->at);
+	if (left == 0 || (*cursor->at & 0xe0) != 0xa0) /* not of at most 31 bytes, as keys and names are */
+		return cursor_read_str_any(cursor, ret_text);
+	const size_t size = *cursor->at & 0x1f;
+	if (size >= left)
+		return false;
+	*ret_text = bytes_of(cursor->at + 1, size);
+	cursor->at += 1 + size;
+	return true;
+}
 
 /* Checks the object under the cursor, with all that is in it, and moves behind it; on failure it has not moved.
  * nesting <= CURSOR_NESTING_MAX. */

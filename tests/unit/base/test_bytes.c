@@ -1,4 +1,4 @@
-/* Short copies and comparisons (base/bytes.h): every size, at the very ends of what may be touched. */
+/* Short copies and comparisons, and UTF-8 (base/bytes.h): every size, at the very ends of what may be touched. */
 #include <check.h>
 #include <stdlib.h>
 
@@ -45,10 +45,35 @@ START_TEST(each_byte_counts_in_a_comparison) {
 }
 END_TEST
 
+/* Text is looked at some bytes at a time: one that is no UTF-8 is seen wherever it stands, and a character that is may
+ * stand there, too. */
+START_TEST(each_byte_counts_in_utf8) {
+	for (size_t size = 1; size < SIZES; size++) {
+		uint8_t *text = counted(size);
+		memset(text, 'a', size);
+		ck_assert(bytes_utf8(bytes_of(text, size)));
+		for (size_t i = 0; i < size; i++) {
+			text[i] = 0xff;
+			ck_assert(!bytes_utf8(bytes_of(text, size)));
+			text[i] = 0xc3; /* the first of two */
+			ck_assert(!bytes_utf8(bytes_of(text, size)));
+			if (i + 1 < size) {
+				text[i + 1] = 0xa4;
+				ck_assert(bytes_utf8(bytes_of(text, size)));
+				text[i + 1] = 'a';
+			}
+			text[i] = 'a';
+		}
+		free(text);
+	}
+}
+END_TEST
+
 int main(void) {
 	TCase *all = tcase_create("bytes");
 	tcase_add_test(all, each_size_is_copied_whole);
 	tcase_add_test(all, each_byte_counts_in_a_comparison);
+	tcase_add_test(all, each_byte_counts_in_utf8);
 	Suite *suite = suite_create("bytes");
 	suite_add_tcase(suite, all);
 	SRunner *runner = srunner_create(suite);

@@ -110,6 +110,26 @@ START_TEST(test_cursor_texts_and_bytes) {
 }
 END_TEST
 
+/* The first byte tells the size of most; a text that is cut off anywhere is none, and is not stepped over. */
+START_TEST(test_cursor_texts_of_each_size_cut_anywhere) {
+	for (size_t size = 0; size < 40; size++) {
+		const char text[] = "as long as the text of a name or of a key";
+		struct buf packed = {0};
+		pack_str(&packed, bytes_of(text, size));
+		for (size_t left = 0; left <= packed.size; left++) {
+			uint8_t *part = exact(bytes_of(packed.data, left));
+			struct cursor cursor = cursor_of(bytes_of(part, left));
+			struct bytes read;
+			ck_assert_int_eq(cursor_read_str(&cursor, &read), left == packed.size);
+			ck_assert_ptr_eq(cursor.at, left == packed.size ? cursor.end : part);
+			ck_assert(left < packed.size || bytes_equal(read, bytes_of(text, size)));
+			free(part);
+		}
+		buf_finish(&packed);
+	}
+}
+END_TEST
+
 START_TEST(test_cursor_headers_of_containers) {
 	static const struct {
 		const char *bytes;
@@ -284,6 +304,7 @@ int main(void) {
 	tcase_add_test(tests, test_cursor_integers);
 	tcase_add_test(tests, test_cursor_other_scalars);
 	tcase_add_test(tests, test_cursor_texts_and_bytes);
+	tcase_add_test(tests, test_cursor_texts_of_each_size_cut_anywhere);
 	tcase_add_test(tests, test_cursor_headers_of_containers);
 	tcase_add_test(tests, test_cursor_random_values_cut_anywhere);
 	tcase_add_test(tests, test_cursor_random_bytes);

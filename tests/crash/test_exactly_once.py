@@ -12,12 +12,9 @@ from lib import harness
 from lib.campaign import Campaign, Producer
 from lib.harness import expect, expect_equal
 from lib.host import Host
-from lib.program import Program, Shape
+from lib.program import RETRY, Program, Shape
 from lib.rpc import Closed, Rpc, RpcError
 from lib.shards import Places
-
-# Short enough that twenty kills do not wait for backoffs; long enough that a kill finds messages in them.
-RETRY = {"retry.backoff_ms": 3, "retry.factor": 2}
 
 
 def campaign(test, messages, kills, shards, shape, settings=None):

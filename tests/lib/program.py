@@ -10,6 +10,10 @@ import msgpack
 
 INSTANCES = 1000
 DEPTH_MAX = 10
+# Settings for programs whose messages fail at first. Backoffs are so short that twenty kills do not wait for them, and so long
+# that a kill finds messages in them; nothing is given up because a loaded machine, or the journal's copy that is recovered
+# later, has made an address wait for a minute.
+RETRY = {"retry.backoff_ms": 3, "retry.factor": 2, "retry.block_ms_max": 3600000}
 
 
 class Shape:

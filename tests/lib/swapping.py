@@ -7,9 +7,8 @@ from lib.campaign import Producer, play_counts, tally
 from lib.harness import expect, expect_equal
 from lib.host import Host
 from lib.http import HttpError
-from lib.program import Program, Shape, difference, emitted_numbers
+from lib.program import RETRY, Program, Shape, difference, emitted_numbers
 
-RETRY = {"retry.backoff_ms": 3, "retry.factor": 2}
 VERSIONS = ("1.0.0", "1.1.0")
 
 

@@ -13,11 +13,10 @@ from lib import harness
 from lib.campaign import Campaign, Producer, play_counts
 from lib.harness import expect, expect_equal, wait_until
 from lib.host import Host
-from lib.program import Program, Shape
+from lib.program import RETRY, Program, Shape
 
 SPILL_LIMIT = 32 << 20
 SPILL_PAD = 4000
-RETRY = {"retry.backoff_ms": 3, "retry.factor": 2}
 # Few targets and many sends to the same one in a row: a swapped pair cannot hide.
 SHAPE = {"instances": 40, "fan": 12, "repeat": 0.7}
 

@@ -18,10 +18,9 @@ from lib import harness
 from lib.campaign import Campaign, Producer, play_counts
 from lib.harness import expect, expect_equal, wait_until
 from lib.host import Host
-from lib.program import Program, Shape, difference, emitted_numbers
+from lib.program import RETRY, Program, Shape, difference, emitted_numbers
 from lib.rpc import Closed, RpcError
 
-RETRY = {"retry.backoff_ms": 3, "retry.factor": 2}
 STUFF_BYTES = 8192
 # So little memory that a checkpoint comes every 2 MiB of journal.
 SMALL = {"limits.memory_bytes": "16MiB"}

@@ -10,11 +10,10 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import harness, store
 from lib.campaign import play_counts
 from lib.harness import expect, expect_equal
-from lib.program import Program, Shape, difference, emitted_numbers
+from lib.program import RETRY, Program, Shape, difference, emitted_numbers
 
 # Few addresses and trees that reach far: what one epoch leaves in flight is handled by a later one.
 SHAPE = Shape(instances=60, nodes=60, depth=8, retry=0.03, emit=0.3)
-RETRY = {"retry.backoff_ms": 3, "retry.factor": 2}
 
 
 def recovered(host, program):

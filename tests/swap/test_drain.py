@@ -162,7 +162,7 @@ def test_a_call_past_the_deadline_holds_its_image_and_nobody_else(test):
 		expect_equal(rpc.answer(long)["payload"], 3000, "the call ended as if nothing was")
 		expect_equal(rpc.answer(after)["payload"], 1, "what was behind it is answered")
 	gone(host, "1.0.0")
-	expect_equal(host.status()["images"], {"loaded": 1, "unloaded": 1, "stuck": 0}, "images")
+	wait_until(lambda: host.status()["images"] == {"loaded": 1, "unloaded": 1, "stuck": 0}, 10, "its image is unmapped")
 
 
 def test_a_backlog_is_shown_as_accepted(test):

@@ -37,7 +37,8 @@ debian_finish() {
 	[ -z "${root-}" ] || rm -rf --one-file-system "$root"
 }
 
-# Makes it in $root, which goes when the script ends.
+# Makes it in $root, which goes when the script ends. Where $debian_kept names a folder, one is kept there, as debootstrap
+# left it, for whoever needs the next.
 debian_make() {
 	local include=()
 	trap debian_finish EXIT
@@ -48,9 +49,15 @@ debian_make() {
 	[ -n "$mirror" ] || fail "apt knows no source of Debian $suite"
 	root=$(mktemp -d /var/tmp/sofun-chroot.XXXXXX)
 	[[ $mirror != https:* ]] || include=(--include=ca-certificates)
-	say "making an empty Debian 12"
-	run_logged "$root.log" debootstrap --variant=minbase "${include[@]}" $suite "$root" "$mirror"
-	rm -f "$root.log"
+	if [ -d "${debian_kept:-/none}/base" ]; then
+		say "an empty Debian 12, as it was made before"
+		cp --archive "$debian_kept/base/." "$root"
+	else
+		say "making an empty Debian 12"
+		run_logged "$root.log" debootstrap --variant=minbase "${include[@]}" $suite "$root" "$mirror"
+		rm -f "$root.log"
+		[ -z "${debian_kept-}" ] || cp --archive "$root" "$debian_kept/base"
+	fi
 	chmod 755 "$root" # mktemp made it for root alone; tests run as others too
 	network_copy "$root"
 }

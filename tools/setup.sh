@@ -66,15 +66,15 @@ install_packages() {
 	rm -f "$log"
 }
 
-# build_tree DIRECTORY [CMAKE ARGUMENT...]: configures, and builds all of it or only $build_target.
-build_target=all
+# build_tree DIRECTORY [CMAKE ARGUMENT...]: configures, and builds all of it or only $build_targets.
+build_targets=(all)
 build_tree() {
 	local build=$1
 	shift
 	say "building in $build"
 	mkdir -p "$build"
 	run_logged "$build/configure.log" cmake -S "$repository" -B "$build" "$@"
-	run_logged "$build/build.log" cmake --build "$build" --target "$build_target" --parallel "$(nproc)"
+	run_logged "$build/build.log" cmake --build "$build" --target "${build_targets[@]}" --parallel "$(nproc)"
 }
 
 # json FILTER: FILTER is a Python expression over `value`, the JSON document on stdin.

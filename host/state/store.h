@@ -120,9 +120,9 @@ void store_cursor_close(struct store_cursor *cursor);
 struct store_range;
 struct store_range *store_range_open(
 	struct store *store, uint32_t database, struct bytes prefix, struct bytes from, struct error *error);
-/* 1: the next one, appended to both; 0: there is none; -1: error. *steps grows by what it passed. */
+/* 1: the next one, appended to both; 0: there is none; -1: error. *passed grows by the removals before it. */
 int store_range_next(
-	struct store_range *range, struct buf *ret_key, struct buf *ret_value, uint64_t *steps, struct error *error);
+	struct store_range *range, struct buf *ret_key, struct buf *ret_value, uint64_t *passed, struct error *error);
 void store_range_close(struct store_range *range); /* NULL is fine */
 
 /* The same for anybody: calls each() until it returns false or the end, for entries as of one moment between two epochs. The

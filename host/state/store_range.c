@@ -119,7 +119,7 @@ static int range_take(struct store_range *range, struct buf *ret_key, struct buf
 }
 
 int store_range_next(
-	struct store_range *range, struct buf *ret_key, struct buf *ret_value, uint64_t *steps, struct error *error) {
+	struct store_range *range, struct buf *ret_key, struct buf *ret_value, uint64_t *passed, struct error *error) {
 	CHECK_OBJECT(range, RANGE_MAGIC);
 	size_t start = ret_key->size;
 	for (;;) {
@@ -128,9 +128,9 @@ int store_range_next(
 			return -1;
 		if (taken < 0)
 			return 0;
-		++*steps;
 		if (taken == 1)
 			return 1;
+		++*passed;
 		ret_key->size = start;
 	}
 }
@@ -139,12 +139,12 @@ static bool range_each(struct store_range *range, bool (*each)(void *arg, struct
 	void *arg, struct error *error) {
 	struct buf key = {0};
 	struct buf value = {0};
-	uint64_t steps = 0;
+	uint64_t passed = 0;
 	int found;
 	do {
 		buf_reset(&key);
 		buf_reset(&value);
-		found = store_range_next(range, &key, &value, &steps, error);
+		found = store_range_next(range, &key, &value, &passed, error);
 	} while (found == 1 && each(arg, bytes_buf(&key), bytes_buf(&value)));
 	buf_finish(&key);
 	buf_finish(&value);

@@ -248,8 +248,6 @@ static int table_next(sofun_context *context, sofun_cursor *cursor, sofun_bytes 
 	struct callback *callback = callback_of(context);
 	int status = value_check(callback, cursor->value, SOFUN_KIND_TABLE);
 	*ret_key = *ret_msgpack = sofun_bytes_of(NULL, 0);
-	if (status == SOFUN_OK)
-		status = step_count(callback);
 	if (status != SOFUN_OK)
 		return status;
 	const struct entries *entries = entries_seen(callback, cursor->value);
@@ -259,6 +257,9 @@ static int table_next(sofun_context *context, sofun_cursor *cursor, sofun_bytes 
 	if (at == entries->count || entries->pairs[at].key.size < cursor->prefix.size ||
 		(cursor->prefix.size > 0 && memcmp(entries->pairs[at].key.data, cursor->prefix.data, cursor->prefix.size) != 0))
 		return SOFUN_OK;
+	status = step_count(callback);
+	if (status != SOFUN_OK)
+		return status;
 	piece_finish(&cursor->at);
 	piece_append(&cursor->at, entries->pairs[at].key.data, entries->pairs[at].key.size);
 	cursor->from = false;
@@ -340,14 +341,15 @@ static int list_next(sofun_context *context, sofun_cursor *cursor, sofun_bytes *
 	struct callback *callback = callback_of(context);
 	int status = value_check(callback, cursor->value, SOFUN_KIND_LIST);
 	*ret_msgpack = sofun_bytes_of(NULL, 0);
-	if (status == SOFUN_OK)
-		status = step_count(callback);
 	if (status != SOFUN_OK)
 		return status;
 	const struct entries *entries = entries_seen(callback, cursor->value);
-	if (cursor->next < entries->count)
+	if (cursor->next >= entries->count)
+		return SOFUN_OK;
+	status = step_count(callback);
+	if (status == SOFUN_OK)
 		entry_lend(callback, piece_bytes(&entries->pairs[cursor->next++].value), ret_msgpack);
-	return SOFUN_OK;
+	return status;
 }
 
 const sofun_lists lists_table = {.size = sizeof(sofun_lists),

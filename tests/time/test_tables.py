@@ -15,6 +15,7 @@ from lib.http import HttpError
 from lib.rpc import RpcError
 
 BOOK = "ledger/book"
+STEPS_MAX = 65_536  # entries that a message may write, and step over
 FILL = 50_000  # entries of one message: an invocation may write 65,536
 
 
@@ -81,6 +82,18 @@ def test_nothing_of_a_failed_message_happens(test):
 	error = raised(RpcError, lambda: call(host, "a", ["fill", 0, 65_537, 1]))
 	expect("too large" in str(error), f"a limit is named: {error}")
 	expect_equal(call(host, "a", ["scan", "", "", 10]), [["k", 1], None], "after a message with too many entries")
+
+
+def test_how_far_a_message_may_step(test):
+	host = ledger(test, settings={"retry.attempts": 1})
+	call(host, "a", ["fill", 0, STEPS_MAX, 1], ["count"]) # its own
+	expect_equal(call(host, "a", ["count"]), [STEPS_MAX], "as many as the limit, before they are in the store or behind")
+	host.kill()
+	host.restart()
+	expect_equal(call(host, "a", ["count"]), [STEPS_MAX], "as many as the limit, of the store")
+	call(host, "a", ["set", "one more", 1])
+	error = raised(RpcError, lambda: call(host, "a", ["count"]))
+	expect("too large" in str(error), f"a limit is named: {error}")
 
 
 def test_state_shows_them_page_by_page(test):

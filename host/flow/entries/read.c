@@ -246,12 +246,14 @@ int entries_next(
 	if (!cursor_known(invocation, cursor, kind))
 		return SOFUN_BAD_ARGUMENT;
 	while (cursor_fit(invocation, cursor)) {
-		if (++invocation->entries_stepped > INVOCATION_ENTRIES_MAX)
-			return SOFUN_TOO_LARGE;
 		bool end;
 		int status = cursor_take(invocation, cursor, &end, ret_value);
 		if (status != SOFUN_OK || end)
 			return status;
+		if (++invocation->entries_stepped > INVOCATION_ENTRIES_MAX) {
+			*ret_value = (sofun_bytes){NULL, 0};
+			return SOFUN_TOO_LARGE;
+		}
 		if (ret_value->size > 0) {
 			*ret_key = (sofun_bytes){cursor->at.data, cursor->at.size};
 			return SOFUN_OK;

@@ -80,6 +80,14 @@ START_TEST(a_message_that_fails_changes_none) {
 }
 END_TEST
 
+START_TEST(a_message_steps_over_so_many) {
+	SOFUN_EXPECT_OK(test, sofun_test_call(test, BOOK, "a", "[[\"fill\",0,65536,1],[\"count\"]]"));
+	SOFUN_EXPECT_REPLY(test, "[65536]");
+	SOFUN_EXPECT_OK(test, sofun_test_call(test, BOOK, "a", "[[\"set\",\"k\",1]]"));
+	ck_assert_int_ne(sofun_test_call(test, BOOK, "a", "[[\"count\"]]"), 0);
+}
+END_TEST
+
 START_TEST(a_table_goes_to_another_schema_and_back) {
 	teardown();
 	open_version(TEST_BUILD_DIR "/tests/fixtures/ledger_2.so");
@@ -101,6 +109,7 @@ int main(void) {
 	tcase_add_test(tests, entries_are_kept_in_order);
 	tcase_add_test(tests, items_are_numbered_from_the_front);
 	tcase_add_test(tests, a_message_that_fails_changes_none);
+	tcase_add_test(tests, a_message_steps_over_so_many);
 	tcase_add_test(tests, a_table_goes_to_another_schema_and_back);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);

@@ -412,7 +412,7 @@ static void commit_want(struct shard *shard, bool worked) {
 	}
 }
 
-/* Producers of an older layout may now send on other channels: what they sent before is consumed first (recover.c). */
+/* Producers of an older layout may now send on other channels: what they sent before is consumed first (recover/move.c). */
 static void restored_check(struct shard *shard) {
 	for (uint32_t source = 0; source < shard->flow->shards_count; source++) {
 		if (shard_channel(shard->flow, source, shard->index)->head.number < shard->restored[source])

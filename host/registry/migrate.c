@@ -130,7 +130,7 @@ static void pass_run(void *arg, struct store *store) {
 	if (!cursor_ensure(pass, store))
 		return;
 	for (int rows = 0; rows < SCAN_ROWS_MAX && found < CHUNK_IDS_MAX; rows++) {
-		if (!store_cursor_next(pass->cursor, &key, &value) || key.data[0] != KEY_INSTANCE) {
+		if (!store_cursor_next(pass->cursor, &key, &value)) {
 			pass->at_end = true;
 			break;
 		}

@@ -24,7 +24,7 @@ static bool rows_read(struct registry *registry, enum key_kind kind,
 	struct store_cursor *cursor = store_cursor_open(registry->options.store, REDO_RUNTIME, key_bytes(&from), error);
 	if (cursor == NULL)
 		return false;
-	while (good && store_cursor_next(cursor, &key, &value) && key.size > 0 && key.data[0] == (uint8_t)kind)
+	while (good && store_cursor_next(cursor, &key, &value))
 		good = read(registry, key, value, error);
 	good = good && store_cursor_status(cursor, error);
 	store_cursor_close(cursor);

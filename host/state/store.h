@@ -105,10 +105,12 @@ bool store_failed(const struct store *store, struct error *ret_error);
  * that was closed for want of memory does not open on a full disk. */
 int store_get(struct store *store, uint32_t database, struct bytes key, struct buf *ret_value, struct error *error);
 
-/* Ordered reading of one database from key on: the merge of tables and database as of now. [any thread], but not a
- * shard's: it may sort a table first. */
+/* Ordered reading of one database from a key on, of rows of that key's kind: the merge of tables and database as of now. [any
+ * thread], but not a shard's: it looks over a table, and sorts what it wants of it. */
 struct store_cursor;
 struct store_cursor *store_cursor_open(struct store *store, uint32_t database, struct bytes from, struct error *error);
+/* To the first row that is not before the key, which is of that kind, and not before the one that it was opened with. */
+void store_cursor_seek(struct store_cursor *cursor, struct bytes key);
 bool store_cursor_next(
 	struct store_cursor *cursor, struct bytes *ret_key, struct bytes *ret_value); /* false at the end */
 bool store_cursor_status(const struct store_cursor *cursor, struct error *error); /* false: failed */

@@ -15,6 +15,7 @@ struct store_cursor {
 	struct table_runs *runs[SOURCE_DATABASE]; /* NULL: no such table */
 	struct kv_cursor *kv;                     /* NULL: nothing in the database */
 	bool kv_moves;                            /* the row given last was the database's: on from it at the next call */
+	uint8_t kind;                             /* of all rows: the first byte of their keys */
 };
 
 /* A state as of one moment: between two epochs, and with whatever part of the frozen table the database has by then,
@@ -54,9 +55,11 @@ static void runs_order(struct table_runs *runs) {
 
 struct store_cursor *store_cursor_open(struct store *store, uint32_t database, struct bytes from, struct error *error) {
 	CHECK_OBJECT(store, STORE_MAGIC);
+	check(from.size > 0);
 	struct database *wanted = store_database(store, database);
 	struct store_cursor *cursor = check_alloc(1, sizeof *cursor);
 	cursor->magic = CURSOR_MAGIC;
+	cursor->kind = from.data[0];
 	struct kv *kv;
 	do {
 		kv = database_reading(store, wanted, error);
@@ -73,6 +76,17 @@ struct store_cursor *store_cursor_open(struct store *store, uint32_t database, s
 	return cursor;
 }
 
+void store_cursor_seek(struct store_cursor *cursor, struct bytes key) {
+	CHECK_OBJECT(cursor, CURSOR_MAGIC);
+	check(key.size > 0 && key.data[0] == cursor->kind);
+	for (size_t i = 0; i < SOURCE_DATABASE; i++)
+		if (cursor->runs[i] != NULL)
+			table_runs_seek(cursor->runs[i], key);
+	if (cursor->kv != NULL)
+		cursor->kv->ops->seek(cursor->kv, key);
+	cursor->kv_moves = false;
+}
+
 static bool source_peek(struct store_cursor *cursor, enum cursor_source source, struct redo_op *ret_op) {
 	if (source != SOURCE_DATABASE)
 		return cursor->runs[source] != NULL && table_runs_peek(cursor->runs[source], ret_op);
@@ -80,7 +94,7 @@ static bool source_peek(struct store_cursor *cursor, enum cursor_source source, 
 	if (kv == NULL || !kv->ops->valid(kv))
 		return false;
 	*ret_op = (struct redo_op){.kind = REDO_PUT, .key = kv->ops->key(kv), .value = kv->ops->value(kv)};
-	return true;
+	return ret_op->key.size > 0 && ret_op->key.data[0] == cursor->kind;
 }
 
 /* The views of a row are the caller's until the next call: so the database's cursor moves only then. */

@@ -104,7 +104,7 @@ static bool batch_collect(struct bulk *bulk, struct store_cursor *cursor) {
 	struct bytes key, row;
 	struct dead_letter letter;
 	for (uint64_t looked = 0; store_cursor_next(cursor, &key, &row); looked++) {
-		uint64_t number = key.size == 9 && key.data[0] == KEY_DEAD ? key_u64_at(key.data + 1) : UINT64_MAX;
+		uint64_t number = key.size == 9 ? key_u64_at(key.data + 1) : UINT64_MAX;
 		if (number > bulk->through)
 			break;
 		if (batch_full(bulk, looked))

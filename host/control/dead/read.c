@@ -79,7 +79,7 @@ static bool page_add(const struct dead_job *dead, uint64_t number, struct bytes 
 
 static bool letters_collect(const struct dead_job *dead, struct store_cursor *cursor, struct page *page) {
 	struct bytes key, row;
-	while (store_cursor_next(cursor, &key, &row) && key.size == 9 && key.data[0] == KEY_DEAD) {
+	while (store_cursor_next(cursor, &key, &row) && key.size == 9) {
 		if ((page->more = page_full(dead, page)))
 			return true;
 		if (!page_add(dead, key_u64_at(key.data + 1), row, page))

@@ -103,7 +103,7 @@ static bool row_expired(const struct state_job *state, struct bytes id, struct b
 static bool ids_collect(const struct state_job *state, struct store_cursor *cursor, json_t *list, json_t **next) {
 	struct bytes key, value;
 	uint64_t count = 0;
-	while (store_cursor_next(cursor, &key, &value) && key.data[0] == KEY_INSTANCE) {
+	while (store_cursor_next(cursor, &key, &value)) {
 		struct bytes id = bytes_of(key.data + 1, key.size - 1);
 		if (state->after.size > 0 && bytes_equal(id, state->after))
 			continue;

@@ -6,7 +6,7 @@
 #include "flow/engine/inside.h"
 #include "flow/invocation.h"
 #include "flow/owed.h"
-#include "flow/recover.h"
+#include "flow/recover/recover.h"
 
 /* Of limits.memory_bytes less its base: what functions keep warm, and what may wait in memory before it is paged out. The
  * rest is the store's (budget.c), but for what the open epochs hold. */

@@ -33,7 +33,7 @@ static bool entry_take(struct sweep *sweep, struct bytes key, struct bytes value
 static bool entries_collect(struct sweep *sweep, struct store_cursor *cursor, uint64_t now_ms, uint64_t *ret_due_ms) {
 	struct bytes key, value;
 	*ret_due_ms = UINT64_MAX;
-	while (store_cursor_next(cursor, &key, &value) && key.data[0] == KEY_WAKE) {
+	while (store_cursor_next(cursor, &key, &value)) {
 		*ret_due_ms = key_u64_at(key.data + 1);
 		if (*ret_due_ms > now_ms)
 			return true;

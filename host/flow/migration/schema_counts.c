@@ -119,7 +119,7 @@ bool schema_counts_load(struct schema_counts *counts, struct store *store, bool 
 	struct store_cursor *cursor = store_cursor_open(store, REDO_RUNTIME, key_bytes(&from), error);
 	if (cursor == NULL)
 		return false;
-	while (good && store_cursor_next(cursor, &key, &value) && key.data[0] == KEY_SCHEMA) {
+	while (good && store_cursor_next(cursor, &key, &value)) {
 		good = row_read(counts, key, value);
 		if (!good)
 			error_set(error, ERROR_STORE_FAILED, "a count of instances is malformed: run sofund --verify");
@@ -137,7 +137,7 @@ static bool type_scan(struct schema_counts *counts, struct store *store, uint16_
 	struct store_cursor *cursor = store_cursor_open(store, type, key_bytes(&from), error);
 	if (cursor == NULL)
 		return false;
-	while (good && store_cursor_next(cursor, &key, &value) && key.data[0] == KEY_INSTANCE) {
+	while (good && store_cursor_next(cursor, &key, &value)) {
 		good = instance_header_take(&value, &header);
 		if (!good) {
 			error_set(error, ERROR_STORE_FAILED, "the row of an instance is malformed: run sofund --verify");

@@ -17,7 +17,7 @@ bool operations_unknown_each(struct flow *flow, struct buf *redo, bool (*each)(v
 	struct buf result = {0};
 	struct bytes key, value;
 	bool good = cursor != NULL;
-	while (good && store_cursor_next(cursor, &key, &value) && key.data[0] == KEY_OPERATION) {
+	while (good && store_cursor_next(cursor, &key, &value)) {
 		good = key.size == OPERATION_KEY_BYTES && operation_row_valid(value);
 		if (!good) {
 			row_malformed(error);

@@ -113,7 +113,7 @@ static void rows_read(struct pass *pass) {
 		return;
 	}
 	struct bytes found, value;
-	while (store_cursor_next(cursor, &found, &value) && found.size == TIMER_KEY_BYTES && found.data[0] == pass->kind) {
+	while (store_cursor_next(cursor, &found, &value) && found.size == TIMER_KEY_BYTES) {
 		struct timer_place place = {.due_ms = key_u64_at(found.data + 1), .serial = key_u64_at(found.data + 9)};
 		if (pass_full(pass)) {
 			pass->until = place;

@@ -104,11 +104,14 @@ static void common_take(struct table_runs *runs, struct bytes key, bool first) {
 	runs->common.size = same;
 }
 
-static size_t places_collect(const struct table_slot *slots, size_t count, struct entry *entries) {
+static size_t places_collect(
+	const struct table_runs *runs, const struct table_slot *slots, size_t count, struct entry *entries) {
+	const bool all = runs->from.size == 0;
+	const uint8_t kind = all ? 0 : runs->from.data[0];
 	size_t collected = 0;
 	for (size_t i = 0; i < count; i++) {
 		const uint8_t *place = atomic_load_explicit(&slots[i].place, memory_order_acquire);
-		if (place != NULL)
+		if (place != NULL && (all || table_slot_kind(&slots[i]) == kind))
 			entries[collected++].place = place;
 	}
 	return collected;
@@ -140,7 +143,7 @@ bool table_runs_collect(struct table_runs *runs) {
 		return false;
 	size_t slot_count = end - runs->slot > RUN_SLOTS ? RUN_SLOTS : end - runs->slot;
 	struct entry *entries = check_alloc(slot_count, sizeof *entries);
-	size_t count = places_collect(slots + runs->slot, slot_count, entries);
+	size_t count = places_collect(runs, slots + runs->slot, slot_count, entries);
 	count = entries_choose(runs, entries, count);
 	runs->slot += slot_count;
 	if (count == 0) {
@@ -232,17 +235,41 @@ static void heap_sink(struct table_runs *runs, size_t at) {
 	}
 }
 
-void table_runs_start(struct table_runs *runs) {
+/* The runs that are not at their end, by where they stand. */
+static void heap_build(struct table_runs *runs) {
 	check(runs->sorted_count == runs->run_count);
 	if (runs->heap == NULL)
 		runs->heap = check_alloc(runs->run_count + 1, sizeof *runs->heap);
-	runs->heap_size = runs->run_count; /* no run is empty */
-	for (size_t i = 0; i < runs->run_count; i++) {
-		runs->runs[i].at = 0;
-		runs->heap[i] = i;
-	}
+	runs->heap_size = 0;
+	for (size_t i = 0; i < runs->run_count; i++)
+		if (runs->runs[i].at < runs->runs[i].count)
+			runs->heap[runs->heap_size++] = i;
 	for (size_t i = runs->heap_size; i-- > 0;)
 		heap_sink(runs, i);
+}
+
+void table_runs_start(struct table_runs *runs) {
+	for (size_t i = 0; i < runs->run_count; i++)
+		runs->runs[i].at = 0;
+	heap_build(runs);
+}
+
+static size_t run_find(const struct run *run, struct bytes key) {
+	size_t low = 0;
+	for (size_t high = run->count; low < high;) {
+		const size_t middle = low + (high - low) / 2;
+		if (bytes_compare(entry_key(&run->entries[middle]), key) < 0)
+			low = middle + 1;
+		else
+			high = middle;
+	}
+	return low;
+}
+
+void table_runs_seek(struct table_runs *runs, struct bytes key) {
+	for (size_t i = 0; i < runs->run_count; i++)
+		runs->runs[i].at = run_find(&runs->runs[i], key);
+	heap_build(runs);
 }
 
 bool table_runs_peek(const struct table_runs *runs, struct redo_op *ret_op) {

@@ -7,7 +7,8 @@
 
 struct table_runs;
 
-/* Keeps a reference to the table. Only keys from `from` on, which must stay until all is collected. */
+/* Keeps a reference to the table. Only keys of the kind that `from` begins with, from it on; if it is empty, all of them. It must
+ * stay until all is collected. */
 struct table_runs *table_runs_create(struct table *table, uint32_t database, struct bytes from);
 void table_runs_destroy(struct table_runs *runs); /* NULL is fine */
 
@@ -20,6 +21,9 @@ bool table_runs_sort(struct table_runs *runs);
 
 /* To the first operation; after the last collect and sort, and again to start over. */
 void table_runs_start(struct table_runs *runs);
+
+/* To the first operation whose key is not before that one. */
+void table_runs_seek(struct table_runs *runs, struct bytes key);
 
 /* The operation at the front; false at the end. */
 bool table_runs_peek(const struct table_runs *runs, struct redo_op *ret_op);

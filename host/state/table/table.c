@@ -49,7 +49,8 @@ struct table {
 };
 
 static uint64_t key_hash(struct bytes key) {
-	return hash_bytes(0, key.data, key.size);
+	const uint64_t kind = key.size > 0 ? key.data[0] : 0;
+	return kind << TABLE_KIND_SHIFT | hash_bytes(0, key.data, key.size) >> 8;
 }
 
 struct table *table_create(pthread_rwlock_t *readers) {

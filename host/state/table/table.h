@@ -46,9 +46,16 @@ uint32_t table_database_next(const struct table *table, uint32_t above);
 
 /* One database's slots, for runs.c. A slot without a place is free. Places are published with release. */
 struct table_slot {
-	_Atomic uint64_t hash;
+	_Atomic uint64_t hash; /* the first byte is the key's: rows of one kind are told without going to their places */
 	_Atomic(const uint8_t *) place; /* first byte of the operation in the arena */
 };
+
+enum { TABLE_KIND_SHIFT = 56 };
+
+/* REQUIRES a place that was loaded before. */
+static inline uint8_t table_slot_kind(const struct table_slot *slot) {
+	return (uint8_t)(atomic_load_explicit(&slot->hash, memory_order_relaxed) >> TABLE_KIND_SHIFT);
+}
 
 /* [readers shared] NULL and 0 if the database has no entry. */
 const struct table_slot *table_slots(const struct table *table, uint32_t database, size_t *ret_count);

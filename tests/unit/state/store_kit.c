@@ -187,8 +187,34 @@ static bool gets_hold(struct store_kit *kit, uint64_t epoch) {
 	return good;
 }
 
-static bool is_own(uint32_t database, struct bytes key) {
-	return key.data[0] == (database == 0 ? 'N' : 'I');
+/* The least key of the model that is not before `from`; empty: none. */
+static struct bytes key_from(struct store_kit *kit, uint64_t epoch, uint32_t database, struct bytes from, char *least) {
+	struct bytes found = bytes_of(NULL, 0);
+	for (uint32_t number = 0; number < STORE_KIT_KEYS; number++) {
+		char name[16];
+		struct bytes key = store_kit_key(database, number, name);
+		if (kit->models[epoch].values[database][number] == 0 || bytes_compare(key, from) < 0 ||
+			(found.size > 0 && bytes_compare(key, found) > 0))
+			continue;
+		memcpy(least, name, sizeof name);
+		found = bytes_of(least, key.size);
+	}
+	return found;
+}
+
+/* To and fro. */
+static bool seeks_hold(struct store_kit *kit, uint64_t epoch, uint32_t database, struct store_cursor *cursor) {
+	for (uint32_t i = 0; i < STORE_KIT_KEYS; i += 7) {
+		char wanted[16], least[16];
+		const uint32_t number = i * 31 % STORE_KIT_KEYS;
+		struct bytes from = store_kit_key(database, number, wanted);
+		struct bytes expected = key_from(kit, epoch, database, from, least);
+		struct bytes key = bytes_of(NULL, 0), value;
+		store_cursor_seek(cursor, from);
+		if (store_cursor_next(cursor, &key, &value) != (expected.size > 0) || !bytes_equal(key, expected))
+			return wrong(epoch, "seek", database, number);
+	}
+	return true;
 }
 
 /* In order, each as in the model, and as many as the model has. */
@@ -202,7 +228,7 @@ static bool cursor_holds(struct store_kit *kit, uint64_t epoch, uint32_t databas
 	struct buf last = {0};
 	uint32_t count = 0;
 	bool good = true;
-	while (good && store_cursor_next(cursor, &key, &value) && is_own(database, key)) {
+	while (good && store_cursor_next(cursor, &key, &value)) {
 		uint32_t put;
 		memcpy(&put, value.data, 4);
 		bool known = false;
@@ -216,7 +242,7 @@ static bool cursor_holds(struct store_kit *kit, uint64_t epoch, uint32_t databas
 		buf_append_bytes(&last, key);
 		count++;
 	}
-	good = good && store_cursor_status(cursor, &kit->error);
+	good = good && seeks_hold(kit, epoch, database, cursor) && store_cursor_status(cursor, &kit->error);
 	store_cursor_close(cursor);
 	buf_finish(&last);
 	for (uint32_t number = 0; number < STORE_KIT_KEYS; number++)

@@ -161,6 +161,30 @@ START_TEST(runs_begin_where_they_are_told) {
 }
 END_TEST
 
+START_TEST(runs_hold_one_kind_and_are_sought) {
+	struct store_epoch *epoch = store_epoch_create(1);
+	epoch->epoch = 1;
+	for (uint64_t number = 0; number < KEYS; number++) {
+		uint8_t key[] = {(uint8_t)('H' + number % 3), (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
+		redo_put(&epoch->parts[0], 1, bytes_of(key, sizeof key), bytes_of(NULL, 0));
+	}
+	ck_assert(table_take(table, epoch, no_egress, NULL));
+	struct table_runs *runs = runs_of(1, bytes_text("I"));
+	ck_assert_uint_eq(runs_check(runs, 1), KEYS / 3);
+	for (uint64_t number = KEYS; number-- > 0;) {
+		const uint8_t key[] = {'I', (uint8_t)(number >> 16), (uint8_t)(number >> 8), (uint8_t)number};
+		const uint64_t expected = number + (4 - number % 3) % 3; /* the next that is an I */
+		struct redo_op op;
+		table_runs_seek(runs, bytes_of(key, sizeof key));
+		ck_assert_int_eq(table_runs_peek(runs, &op), expected < KEYS);
+		if (expected < KEYS)
+			ck_assert_uint_eq(
+				(uint64_t)op.key.data[1] << 16 | (uint64_t)op.key.data[2] << 8 | op.key.data[3], expected);
+	}
+	table_runs_destroy(runs);
+}
+END_TEST
+
 START_TEST(databases_are_told_in_order) {
 	ck_assert_uint_eq(table_database_next(table, 0), UINT32_MAX);
 	fill(2, 100);
@@ -286,6 +310,7 @@ int main(void) {
 	tcase_add_test(cases, what_is_being_looked_up_is_not_overwritten);
 	tcase_add_test(cases, runs_come_in_the_order_of_keys_and_start_over);
 	tcase_add_test(cases, runs_begin_where_they_are_told);
+	tcase_add_test(cases, runs_hold_one_kind_and_are_sought);
 	tcase_add_test(cases, databases_are_told_in_order);
 	tcase_add_test(cases, an_empty_table_has_no_order);
 	tcase_add_test(cases, readers_see_values_rise_while_the_table_grows);

@@ -1,0 +1,29 @@
+/* The layout row: which layout of queues was in force, [layout, shards]. */
+#include "flow/recover/recovery.h"
+#include "flow/shard.h"
+#include "state/key.h"
+#include "wire/cursor.h"
+
+static bool row_read(struct bytes row, uint64_t *ret_layout, uint64_t *ret_shards) {
+	struct cursor cursor = cursor_of(row);
+	uint32_t count;
+	return cursor_read_array(&cursor, &count) && count >= 2 && cursor_read_uint(&cursor, ret_layout) &&
+		cursor_read_uint(&cursor, ret_shards) && *ret_layout < LAYOUTS_MAX;
+}
+
+bool recover_layout(struct flow *flow, bool *ret_changed, struct error *error) {
+	struct key key = key_of(KEY_LAYOUT);
+	struct buf row = {0};
+	uint64_t layout = 1;
+	uint64_t shards = flow->shards_count;
+	int found = store_get(flow->store, REDO_RUNTIME, key_bytes(&key), &row, error);
+	bool good = found >= 0;
+	if (found == 1 && !row_read(bytes_buf(&row), &layout, &shards))
+		good = recovery_malformed(error, "the layout row");
+	buf_finish(&row);
+	if (!good)
+		return false;
+	*ret_changed = found == 0 || shards != flow->shards_count;
+	flow->layout = (uint32_t)layout + (shards != flow->shards_count ? 1 : 0);
+	return true;
+}

@@ -7,6 +7,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "base/stopwatch.h"
 #include "budget.h"
 #include "control/crash_json.h"
 #include "control/http/peers.h"
@@ -94,8 +95,18 @@ static struct egress_hub *hub_create(struct control *control) {
 	return egress_hub_create(&options);
 }
 
+static void recovered_tell(const struct store_recovered *recovered, uint64_t plugins_ms, uint64_t mailboxes_ms) {
+	log_event(LOG_INFO, "recovered",
+		"how=%s epoch=%llu journal_bytes=%llu rows=%llu databases_ms=%llu journal_ms=%llu plugins_ms=%llu "
+		"mailboxes_ms=%llu",
+		recovered_word(recovered), (unsigned long long)recovered->epoch, (unsigned long long)recovered->journal_bytes,
+		(unsigned long long)recovered->rows, (unsigned long long)recovered->databases_ms,
+		(unsigned long long)recovered->journal_ms, (unsigned long long)plugins_ms, (unsigned long long)mailboxes_ms);
+}
+
 static bool flow_start(struct host *host, struct error *error) {
 	struct control *control = &host->control;
+	uint64_t lap_us = stopwatch_us();
 	control->engine = engine_create(host->config, control->store, &control->recovered, error);
 	if (control->engine == NULL)
 		return false;
@@ -118,7 +129,9 @@ static bool flow_start(struct host *host, struct error *error) {
 	struct view *view = control->registry == NULL ? NULL : registry_recover(control->registry, error);
 	if (view == NULL)
 		return false;
+	const uint64_t plugins_ms = stopwatch_lap_ms(&lap_us);
 	engine_start(control->engine, view);
+	recovered_tell(&control->recovered, plugins_ms, stopwatch_lap_ms(&lap_us));
 	control->sinks = sinks_create(control->base, control->hub, host->config);
 	host->retention = retention_start(control->base, control->engine, control->requests, control->store);
 	registry_start(control->registry);

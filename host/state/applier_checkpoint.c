@@ -7,9 +7,9 @@
  * harmless, since the journal holds it all and redo may be applied twice. */
 #include <errno.h>
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/check.h"
+#include "base/stopwatch.h"
 #include "state/store_inside.h"
 
 /* A row for the runtime database's last batch. */
@@ -74,12 +74,6 @@ static void tables_freeze(struct store *store) {
 	store->active_bytes = 0;
 }
 
-static uint64_t now_us(void) {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
-
 static void checkpoint_begin(struct store *store) {
 	struct checkpoint *checkpoint = &store->checkpoint;
 	atomic_store(&store->checkpoint_asked, false);
@@ -90,7 +84,7 @@ static void checkpoint_begin(struct store *store) {
 		.number = REDO_RUNTIME,
 		.epoch = table_epoch(store->frozen),
 		.time_ms = table_time_ms(store->frozen),
-		.start_us = now_us(),
+		.start_us = stopwatch_us(),
 	};
 	egresses_list(store, checkpoint);
 }
@@ -340,7 +334,7 @@ static bool trim_step(struct store *store, struct checkpoint *checkpoint, struct
 		return false;
 	for (size_t i = 0; i < checkpoint->written_count; i++)
 		atomic_store(&checkpoint->written[i]->checkpoint, checkpoint->epoch);
-	histogram_add(&store->checkpoint_seconds, now_us() - checkpoint->start_us);
+	histogram_add(&store->checkpoint_seconds, stopwatch_us() - checkpoint->start_us);
 	store->checkpoint_time_ms = checkpoint->time_ms;
 	atomic_store(&store->checkpoint_epoch, checkpoint->epoch);
 	checkpoint_abandon(checkpoint);

@@ -3,9 +3,9 @@
  * what it is on disk, its keys are compacted by the reclaimer, piece by piece, with rests between them: writers and readers go on,
  * and most of LevelDB's one background thread stays theirs. */
 #include <stdlib.h>
-#include <time.h>
 
 #include "base/check.h"
+#include "base/stopwatch.h"
 #include "state/store_inside.h"
 
 enum {
@@ -93,15 +93,9 @@ static bool piece_end(struct kv *kv, struct bytes from, struct buf *ret_end) {
 	return more;
 }
 
-static uint64_t time_us(void) {
-	struct timespec now;
-	clock_gettime(CLOCK_MONOTONIC, &now);
-	return (uint64_t)now.tv_sec * 1000000u + (uint64_t)now.tv_nsec / 1000u;
-}
-
 /* Returns how long it took, at least 1. */
 static uint64_t piece_compact(struct compaction *compaction, struct kv *kv) {
-	uint64_t start_us = time_us();
+	uint64_t start_us = stopwatch_us();
 	struct buf end = {0};
 	bool more = piece_end(kv, bytes_buf(&compaction->from), &end);
 	kv->ops->compact(kv, bytes_buf(&compaction->from), bytes_buf(&end));
@@ -110,7 +104,7 @@ static uint64_t piece_compact(struct compaction *compaction, struct kv *kv) {
 	buf_finish(&end);
 	if (!more)
 		compaction->database = NULL;
-	return time_us() - start_us + 1;
+	return stopwatch_us() - start_us + 1;
 }
 
 uint64_t store_compact_step(struct store *store, uint64_t now_us) {

@@ -40,6 +40,9 @@ struct store_recovered {
 	uint64_t epoch;         /* last durable epoch; 0 in a new store */
 	uint64_t time_ms;       /* its time; 0 in a new store */
 	uint64_t journal_bytes; /* replayed */
+	uint64_t rows;          /* that this left in the table */
+	uint64_t databases_ms;  /* how long it took to open the databases, and to see that they are what they should be; */
+	uint64_t journal_ms;    /* and to replay the journal */
 };
 
 /* Opens or creates, and replays the journal into the active table; serves at once, writes back later (rule 17).

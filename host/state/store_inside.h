@@ -227,9 +227,9 @@ bool identities_check(struct store *store, struct error *error);
 
 /* ---- store_recover.c ---- */
 
-/* The store's own rows, then the journal. */
-bool store_recover(struct store *store, const struct store_options *options, struct store_recovered *ret_recovered,
-	struct error *error);
+/* The store's own rows, then the journal. start_us: when opening began. */
+bool store_recover(struct store *store, const struct store_options *options, uint64_t start_us,
+	struct store_recovered *ret_recovered, struct error *error);
 
 /* ---- store_egress.c ---- */
 

@@ -4,6 +4,7 @@
 #include <sys/random.h>
 
 #include "base/check.h"
+#include "base/stopwatch.h"
 #include "state/reclaim.h"
 #include "state/store_inside.h"
 
@@ -211,10 +212,11 @@ static void store_destroy(struct store *store) {
 struct store *store_open(
 	const struct store_options *options, struct store_recovered *ret_recovered, struct error *error) {
 	check(!options->readonly && options->checkpoint_bytes > 0);
+	const uint64_t start_us = stopwatch_us();
 	struct store *store = store_create(options);
 	*ret_recovered = (struct store_recovered){0};
 	if (dir_make(store, error) && runtime_open(store, &ret_recovered->created, error) &&
-		store_recover(store, options, ret_recovered, error)) {
+		store_recover(store, options, start_us, ret_recovered, error)) {
 		memcpy(ret_recovered->store_id, store->id, STORE_ID_BYTES);
 		return store;
 	}

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "base/stopwatch.h"
 #include "state/store_inside.h"
 
 static bool row_damaged(const char *what, struct error *error) {
@@ -125,21 +126,30 @@ static bool clean_forget(struct store *store, const struct checkpoint_row *row, 
 	return good;
 }
 
-bool store_recover(struct store *store, const struct store_options *options, struct store_recovered *ret_recovered,
-	struct error *error) {
+/* The store's own rows, and that all they name is there. */
+static bool rows_recover(struct store *store, struct checkpoint_row *ret_row, struct error *error) {
+	return checkpoint_read(atomic_load(&store->runtime.kv), "the runtime database", ret_row, error) &&
+		rows_restore(store, KEY_DATABASE, database_restore, error) && identities_check(store, error) &&
+		rows_restore(store, KEY_EGRESS, egress_row_restore, error);
+}
+
+bool store_recover(struct store *store, const struct store_options *options, uint64_t start_us,
+	struct store_recovered *ret_recovered, struct error *error) {
 	struct checkpoint_row row;
 	struct journal_end end = {0};
-	if (!checkpoint_read(atomic_load(&store->runtime.kv), "the runtime database", &row, error) ||
-		!rows_restore(store, KEY_DATABASE, database_restore, error) || !identities_check(store, error) ||
-		!rows_restore(store, KEY_EGRESS, egress_row_restore, error) ||
-		!journal_replay(store, options, &row, &end, error) || !journal_reaches(&row, &end, error) ||
+	if (!rows_recover(store, &row, error))
+		return false;
+	ret_recovered->databases_ms = stopwatch_lap_ms(&start_us);
+	if (!journal_replay(store, options, &row, &end, error) || !journal_reaches(&row, &end, error) ||
 		!clean_forget(store, &row, error))
 		return false;
+	ret_recovered->journal_ms = stopwatch_lap_ms(&start_us);
 	bool newer = end.epoch > row.epoch;
 	ret_recovered->epoch = newer ? end.epoch : row.epoch;
 	ret_recovered->time_ms = newer ? end.time_ms : row.time_ms;
 	ret_recovered->clean = !newer && (row.flags & CHECKPOINT_CLEAN) != 0;
 	ret_recovered->journal_bytes = end.bytes;
+	ret_recovered->rows = table_entries(store->active);
 	atomic_store(&store->applied, ret_recovered->epoch);
 	store->replayed = ret_recovered->epoch;
 	atomic_store(&store->checkpoint_epoch, row.epoch);

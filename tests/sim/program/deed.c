@@ -15,7 +15,7 @@ struct deed deed_of(uint64_t number, uint32_t depth) {
 	deed.alarms = (bits >> 50) % 6 == 0;
 	deed.idles = (bits >> 56) % 4 == 0;
 	deed.regrets = (bits >> 53) % 8 == 0;
-	deed.poison = program_hooks.poison && hash_mix(number, 78) % 128 == 0;
+	deed.poison = program_hooks.poison != 0 && hash_mix(number, 78) % program_hooks.poison == 0;
 	return deed;
 }
 
@@ -24,7 +24,7 @@ uint64_t deed_child(uint64_t number, uint32_t child) {
 }
 
 uint32_t deed_instance(uint64_t number) {
-	return (uint32_t)(hash_mix(number, 5) % PROGRAM_INSTANCES);
+	return (uint32_t)(hash_mix(number, 5) % program_hooks.instances);
 }
 
 uint64_t deed_record(uint64_t seed, uint32_t producer, uint64_t sequence) {

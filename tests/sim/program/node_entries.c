@@ -173,19 +173,42 @@ const char *node_entries_check(
 	return wrong;
 }
 
-bool node_entries_change(sofun_context *context, struct node_entries entries, uint64_t count) {
+/* Clears, sets, removes. */
+static bool table_change(sofun_context *context, uint32_t table, uint64_t count) {
 	uint8_t room[2];
-	bool good = true;
-	if (count % CLEAR_TABLE == 0)
-		good = fine(sofun_table_clear(context, entries.table));
-	good = good && fine(sofun_table_set_int(context, entries.table, key_of(room, key_set(count)), (int64_t)count));
-	if (good && count % REMOVE == 0)
-		good = fine(sofun_table_remove(context, entries.table, key_of(room, key_removed(count))));
-	if (good && count % CLEAR_LIST == 0)
-		good = fine(sofun_list_clear(context, entries.list));
-	for (uint64_t i = 0; i < APPENDED && good; i++)
-		good = fine(sofun_list_append_int(context, entries.list, (int64_t)(count * APPENDED + i)));
-	return good && fine(sofun_list_drop(context, entries.list, dropped(count)));
+	if (count % CLEAR_TABLE == 0) {
+		program_did(COMMAND_TABLE_CLEAR);
+		if (!fine(sofun_table_clear(context, table)))
+			return false;
+	}
+	program_did(COMMAND_TABLE_SET);
+	if (!fine(sofun_table_set_int(context, table, key_of(room, key_set(count)), (int64_t)count)))
+		return false;
+	if (count % REMOVE != 0)
+		return true;
+	program_did(COMMAND_TABLE_REMOVE);
+	return fine(sofun_table_remove(context, table, key_of(room, key_removed(count))));
+}
+
+/* Clears, appends, drops. */
+static bool list_change(sofun_context *context, uint32_t list, uint64_t count) {
+	if (count % CLEAR_LIST == 0) {
+		program_did(COMMAND_LIST_CLEAR);
+		if (!fine(sofun_list_clear(context, list)))
+			return false;
+	}
+	for (uint64_t i = 0; i < APPENDED; i++) {
+		program_did(COMMAND_LIST_APPEND);
+		if (!fine(sofun_list_append_int(context, list, (int64_t)(count * APPENDED + i))))
+			return false;
+	}
+	if (dropped(count) > 0)
+		program_did(COMMAND_LIST_DROP);
+	return fine(sofun_list_drop(context, list, dropped(count)));
+}
+
+bool node_entries_change(sofun_context *context, struct node_entries entries, uint64_t count) {
+	return table_change(context, entries.table, count) && list_change(context, entries.list, count);
 }
 
 bool node_entries_mark(sofun_context *context, uint32_t table, uint64_t number) {

@@ -40,32 +40,49 @@ static sofun_address address_of(const char *type, uint32_t instance, char id[8])
 
 /* ---- the order of a sender's messages ---- */
 
-/* Numbers of the last message to, or from, each instance and each producer. */
-struct parties {
-	uint64_t last[PARTIES];
+/* Two arrays of these: what was sent, and what was seen. A slot is a producer's, or of all instances whose numbers are the same
+ * modulo SLOTS. What is sent to one of a slot is numbered in one row: it rises for each of them. What was seen is known of the last
+ * one that came: in a run of few instances each has its own slot. */
+enum { SLOTS = 24 };
+struct slot {
+	uint16_t unused;
+	uint16_t party;
+	uint32_t order;
+};
+struct slots {
+	struct slot slots[SLOTS + PROGRAM_PRODUCERS];
 };
 
-static void parties_get(sofun_context *context, uint32_t value, struct parties *ret_parties) {
+static struct slot *slot_of(struct slots *slots, uint64_t party) {
+	check(party < PROGRAM_PRODUCERS || party >= PARTY_INSTANCE);
+	return &slots->slots[party < PROGRAM_PRODUCERS ? SLOTS + party : (party - PARTY_INSTANCE) % SLOTS];
+}
+
+static void slots_get(sofun_context *context, uint32_t value, struct slots *ret_slots) {
 	sofun_bytes bytes;
-	memset(ret_parties, 0, sizeof *ret_parties);
+	memset(ret_slots, 0, sizeof *ret_slots);
 	check(context->host->state_get(context, value, &bytes) == SOFUN_OK);
 	if (bytes.size == 0)
 		return;
 	struct cursor cursor = cursor_of(bytes_of(bytes.data, bytes.size));
 	struct bytes bin;
-	check(cursor_read_bin(&cursor, &bin) && bin.size == sizeof *ret_parties);
-	memcpy(ret_parties, bin.data, bin.size);
+	check(cursor_read_bin(&cursor, &bin) && bin.size == sizeof *ret_slots);
+	memcpy(ret_slots, bin.data, bin.size);
 }
 
-static void parties_set(sofun_context *context, uint32_t value, const struct parties *parties) {
+static void slots_set(sofun_context *context, uint32_t value, const struct slots *slots) {
 	struct buf buf = {0};
-	pack_bin(&buf, bytes_of(parties, sizeof *parties));
+	pack_bin(&buf, bytes_of(slots, sizeof *slots));
 	check(context->host->state_set(context, value, (sofun_bytes){buf.data, buf.size}) == SOFUN_OK);
 	buf_finish(&buf);
 }
 
+static uint64_t order_next(struct slots *sent, uint32_t instance) {
+	return ++slot_of(sent, PARTY_INSTANCE + instance)->order;
+}
+
 void node_order_check(sofun_context *context, uint64_t party, uint64_t order) {
-	struct parties seen;
+	struct slots seen;
 	if (party == PARTY_KEYED)
 		return;
 	if (party == PARTY_TIMER) {
@@ -73,12 +90,12 @@ void node_order_check(sofun_context *context, uint64_t party, uint64_t order) {
 			program_violation("a timer was early", order, context->host->time_ms(context));
 		return;
 	}
-	check(party < PARTIES);
-	parties_get(context, VALUE_SEEN, &seen);
-	if (order <= seen.last[party])
-		program_violation("order of a sender's messages", seen.last[party], order);
-	seen.last[party] = order;
-	parties_set(context, VALUE_SEEN, &seen);
+	slots_get(context, VALUE_SEEN, &seen);
+	struct slot *slot = slot_of(&seen, party);
+	if (slot->party == party && order <= slot->order)
+		program_violation("order of a sender's messages", slot->order, order);
+	*slot = (struct slot){.party = (uint16_t)party, .order = (uint32_t)order};
+	slots_set(context, VALUE_SEEN, &seen);
 }
 
 /* ---- at once ---- */
@@ -87,6 +104,7 @@ void node_send(sofun_context *context, const struct node_payload *message) {
 	char id[8];
 	struct buf payload = {0};
 	sofun_address to = address_of("sim/node", deed_instance(message->number), id);
+	program_did(COMMAND_SEND);
 	payload_put(&payload, message);
 	check(context->host->send(context, &to, (sofun_bytes){NULL, 0}, (sofun_bytes){payload.data, payload.size}) ==
 		SOFUN_OK);
@@ -96,7 +114,8 @@ void node_send(sofun_context *context, const struct node_payload *message) {
 void node_idle_send(sofun_context *context, uint64_t number) {
 	char id[8];
 	const uint8_t nil = 0xc0;
-	sofun_address to = address_of("sim/idle", deed_instance(number) % IDLE_INSTANCES, id);
+	sofun_address to = address_of("sim/idle", deed_instance(number) % (program_hooks.instances * 7 / 24), id);
+	program_did(COMMAND_SEND);
 	check(context->host->send(context, &to, (sofun_bytes){NULL, 0}, (sofun_bytes){&nil, 1}) == SOFUN_OK);
 }
 
@@ -119,6 +138,7 @@ static bool send_after(sofun_context *context, uint64_t number, uint64_t depth, 
 		.order = context->host->time_ms(context) + delay_ms,
 	};
 	sofun_address to = address_of("sim/node", deed_instance(number), id);
+	program_did(token[0] == '\0' ? COMMAND_SEND_AFTER : COMMAND_SEND_UNDER_TOKEN);
 	payload_put(&payload, &message);
 	int status = timer_of(context)->send_after(
 		context, delay_ms, text_of(token), &to, (sofun_bytes){NULL, 0}, (sofun_bytes){payload.data, payload.size});
@@ -129,6 +149,7 @@ static bool send_after(sofun_context *context, uint64_t number, uint64_t depth, 
 
 static bool cancel(sofun_context *context, const char *token, int expected) {
 	int found;
+	program_did(COMMAND_CANCEL);
 	int status = timer_of(context)->cancel(context, text_of(token), &found);
 	check(status == SOFUN_OK || status == SOFUN_STORE);
 	if (status == SOFUN_OK && found != expected)
@@ -139,15 +160,15 @@ static bool cancel(sofun_context *context, const char *token, int expected) {
 /* A timer that never comes, and the message to itself that cancels it. */
 static bool alarm_set(sofun_context *context, uint64_t number) {
 	char token[TOKEN_BYTES];
-	struct parties sent;
+	struct slots sent;
 	uint32_t self = deed_instance(number);
 	snprintf(token, sizeof token, "a%llx", (unsigned long long)number);
 	if (!send_after(context, number, DEPTH_NEVER, PROGRAM_ALARM_MS, token))
 		return false;
-	parties_get(context, VALUE_SENT, &sent);
-	const struct node_payload message = {number, DEPTH_CANCEL, self, ++sent.last[self]};
+	slots_get(context, VALUE_SENT, &sent);
+	const struct node_payload message = {number, DEPTH_CANCEL, PARTY_INSTANCE + self, order_next(&sent, self)};
 	node_send(context, &message);
-	parties_set(context, VALUE_SENT, &sent);
+	slots_set(context, VALUE_SENT, &sent);
 	return true;
 }
 
@@ -171,19 +192,20 @@ bool node_timers_act(sofun_context *context, uint64_t number, const struct deed 
 /* ---- what a message leads to ---- */
 
 bool node_children_send(sofun_context *context, const struct node_payload *parent, const struct deed *deed) {
-	struct parties sent;
+	struct slots sent;
 	uint32_t self = deed_instance(parent->number);
-	parties_get(context, VALUE_SENT, &sent);
+	slots_get(context, VALUE_SENT, &sent);
 	for (uint32_t child = 0; child < deed->children; child++) {
 		uint64_t number = deed_child(parent->number, child);
 		if (deed->delay_ms == 0) {
-			const struct node_payload message = {number, parent->depth + 1, self, ++sent.last[deed_instance(number)]};
+			const struct node_payload message = {
+				number, parent->depth + 1, PARTY_INSTANCE + self, order_next(&sent, deed_instance(number))};
 			node_send(context, &message);
 		} else if (!send_after(context, number, parent->depth + 1, deed->delay_ms + child * 7, "")) {
 			return false;
 		}
 	}
-	parties_set(context, VALUE_SENT, &sent);
+	slots_set(context, VALUE_SENT, &sent);
 	return true;
 }
 

@@ -55,6 +55,7 @@ static void operation_start(sofun_context *context, uint64_t number, uint32_t in
 	static const uint8_t filling[1024];
 	struct plan plan = plan_of(number, index);
 	struct buf metadata = {0};
+	program_did(COMMAND_OPERATION);
 	uint64_t id;
 	uint32_t flags = (plan.waits ? SOFUN_OPERATION_WAIT : 0u) | (plan.outside ? SOFUN_OPERATION_OUTSIDE : 0u);
 	pack_array(&metadata, 4);
@@ -125,6 +126,9 @@ int node_result(sofun_context *context, void *plugin_data, const sofun_result *r
 	metadata_read(result->metadata, &metadata);
 	struct plan plan = plan_of(metadata.number, (uint32_t)metadata.index);
 	status_check(result, &metadata, &plan);
+	program_did(result->status == SOFUN_RESULT_SUCCESS ? COMMAND_SUCCESS
+			: result->status == SOFUN_RESULT_FAILURE   ? COMMAND_FAILURE
+													   : COMMAND_UNKNOWN);
 	node_version_check(context, version, program_birth_of(result->self.id, (sofun_bytes){NULL, 0}));
 	if (!node_count_more(context, program_schema(version)))
 		return 1;

@@ -96,6 +96,7 @@ bool node_count_more(sofun_context *context, uint32_t schema) {
 	uint64_t count = count_get(context, schema);
 	if (!blob_check(context, count) || !entries_act(context, schema, count))
 		return false;
+	program_did(COMMAND_INCREMENT);
 	program_value_set(context, VALUE_COUNT, count + 1 + (schema == 2 ? PROGRAM_COUNT_2 : 0));
 	blob_set(context, count + 1);
 	return true;

@@ -54,11 +54,38 @@ void program_value_set(sofun_context *context, uint32_t value, uint64_t number) 
 }
 
 void program_emit(sofun_context *context, const char *egress, uint64_t number) {
+	program_did(COMMAND_EMIT);
 	struct buf payload = {0};
 	pack_uint(&payload, number);
 	check(context->host->emit(context, (sofun_bytes){(const uint8_t *)egress, strlen(egress)},
 			  (sofun_bytes){payload.data, payload.size}) == SOFUN_OK);
 	buf_finish(&payload);
+}
+
+const char *program_command_name(enum program_command command) {
+	static const char *const names[PROGRAM_COMMANDS] = {
+		[COMMAND_INCREMENT] = "increments",
+		[COMMAND_SEND] = "sends",
+		[COMMAND_SEND_AFTER] = "sends after a time",
+		[COMMAND_SEND_UNDER_TOKEN] = "sends under a token",
+		[COMMAND_CANCEL] = "cancellations",
+		[COMMAND_OPERATION] = "operations",
+		[COMMAND_SUCCESS] = "that succeeded",
+		[COMMAND_FAILURE] = "that failed",
+		[COMMAND_UNKNOWN] = "of unknown end",
+		[COMMAND_EMIT] = "egress records",
+		[COMMAND_TABLE_SET] = "entries set",
+		[COMMAND_TABLE_REMOVE] = "entries removed",
+		[COMMAND_TABLE_CLEAR] = "tables cleared",
+		[COMMAND_LIST_APPEND] = "items appended",
+		[COMMAND_LIST_DROP] = "items dropped",
+		[COMMAND_LIST_CLEAR] = "lists cleared",
+	};
+	return names[command];
+}
+
+void program_did(enum program_command command) {
+	program_hooks.commands[command]++;
 }
 
 void program_inside(void) {

@@ -10,8 +10,6 @@
 #include "sofun/plugin.h"
 
 enum {
-	PROGRAM_INSTANCES = 24,
-	IDLE_INSTANCES = 7,
 	PROGRAM_DEPTH = 3,
 	PROGRAM_PRODUCERS = 2,
 	PROGRAM_ATTEMPTS = 5,          /* retry.attempts */
@@ -23,7 +21,7 @@ enum {
 /* ---- what must hold at the end (model.c) ---- */
 
 struct program_model {
-	uint64_t counts[PROGRAM_INSTANCES];
+	uint64_t *counts;     /* of each instance; the caller's */
 	uint64_t emitted;     /* records */
 	uint64_t emitted_sum; /* of their numbers, mod 2^64: tells a repeat of one and a loss of another apart from none */
 	uint64_t dead;
@@ -55,16 +53,39 @@ struct program_version {
 	bool broken; /* some messages always fail on it */
 };
 
+/* What messages do. */
+enum program_command {
+	COMMAND_INCREMENT,
+	COMMAND_SEND,
+	COMMAND_SEND_AFTER,
+	COMMAND_SEND_UNDER_TOKEN,
+	COMMAND_CANCEL,
+	COMMAND_OPERATION,
+	COMMAND_SUCCESS, /* of one, and so on: as it was told to on_result */
+	COMMAND_FAILURE,
+	COMMAND_UNKNOWN,
+	COMMAND_EMIT,
+	COMMAND_TABLE_SET,
+	COMMAND_TABLE_REMOVE,
+	COMMAND_TABLE_CLEAR,
+	COMMAND_LIST_APPEND,
+	COMMAND_LIST_DROP,
+	COMMAND_LIST_CLEAR,
+	PROGRAM_COMMANDS
+};
+const char *program_command_name(enum program_command command);
+
 /* Every second version has a shorter time, which holds for what is there already. */
 static inline uint64_t idle_ttl_ms(uint64_t generation) {
 	return generation % 2 == 1 ? IDLE_TTL_MS / 2 : IDLE_TTL_MS;
 }
 
-/* Set by the world: what the router mixes into the numbers; called in the middle of every invocation. */
+/* Set by the world. */
 struct program_hooks {
-	uint64_t seed;
-	void (*inside)(void *arg);
-	bool poison; /* some messages kill the host, always */
+	uint64_t seed; /* the router mixes it into the numbers */
+	uint32_t instances;
+	uint32_t poison;           /* one message of so many kills the host, always; 0: none does */
+	void (*inside)(void *arg); /* called in the middle of every invocation */
 	void (*entered)(
 		void *arg, const sofun_message *message, uint64_t generation, bool poison); /* does not return if it dies */
 	uint64_t life;                                                                  /* of the host, rising */
@@ -72,8 +93,9 @@ struct program_hooks {
 	void (*outside)(void *arg, uint64_t id);                                        /* somebody must complete it */
 	bool (*judge)(void *arg, uint64_t generation, uint64_t birth_epoch);            /* may that version handle it? */
 	void *arg;
-	uint64_t violations; /* of order, or of a state that is not what the count says */
-	char what[160];      /* the first one */
+	uint64_t commands[PROGRAM_COMMANDS]; /* how often each was given, in attempts that failed, too */
+	uint64_t violations;                 /* of order, or of a state that is not what the count says */
+	char what[160];                      /* the first one */
 };
 extern struct program_hooks program_hooks;
 

@@ -19,6 +19,9 @@ void program_value_set(sofun_context *context, uint32_t value, uint64_t number);
 /* One record to an egress. */
 void program_emit(sofun_context *context, const char *egress, uint64_t number);
 
+/* For the count of what a run has in it. */
+void program_did(enum program_command command);
+
 /* The middle of an invocation: the world may let others run now. */
 void program_inside(void);
 
@@ -46,11 +49,11 @@ enum {
 /* A message that is no child of another says by its depth what it is. */
 enum { DEPTH_CANCEL = 100, DEPTH_NOTHING = 101, DEPTH_NEVER = 102 };
 
-/* Who sent a message: an instance by its number, a producer behind them, or none of these. */
+/* Who sent a message: a producer by its number, an instance behind PARTY_INSTANCE, or none of these. */
 enum {
-	PARTIES = PROGRAM_INSTANCES + PROGRAM_PRODUCERS,
-	PARTY_TIMER = PARTIES, /* its order is the time before which it may not come */
-	PARTY_KEYED,           /* its order is the number of hops to come */
+	PARTY_TIMER = PROGRAM_PRODUCERS, /* its order is the time before which it may not come */
+	PARTY_KEYED,                     /* its order is the number of hops to come */
+	PARTY_INSTANCE,
 };
 
 /* MessagePack [number, depth, party, order]. */

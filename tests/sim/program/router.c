@@ -21,7 +21,7 @@ static int program_route(sofun_context *context, void *plugin_data, const sofun_
 		program_violation("a record came under another number", record->sequence, sequence);
 	const struct node_payload message = {
 		.number = deed_record(program_hooks.seed, (uint32_t)producer, sequence),
-		.party = PROGRAM_INSTANCES + producer,
+		.party = producer,
 		.order = sequence,
 	};
 	node_send(context, &message);

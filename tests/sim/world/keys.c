@@ -1,6 +1,7 @@
 #include "keys.h"
 
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 #include "base/hash.h"
@@ -20,10 +21,19 @@ static uint64_t number_of(uint64_t seed, uint32_t key) {
 	return hash_mix(seed, 0x6b657900 + key) | 1;
 }
 
+void keys_init(struct keys *keys, uint64_t seed, uint32_t count) {
+	*keys = (struct keys){.seed = seed, .count = count};
+	keys->clients = check_alloc(count, sizeof *keys->clients);
+}
+
+void keys_finish(struct keys *keys) {
+	free(keys->clients);
+}
+
 void keys_step(struct keys *keys, struct engine *engine, uint64_t session, uint64_t chance) {
-	uint32_t key = (uint32_t)(chance % KEYS_COUNT);
+	uint32_t key = (uint32_t)(chance % keys->count);
 	struct keys_client *client = &keys->clients[key];
-	if (client->asked == session || (client->answered && chance / KEYS_COUNT % 2 != 0))
+	if (client->asked == session || (client->answered && chance / keys->count % 2 != 0))
 		return;
 	char id[8], name[16];
 	struct buf payload = {0};
@@ -39,7 +49,7 @@ void keys_step(struct keys *keys, struct engine *engine, uint64_t session, uint6
 		.content = bytes_text("sim"),
 		.body = bytes_buf(&payload),
 	};
-	uint64_t token = KEYS_TOKEN + session * KEYS_COUNT + key;
+	uint64_t token = KEYS_TOKEN + session * keys->count + key;
 	client->asked = session;
 	if (is_send(key))
 		engine_send(engine, token, &message);
@@ -49,7 +59,7 @@ void keys_step(struct keys *keys, struct engine *engine, uint64_t session, uint6
 }
 
 const char *keys_answered(struct keys *keys, const struct engine_answer *answer) {
-	uint32_t key = (uint32_t)((answer->token - KEYS_TOKEN) % KEYS_COUNT);
+	uint32_t key = (uint32_t)((answer->token - KEYS_TOKEN) % keys->count);
 	struct keys_client *client = &keys->clients[key];
 	uint64_t number = answer->number;
 	client->asked = 0;
@@ -74,14 +84,14 @@ const char *keys_answered(struct keys *keys, const struct engine_answer *answer)
 }
 
 bool keys_done(const struct keys *keys) {
-	for (uint32_t key = 0; key < KEYS_COUNT; key++) {
+	for (uint32_t key = 0; key < keys->count; key++) {
 		if (!keys->clients[key].answered)
 			return false;
 	}
 	return true;
 }
 
-void keys_expect(struct program_model *model, uint64_t seed) {
-	for (uint32_t key = 0; key < KEYS_COUNT; key++)
-		program_keyed_expect(model, number_of(seed, key), is_send(key) ? 0 : hops_of(key));
+void keys_expect(const struct keys *keys, struct program_model *model) {
+	for (uint32_t key = 0; key < keys->count; key++)
+		program_keyed_expect(model, number_of(keys->seed, key), is_send(key) ? 0 : hops_of(key));
 }

@@ -6,8 +6,6 @@
 #include "flow/engine/engine.h"
 #include "program.h"
 
-enum { KEYS_COUNT = 12 };
-
 /* Tokens from here on are of these clients. */
 #define KEYS_TOKEN (UINT64_C(1) << 40)
 
@@ -20,8 +18,12 @@ struct keys_client {
 
 struct keys {
 	uint64_t seed;
-	struct keys_client clients[KEYS_COUNT];
+	uint32_t count;
+	struct keys_client *clients;
 };
+
+void keys_init(struct keys *keys, uint64_t seed, uint32_t count);
+void keys_finish(struct keys *keys);
 
 /* One request; chance chooses which. */
 void keys_step(struct keys *keys, struct engine *engine, uint64_t session, uint64_t chance);
@@ -30,6 +32,6 @@ void keys_step(struct keys *keys, struct engine *engine, uint64_t session, uint6
 const char *keys_answered(struct keys *keys, const struct engine_answer *answer);
 
 bool keys_done(const struct keys *keys);
-void keys_expect(struct program_model *model, uint64_t seed);
+void keys_expect(const struct keys *keys, struct program_model *model);
 
 #endif

@@ -17,8 +17,8 @@ static void store_start(struct world *world, struct store_recovered *ret_recover
 		.factory = sim_kv_factory(world->kv),
 		.dir = "data",
 		.checkpoint_bytes = (uint64_t)8192 << world_below(world, 4),
-		.segment_bytes = SIM_SEGMENT_BYTES,
-		.journal_bytes_max = 4 * SIM_SEGMENT_BYTES,
+		.segment_bytes = world->options->segment_bytes,
+		.journal_bytes_max = (uint64_t)4 * world->options->segment_bytes,
 		.new_id = id,
 	};
 	world->store = store_open(&options, ret_recovered, &error);
@@ -35,6 +35,7 @@ static void memory_limit(struct world *world) {
 	struct flow *flow = &world->engine->flow;
 	for (uint32_t i = 0; i < world->config.shards; i++)
 		flow->shards[i]->cache.memory_max = (size_t)4096 << world_below(world, 6);
+	flow->epoch_bytes_max = world->options->epoch_bytes_max;
 	flow->queue_bytes = (size_t)2048 << world_below(world, 8);
 	flow->timer_bytes = (size_t)512 << world_below(world, 8);
 	flow->sweep_bytes = (size_t)512 << world_below(world, 8);
@@ -86,7 +87,9 @@ static void life_forget(struct world *world) {
 
 bool host_start(struct world *world) {
 	struct store_recovered recovered;
+	const uint32_t before = world->config.shards;
 	world->config.shards = 1 + (uint32_t)world_below(world, 4);
+	world->result->reshards += world->session > 0 && world->config.shards != before ? 1 : 0;
 	store_start(world, &recovered);
 	if (world->store == NULL || !engine_make(world, &recovered) || !store_age(world))
 		return false;

@@ -101,9 +101,10 @@ void world_inside_hook(void *arg) {
 /* The process dies here if the message is poison; now and then one that is not has to answer for what others broke. */
 void world_entered_hook(void *arg, const sofun_message *message, uint64_t generation, bool poison) {
 	struct world *world = arg;
-	if (!program_hooks.poison || !world_alive())
+	if (program_hooks.poison == 0 || !world_alive())
 		return;
-	bool blamed = !deaths_alone(message) && world->result->crashes < 40 && world_below(world, 1500) == 0;
+	bool blamed = !deaths_alone(message) && world->result->crashes < world->options->deaths_max &&
+		world_below(world, world->options->blame_one_in) == 0;
 	if (!poison && !blamed)
 		return;
 	deaths_of(message, world->swaps.images[generation].hash);

@@ -14,8 +14,8 @@ static enum promise promise_of(const struct swaps *swaps, uint64_t generation) {
 	return (enum promise)(hash_mix(swaps->seed, generation) % 4);
 }
 
-void swaps_init(struct swaps *swaps, uint64_t seed) {
-	*swaps = (struct swaps){.live = true, .seed = seed};
+void swaps_init(struct swaps *swaps, uint64_t seed, uint32_t one_in) {
+	*swaps = (struct swaps){.live = true, .seed = seed, .one_in = one_in};
 	for (uint64_t i = 0; i < SWAPS_MAX; i++) {
 		swaps->versions[i].generation = i;
 		swaps->versions[i].broken = promise_of(swaps, i) == PROMISE_BROKEN;
@@ -299,8 +299,8 @@ void swaps_step(struct swaps *swaps, uint64_t chance) {
 		return;
 	}
 	if (swaps->fence == 0) {
-		if (chance % 8 == 0 && swaps->generation + 1 < SWAPS_MAX)
-			swap_begin(swaps, chance % 32 == 0);
+		if (chance % swaps->one_in == 0 && swaps->generation + 1 < SWAPS_MAX)
+			swap_begin(swaps, chance / swaps->one_in % 4 == 0);
 	} else if (drained(swaps)) {
 		drain_end(swaps);
 	} else if (chance % 64 == 0) { /* its deadline */

@@ -31,6 +31,7 @@ struct swaps {
 	uint64_t fenced_view;
 	uint64_t done;
 	uint64_t seed;
+	uint32_t one_in;    /* steps: a swap begins */
 	uint64_t undecided; /* looks that found somebody waiting for a verdict */
 	bool surveying;     /* somebody asked who waits */
 	uint64_t surveys;   /* answered */
@@ -44,7 +45,8 @@ struct swaps {
 
 enum { TOKEN_SWAP = 500, TOKEN_SETTLED, TOKEN_SURVEY };
 
-void swaps_init(struct swaps *swaps, uint64_t seed);
+/* A swap begins at one of so many steps in which one could. */
+void swaps_init(struct swaps *swaps, uint64_t seed, uint32_t one_in);
 
 /* What the store says, after engine_create; then the first view. False: the store could not be read. */
 bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *store, struct error *error);

@@ -1,5 +1,6 @@
 /* The end of a run: what the host holds against what the model says. */
 #include <stdio.h>
+#include <stdlib.h>
 
 #include "base/check.h"
 #include "state/key.h"
@@ -7,7 +8,7 @@
 #include "world_inside.h"
 
 static void counts_compare(struct world *world, const struct program_model *model) {
-	for (uint32_t i = 0; i < PROGRAM_INSTANCES; i++) {
+	for (uint32_t i = 0; i < world->options->instances; i++) {
 		char id[8];
 		struct error error;
 		struct buf row = {0};
@@ -92,12 +93,12 @@ static void violations_compare(struct world *world) {
 }
 
 static void world_compare(struct world *world) {
-	struct program_model model = {0};
+	struct program_model model = {.counts = check_alloc(world->options->instances, sizeof *model.counts)};
 	for (uint32_t producer = 0; producer < PROGRAM_PRODUCERS; producer++) {
 		for (uint64_t sequence = 1; sequence <= world->options->records; sequence++)
 			program_expect(&model, world->options->seed, producer, sequence);
 	}
-	keys_expect(&model, world->options->seed);
+	keys_expect(&world->keys, &model);
 	world->result->messages = model.messages;
 	counts_compare(world, &model);
 	egresses_compare(world, &model);
@@ -105,14 +106,15 @@ static void world_compare(struct world *world) {
 	entries_compare(world);
 	rest_compare(world, &model);
 	violations_compare(world);
+	free(model.counts);
 }
 
 /* A year later nothing is left of keys and producers, whichever order the sweep took. */
 static void expiry_compare(struct world *world) {
 	struct flow *flow = &world->engine->flow;
-	rows_are(world, "idempotency keys", KEY_KEYED, KEYS_COUNT);
-	rows_are(world, "their answers", KEY_KEYED_ANSWER, KEYS_COUNT);
-	rows_are(world, "entries of the sweep", KEY_WAKE, KEYS_COUNT + PROGRAM_PRODUCERS);
+	rows_are(world, "idempotency keys", KEY_KEYED, world->keys.count);
+	rows_are(world, "their answers", KEY_KEYED_ANSWER, world->keys.count);
+	rows_are(world, "entries of the sweep", KEY_WAKE, world->keys.count + PROGRAM_PRODUCERS);
 	flow_clock_set(&flow->clock, flow_clock_now(&flow->clock) + UINT64_C(366) * 86400 * 1000);
 	for (int i = 0; i < 3 && world->result->good; i++) {
 		if (sweep_scan(world->engine))

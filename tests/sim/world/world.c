@@ -49,8 +49,8 @@ static bool world_live(struct world *world) {
 	if (!host_start(world) || setjmp(world->death) != 0)
 		return false;
 	while (world->result->good) {
-		if (world->result->steps > STEPS_MAX) {
-			world_wrong(world, "steps without an end", world->result->steps, STEPS_MAX);
+		if (world->result->steps > world->options->steps_max) {
+			world_wrong(world, "steps without an end", world->result->steps, world->options->steps_max);
 			return true;
 		}
 		world_step(world);
@@ -75,9 +75,9 @@ static void crash_plan(struct world *world) {
 	if (world->result->crashes >= world->options->crashes_max)
 		return;
 	if (world_below(world, 2) == 0)
-		points_plan(1 + world_below(world, 60));
+		points_plan(1 + world_below(world, world->options->crash_events));
 	else
-		world->crash_countdown = 1 + world_below(world, 1500);
+		world->crash_countdown = 1 + world_below(world, world->options->crash_steps);
 }
 
 static bool mutant_is(const struct world_options *options, const char *name) {
@@ -94,7 +94,8 @@ static void hooks_set(struct world *world) {
 		.seed = world->options->seed,
 		.inside = world_inside_hook,
 		.judge = judge_hook,
-		.poison = world->options->seed % 3 == 2,
+		.instances = world->options->instances,
+		.poison = world->options->seed % 3 == 2 ? world->options->poison_one_in : 0,
 		.entered = world_entered_hook,
 		.working = work_begun_hook,
 		.outside = work_outside_hook,
@@ -104,7 +105,7 @@ static void hooks_set(struct world *world) {
 
 static void world_init(struct world *world) {
 	const struct world_options *options = world->options;
-	world->keys.seed = options->seed;
+	keys_init(&world->keys, options->seed, options->keys);
 	world->disk = fault_disk_create(options->seed);
 	world->kv = sim_kv_create(options->seed);
 	if (mutant_is(options, "no_sync"))
@@ -117,7 +118,7 @@ static void world_init(struct world *world) {
 	world->config.test_clock_ms = 1000000;
 	world->config.retry_block_ms_max = UINT64_C(1) << 50; /* only a verdict may end what waits for one */
 	check(world->config.retry_attempts == PROGRAM_ATTEMPTS);
-	swaps_init(&world->swaps, options->seed);
+	swaps_init(&world->swaps, options->seed, options->swap_one_in);
 	world->swapping = options->seed % 4 != 0;
 	world->now_us = 1000000;
 	monotonic_simulate(world->now_us);
@@ -128,6 +129,7 @@ static void world_init(struct world *world) {
 static void world_finish(struct world *world) {
 	host_drop(world);
 	config_finish(&world->config);
+	keys_finish(&world->keys);
 	sim_kv_destroy(world->kv);
 	fault_disk_destroy(world->disk);
 	monotonic_simulate(0);
@@ -147,6 +149,7 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	program_hooks.entered = NULL;
 	ret_result->swaps = world.swaps.done;
 	ret_result->undecided = world.swaps.undecided;
+	memcpy(ret_result->commands, program_hooks.commands, sizeof ret_result->commands);
 	points_calm();
 	if (ret_result->good)
 		world_judge(&world);

@@ -12,10 +12,8 @@
 #include "world.h"
 
 enum {
-	SIM_SEGMENT_BYTES = 256 * 1024,
-	STEPS_MAX = 400000, /* a run that needs more hangs */
-	THREADS = 4,        /* of the pool: a call of work begins and ends in one step, but in any order */
-	OUTSIDE_MAX = 4096,
+	THREADS = 4, /* of the pool: a call of work begins and ends in one step, but in any order */
+	OUTSIDE_MAX = 65536,
 };
 
 /* Tokens of requests: of a swap from TOKEN_SWAP on, of a key from KEYS_TOKEN on. */

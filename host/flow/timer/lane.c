@@ -21,7 +21,7 @@ static bool timer_less(const struct heap_node *a, const struct heap_node *b) {
 		((const struct timer *)(const void *)a)->place, ((const struct timer *)(const void *)b)->place);
 }
 
-static struct timer *lane_first(const struct lane *lane) {
+static struct timer *heap_timer(const struct lane *lane) {
 	struct heap_node *node = heap_first(&lane->heap);
 	return node == NULL ? NULL : timer_of(node);
 }
@@ -35,6 +35,7 @@ void lane_finish(struct lane *lane) {
 	for (size_t i = 0; i < lane->heap.count; i++)
 		free(timer_of(lane->heap.nodes[i]));
 	heap_finish(&lane->heap);
+	timer_run_finish(&lane->run);
 	buf_finish(&lane->loaded);
 }
 
@@ -44,29 +45,28 @@ static size_t timer_bytes(const struct timer *timer) {
 	return sizeof *timer - sizeof timer->message + timer->message.size + sizeof(struct heap_node *);
 }
 
-struct timer *lane_add(struct lane *lane, struct timer_place place, const struct message_head *message) {
+static struct timer *heap_put(struct lane *lane, struct timer_place place, const struct message_head *message) {
 	struct timer *timer = check_alloc(1, sizeof *timer - sizeof timer->message + message->size);
 	timer->place = place;
 	memcpy(&timer->message, message, message->size);
 	heap_add(&lane->heap, &timer->node);
-	lane->memory += timer_bytes(timer);
+	lane->heap_bytes += timer_bytes(timer);
 	return timer;
 }
 
 struct timer *lane_set(struct lane *lane, struct timer_place place, const struct message_head *message) {
-	return timer_place_before(place, lane->keep) ? lane_add(lane, place, message) : NULL;
+	return timer_place_before(place, lane->keep) ? heap_put(lane, place, message) : NULL;
 }
 
 void lane_remove(struct lane *lane, struct timer *timer) {
 	heap_remove(&lane->heap, &timer->node);
-	lane->memory -= timer_bytes(timer);
+	lane->heap_bytes -= timer_bytes(timer);
 	if (timer->token != NULL)
 		timer->token->timer = NULL;
 	free(timer);
 }
 
-/* Everything from `place` on leaves memory: it is in the journal, and will be found in the store. */
-static void lane_forget(struct lane *lane, struct timer_place place) {
+static void heap_forget(struct lane *lane, struct timer_place place) {
 	struct heap *heap = &lane->heap;
 	size_t kept = 0;
 	for (size_t i = 0; i < heap->count; i++) {
@@ -75,13 +75,19 @@ static void lane_forget(struct lane *lane, struct timer_place place) {
 			heap->nodes[kept++] = &timer->node;
 			continue;
 		}
-		lane->memory -= timer_bytes(timer);
+		lane->heap_bytes -= timer_bytes(timer);
 		if (timer->token != NULL)
 			tokens_detach(lane->tokens, timer->token);
 		free(timer);
 	}
 	heap->count = kept;
 	heap_rebuild(heap);
+}
+
+/* Everything from `place` on leaves memory: it is in the journal, and will be found in the store. */
+static void lane_forget(struct lane *lane, struct timer_place place) {
+	heap_forget(lane, place);
+	timer_run_cut(&lane->run, place);
 	if (timer_place_before(place, lane->keep))
 		lane->keep = place;
 	if (timer_place_before(place, lane->horizon))
@@ -94,33 +100,71 @@ static int place_compare(const void *a, const void *b) {
 	return timer_less(*left, *right) ? -1 : timer_less(*right, *left) ? 1 : 0;
 }
 
-void lane_fit(struct lane *lane, size_t bytes_max) {
+/* Of what there is more of; at least one stands before it, or nothing would ever be sent. REQUIRES: at least two. */
+static struct timer_place lane_middle(struct lane *lane) {
 	struct heap *heap = &lane->heap;
-	const size_t memory = lane->memory + (lane->tokens == NULL ? 0 : lane->tokens->memory);
-	if (memory <= bytes_max || heap->count < 2)
-		return;
-	qsort(heap->nodes, heap->count, sizeof *heap->nodes, place_compare);
-	lane_forget(lane, timer_of(heap->nodes[heap->count / 2])->place);
+	if (lane->run.count > heap->count)
+		return timer_run_middle(&lane->run);
+	if (heap->count > 1) {
+		qsort(heap->nodes, heap->count, sizeof *heap->nodes, place_compare);
+		return timer_of(heap->nodes[heap->count / 2])->place;
+	}
+	const struct timer_place one = timer_run_first(&lane->run)->place, other = heap_timer(lane)->place;
+	return timer_place_before(one, other) ? other : one;
+}
+
+void lane_fit(struct lane *lane, size_t bytes_max) {
+	const size_t named = lane->tokens == NULL ? 0 : lane->tokens->memory;
+	if (lane->heap_bytes + timer_run_bytes(&lane->run) + named > bytes_max && lane_count(lane) > 1)
+		lane_forget(lane, lane_middle(lane));
 }
 
 /* ---- what is due ---- */
 
-struct timer *lane_due(const struct lane *lane, uint64_t now_ms) {
-	struct timer *timer = lane_first(lane);
-	if (timer == NULL || timer->place.due_ms > now_ms || !timer_place_before(timer->place, lane->horizon))
-		return NULL;
-	return timer;
+/* The first one is the run's. */
+static bool run_leads(const struct lane *lane) {
+	const struct timer_row *row = timer_run_first(&lane->run);
+	const struct timer *timer = heap_timer(lane);
+	return row != NULL && (timer == NULL || timer_place_before(row->place, timer->place));
+}
+
+/* TIMER_PLACE_END: memory has none. */
+static struct timer_place first_place(const struct lane *lane) {
+	if (run_leads(lane))
+		return timer_run_first(&lane->run)->place;
+	const struct timer *timer = heap_timer(lane);
+	return timer == NULL ? TIMER_PLACE_END : timer->place;
+}
+
+bool lane_due(const struct lane *lane, uint64_t now_ms, struct due *ret_due) {
+	const struct timer_place place = first_place(lane);
+	if (place.due_ms > now_ms || !timer_place_before(place, lane->horizon))
+		return false;
+	if (run_leads(lane)) {
+		struct message_head *message = (struct message_head *)(void *)(timer_run_first(&lane->run) + 1);
+		*ret_due = (struct due){.place = place, .message = message};
+	} else {
+		struct timer *timer = heap_timer(lane);
+		*ret_due = (struct due){.place = place, .message = &timer->message, .token = timer->token};
+	}
+	return true;
+}
+
+void lane_take(struct lane *lane) {
+	if (run_leads(lane))
+		timer_run_take(&lane->run);
+	else
+		lane_remove(lane, heap_timer(lane));
 }
 
 uint64_t lane_next_ms(const struct lane *lane) {
-	const struct timer *first = lane_first(lane);
-	if (first == NULL || timer_place_before(lane->horizon, first->place))
-		return lane->horizon.due_ms; /* that of a timer in the store */
-	return first->place.due_ms;
+	const struct timer_place first = first_place(lane);
+	return timer_place_before(lane->horizon, first) ? lane->horizon.due_ms /* that of a timer in the store */
+													: first.due_ms;
 }
 
 static bool has_few(const struct lane *lane) {
-	return lane->horizon.due_ms != UINT64_MAX && lane->heap.count < LOAD_BELOW;
+	return lane->horizon.due_ms != UINT64_MAX && lane_count(lane) < LOAD_BELOW;
 }
 
 uint64_t lane_turn_ms(const struct lane *lane) {
@@ -152,6 +196,16 @@ void lane_load_begin(struct lane *lane, uint64_t epoch, uint64_t serial) {
 
 bool lane_load_news(const struct lane *lane, struct timer_place place) {
 	return place.serial < lane->load_serial && !timer_place_before(place, lane->load_from);
+}
+
+void lane_load_add(struct lane *lane, const struct timer_row *row, struct token *token) {
+	if (token == NULL) {
+		timer_run_append(&lane->run, row);
+		return;
+	}
+	struct timer *timer = heap_put(lane, row->place, (const struct message_head *)(const void *)(row + 1));
+	timer->token = token;
+	token->timer = timer;
 }
 
 void lane_load_end(struct lane *lane) {

@@ -1,6 +1,7 @@
 /* Timers of one kind on one shard. Every one is a row of `runtime`; those that are due first stand in memory, too: all before
  * `horizon`, so that what is due is known without asking the store. Behind the horizon the store alone knows (load.h brings
- * what comes next). Belongs to whoever holds the shard. Private to host/flow/timer.
+ * what comes next). What was brought is in order, and stays in one piece (run.h); what was set since, or has a name by which it
+ * may be cancelled, stands in a heap. Belongs to whoever holds the shard. Private to host/flow/timer.
  *
  * There are two: delayed messages, and sweeps. Neither knows of the other's rows, so however many of one kind are due,
  * none of the other kind waits behind them. */
@@ -9,6 +10,7 @@
 
 #include "base/heap.h"
 #include "flow/message.h"
+#include "flow/timer/run.h"
 #include "flow/timer/token.h"
 
 struct timer {
@@ -28,8 +30,9 @@ struct lane {
 	enum timer_kind kind;
 	struct tokens *tokens; /* of its timers; NULL: they have none */
 	struct heap heap;
+	struct timer_run run;
 	struct timer_place horizon;
-	size_t memory;
+	size_t heap_bytes; /* of memory: of the timers in the heap */
 
 	/* a load under way */
 	_Atomic int load;        /* enum lane_load */
@@ -37,7 +40,7 @@ struct lane {
 	uint64_t load_serial;    /* timers with such a serial or above were set since */
 	struct timer_place keep; /* of those, the ones before it stand in memory; else the same as the horizon */
 	struct timer_place load_from;
-	struct buf loaded; /* rows, as load.h says */
+	struct buf loaded; /* struct timer_row, back to back */
 	struct timer_place loaded_until;
 };
 
@@ -45,19 +48,30 @@ struct lane {
 void lane_init(struct lane *lane, enum timer_kind kind, struct tokens *tokens);
 void lane_finish(struct lane *lane);
 
-/* Its row stands in the open epoch, or was loaded. */
-struct timer *lane_add(struct lane *lane, struct timer_place place, const struct message_head *message);
-
 /* One whose row stands in the open epoch comes into memory if it belongs there; else NULL. */
 struct timer *lane_set(struct lane *lane, struct timer_place place, const struct message_head *message);
 
+/* Of the heap. */
 void lane_remove(struct lane *lane, struct timer *timer);
+
+/* How many stand in memory. */
+static inline size_t lane_count(const struct lane *lane) {
+	return lane->heap.count + lane->run.count;
+}
 
 /* The later half leaves memory if the lane takes more than so many bytes of it. */
 void lane_fit(struct lane *lane, size_t bytes_max);
 
-/* The first one that is due; NULL: none is, as far as memory knows. */
-struct timer *lane_due(const struct lane *lane, uint64_t now_ms);
+/* The first one that is due; false: none is, as far as memory knows. */
+struct due {
+	struct timer_place place;
+	struct message_head *message;
+	struct token *token; /* NULL: none */
+};
+bool lane_due(const struct lane *lane, uint64_t now_ms, struct due *ret_due);
+
+/* Takes away what lane_due gave last. */
+void lane_take(struct lane *lane);
 
 /* When the next one is due; UINT64_MAX: there is none. */
 uint64_t lane_next_ms(const struct lane *lane);
@@ -78,6 +92,9 @@ void lane_load_begin(struct lane *lane, uint64_t epoch, uint64_t serial);
 
 /* True: the loaded row is news; else memory knows of it, or did. */
 bool lane_load_news(const struct lane *lane, struct timer_place place);
+
+/* It comes into memory; with a name (NULL: none). */
+void lane_load_add(struct lane *lane, const struct timer_row *row, struct token *token);
 
 /* All that was loaded was taken in. */
 void lane_load_end(struct lane *lane);

@@ -6,9 +6,9 @@
 #include "flow/shard.h"
 
 enum {
-	/* A pass ends after so many rows, or bytes of them: what one pass brings must fit into memory. But each pass looks at all
-	 * that the applier's tables hold, some 10 ms when they are full: so few passes are better. */
-	LOAD_ROWS_MAX = 65536,
+	/* A pass ends after so many rows, of whatever shard, or so many bytes that it brings: they must fit into memory. But each
+	 * pass looks at all that the applier's tables hold, some 10 ms when they are full: so few passes are better. */
+	LOAD_ROWS_MAX = 131072,
 	LOAD_BYTES_MAX = 8 << 20,
 	LOAD_MEMORY_DIVISOR = 2, /* of a shard's budget for that kind: no pass brings more */
 };
@@ -78,8 +78,7 @@ static bool row_deliver(struct pass *pass, struct timer_place place, struct byte
 		return row_malformed(pass);
 	struct bytes token = bytes_of(value.data + 1, value.data[0]);
 	struct bytes run = bytes_of(token.data + token.size, value.size - 1 - token.size);
-	struct timer_load_row row = {
-		.place = place, .message_size = (uint32_t)run.size, .token_size = (uint32_t)token.size};
+	struct timer_row row = {.place = place, .message_size = (uint32_t)run.size, .token_size = (uint32_t)token.size};
 	row.size = (uint32_t)(sizeof row + run.size + ((token.size + 7) & ~(size_t)7));
 	struct buf *scratch = &flow->timer_row;
 	buf_reset(scratch);
@@ -94,8 +93,10 @@ static bool row_deliver(struct pass *pass, struct timer_place place, struct byte
 	message_read(scratch->data + sizeof row, &message);
 	uint32_t hash = flow_hash(flow, message.head->caller_type, message.caller_id);
 	uint32_t owner = message_shard(hash, flow->shards_count);
-	if ((pass->shards & UINT64_C(1) << owner) != 0)
+	if ((pass->shards & UINT64_C(1) << owner) != 0) {
 		buf_append(&lane_of(flow, owner, pass->kind)->loaded, scratch->data, row.size);
+		pass->bytes += row.size;
+	}
 	pass->old += pass->kind == TIMER_MESSAGE && (message.head->flags & MESSAGE_SWEEP) != 0;
 	return true;
 }
@@ -122,7 +123,6 @@ static void rows_read(struct pass *pass) {
 		if (!row_deliver(pass, place, value))
 			break;
 		pass->rows++;
-		pass->bytes += value.size;
 	}
 	if (!store_cursor_status(cursor, &pass->error))
 		pass->failed = true;

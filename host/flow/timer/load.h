@@ -11,15 +11,6 @@ struct flow;
  * epoch of their shard. */
 enum { TIMERS_LOAD_OLD_MAX = 4096 };
 
-/* A row on its way to its shard; the message (8-aligned), then the token follow. */
-struct timer_load_row {
-	struct timer_place place;
-	uint32_t size; /* of all of it, a multiple of 8 */
-	uint32_t message_size;
-	uint32_t token_size;
-	uint32_t reserved;
-};
-
 /* [shard] Something is wanted. */
 void timers_load_wake(struct flow *flow);
 

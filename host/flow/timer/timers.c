@@ -124,9 +124,9 @@ int timers_find(struct shard *shard, uint16_t type, struct bytes id, struct byte
 
 /* ---- what is due ---- */
 
-static void timer_fire(struct shard *shard, struct lane *lane, struct timer *timer) {
+static void timer_fire(struct shard *shard, struct lane *lane, const struct due *due) {
 	struct flow *flow = shard->flow;
-	struct message_head *head = &timer->message;
+	struct message_head *head = due->message;
 	uint32_t to = message_shard(head->hash, flow->shards_count);
 	struct queue *channel = shard_channel(flow, shard->index, to);
 	shard_touch(shard);
@@ -146,14 +146,13 @@ static void timer_fire(struct shard *shard, struct lane *lane, struct timer *tim
 		queue_publish(channel);
 	else
 		shard->touched |= UINT64_C(1) << to;
-	timer_row_remove(shard, lane->kind, timer->place);
-	if (timer->token != NULL) {
-		struct key key = {.size = timer->token->key_size};
-		memcpy(key.data, timer->token->key, key.size);
+	timer_row_remove(shard, lane->kind, due->place);
+	if (due->token != NULL) {
+		struct key key = {.size = due->token->key_size};
+		memcpy(key.data, due->token->key, key.size);
 		token_gone(shard, &key);
-		timer->token = NULL;
 	}
-	lane_remove(lane, timer);
+	lane_take(lane);
 }
 
 /* ---- loading ---- */
@@ -171,14 +170,15 @@ static void old_sweep_move(struct shard *shard, struct timer_place place, const 
 }
 
 /* One loaded row; the shard may have changed it since it was read. */
-static void loaded_take(
-	struct shard *shard, struct lane *lane, struct timer_place place, struct bytes token, const uint8_t *at) {
+static void loaded_take(struct shard *shard, struct lane *lane, const struct timer_row *row) {
+	const uint8_t *at = (const uint8_t *)(row + 1);
 	const struct message_head *message = (const struct message_head *)(const void *)at;
+	const struct bytes token = bytes_of(at + row->message_size, row->token_size);
 	struct token *name = NULL;
-	if (!lane_load_news(lane, place))
+	if (!lane_load_news(lane, row->place))
 		return;
 	if (lane->kind == TIMER_MESSAGE && (message->flags & MESSAGE_SWEEP) != 0) {
-		old_sweep_move(shard, place, message);
+		old_sweep_move(shard, row->place, message);
 		return;
 	}
 	if (token.size > 0) {
@@ -186,26 +186,21 @@ static void loaded_take(
 		message_read(at, &parts);
 		struct key key = key_token(message->caller_type, parts.caller_id, token);
 		name = tokens_find(lane->tokens, &key);
-		if (name != NULL && (name->gone || !timer_place_same(name->place, place)))
+		if (name != NULL && (name->gone || !timer_place_same(name->place, row->place)))
 			return; /* cancelled since */
 		if (name == NULL)
 			name = tokens_add(lane->tokens, &key);
-		name->place = place;
+		name->place = row->place;
 	}
-	struct timer *timer = lane_add(lane, place, message);
-	timer->token = name;
-	if (name != NULL)
-		name->timer = timer;
+	lane_load_add(lane, row, name);
 }
 
 static void load_take(struct shard *shard, struct lane *lane) {
 	shard_touch(shard); /* a clock move may wait to hear that nothing more is due: an epoch tells it */
 	for (size_t at = 0; at < lane->loaded.size;) {
-		struct timer_load_row row;
-		memcpy(&row, lane->loaded.data + at, sizeof row);
-		const uint8_t *message = lane->loaded.data + at + sizeof row;
-		loaded_take(shard, lane, row.place, bytes_of(message + row.message_size, row.token_size), message);
-		at += row.size;
+		const struct timer_row *row = (const struct timer_row *)(const void *)(lane->loaded.data + at);
+		loaded_take(shard, lane, row);
+		at += row->size;
 	}
 	lane_load_end(lane);
 }
@@ -242,10 +237,10 @@ uint64_t timers_due_ms(const struct shard *shard) {
 
 static bool messages_send(struct shard *shard, uint64_t now_ms, int *budget) {
 	struct lane *lane = &shard->timers.messages;
-	struct timer *timer;
+	struct due due;
 	bool worked = false;
-	for (; *budget > 0 && shard_epoch_open(shard) && (timer = lane_due(lane, now_ms)) != NULL; (*budget)--) {
-		timer_fire(shard, lane, timer);
+	for (; *budget > 0 && shard_epoch_open(shard) && lane_due(lane, now_ms, &due); (*budget)--) {
+		timer_fire(shard, lane, &due);
 		worked = true;
 	}
 	return worked;
@@ -253,14 +248,14 @@ static bool messages_send(struct shard *shard, uint64_t now_ms, int *budget) {
 
 static bool sweeps_send(struct shard *shard, uint64_t now_ms, int *budget) {
 	struct timers *timers = &shard->timers;
-	struct timer *timer;
+	struct due due;
 	bool worked = false;
 	timers->sweeps_wait = false;
-	while (*budget > 0 && shard_epoch_open(shard) && (timer = lane_due(&timers->sweeps, now_ms)) != NULL) {
+	while (*budget > 0 && shard_epoch_open(shard) && lane_due(&timers->sweeps, now_ms, &due)) {
 		timers->sweeps_wait = !sweep_share_take(shard);
 		if (timers->sweeps_wait)
 			break;
-		timer_fire(shard, &timers->sweeps, timer);
+		timer_fire(shard, &timers->sweeps, &due);
 		(*budget)--;
 		worked = true;
 	}

@@ -33,7 +33,7 @@ static uint64_t timers_next_if_none_left(const struct world *world) {
 	const struct flow *flow = &world->engine->flow;
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		const struct timers *timers = &flow->shards[i]->timers;
-		const size_t known = timers->messages.heap.count + timers->sweeps.heap.count;
+		const size_t known = lane_count(&timers->messages) + lane_count(&timers->sweeps);
 		if (known > 0 || timers_next_ms(flow->shards[i]) < PROGRAM_ALARM_MS)
 			return UINT64_MAX;
 	}

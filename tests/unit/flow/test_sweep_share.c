@@ -219,8 +219,8 @@ END_TEST
 START_TEST(a_delayed_message_in_the_store_goes_past_sweeps_there) {
 	engine->flow.sweep_bytes = engine->flow.timer_bytes = 512; /* a handful */
 	all_due();
-	ck_assert_uint_lt(shard->timers.messages.heap.count, DELAYED);
-	ck_assert_uint_lt(shard->timers.sweeps.heap.count, SWEEPS / 2);
+	ck_assert_uint_lt(lane_count(&shard->timers.messages), DELAYED);
+	ck_assert_uint_lt(lane_count(&shard->timers.sweeps), SWEEPS / 2);
 	atomic_store(&engine->flow.strained, true);
 	for (int turn = 0; turn < 2 * DELAYED && delayed_sent() < DELAYED; turn++) {
 		shard_step(shard);

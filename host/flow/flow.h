@@ -23,6 +23,7 @@
 #include "flow/operation/pool.h"
 #include "flow/queue.h"
 #include "flow/survey.h"
+#include "flow/timer/backlog.h"
 #include "limits.h"
 #include "sofun/host.h"
 
@@ -149,6 +150,7 @@ struct flow {
 	uint64_t epoch_bytes_max; /* of a shard's open epoch */
 	struct park *reader_park; /* wakes who loads timers; NULL: the simulation does it */
 	struct buf timer_row;     /* [reader] scratch */
+	struct sweep_backlog sweep_backlog;
 
 	_Atomic(struct view *) view;         /* [loop] publishes; with a fence [committer] */
 	_Atomic(struct fence *) fence_asked; /* [loop] sets, [committer] takes */

@@ -36,6 +36,7 @@ struct shard_tally {
 	struct histogram operation_seconds; /* from the start of an operation to its result */
 	struct tally timers_late_ms;        /* since when the first one that is due was due, as of the last turn */
 	struct tally sweeps_late_ms;        /* the same for sweeps */
+	struct tally sweeps_due;            /* 1: some are due and not sent, as of the last turn */
 };
 
 /* [committer] writes. */

@@ -14,6 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import harness, mayfly
 from lib.harness import expect, expect_equal
 from lib.host import Host
+from lib.http import Http
 from lib.rpc import Closed, RpcError
 
 START_MS = 1_000_000_000
@@ -301,6 +302,30 @@ def test_far_more_timers_than_memory_has_room_for(test):
 	expect_equal(total, timers, "timers that came")
 
 
+class Backlog:
+	"""What the metrics say meanwhile that is due and not swept."""
+
+	def __init__(self, host):
+		self.http, self.most, self.ended = Http(host.control), 0, threading.Event()
+		self.thread = threading.Thread(target=self.watch)
+
+	def now(self):
+		shown = f'sofun_expiry_backlog{{function="{mayfly.TYPE}"}} '
+		return sum(int(line[len(shown):]) for line in self.http.text("GET", "/metrics").splitlines() if line.startswith(shown))
+
+	def watch(self):
+		while not self.ended.is_set():
+			self.most = max(self.most, self.now())
+
+	def __enter__(self):
+		self.thread.start()
+		return self
+
+	def __exit__(self, *_):
+		self.ended.set()
+		self.thread.join()
+
+
 def test_a_delayed_message_goes_past_sweeps_in_the_store(test):
 	"""100,000 instances end when it is due, and were filed before it; each says so in the egress in which it says that it came."""
 	sweeps = 100_000
@@ -314,7 +339,11 @@ def test_a_delayed_message_goes_past_sweeps_in_the_store(test):
 	host.barrier(timeout_ms=300_000)
 	host.kill()
 	host.start()  # nothing of it is in memory but what is due first
-	clock(host, START_MS + 70_000)
+	with Backlog(host) as backlog:
+		clock(host, START_MS + 70_000)
+	expect(backlog.most > sweeps // 10, f"{backlog.most} sweeps were seen in the backlog, of {sweeps}, most of them in the store")
+	expect(backlog.most <= sweeps * 1.2, f"{backlog.most} sweeps in a backlog of {sweeps} at most, and of those on their way")
+	expect_equal(backlog.now(), 0, "the backlog at the end")
 	told = [record["payload"] for record in host.egress("mayfly", page=10_000)]
 	expect_equal(len(told), sweeps + 1, "what came")
 	place = told.index("here")

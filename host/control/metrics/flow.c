@@ -103,7 +103,7 @@ static const struct family function_families[] = {
 	{"sofun_function_retries_total", "counter", "Failed attempts that were to be tried again.", OF_FUNCTION(retried)},
 	{"sofun_expired_total", "counter", "Instances of a function that ended by themselves.", OF_FUNCTION(expired)},
 	{"sofun_expired_values_total", "counter", "Values that ended by themselves.", OF_FUNCTION(values_expired)},
-	{"sofun_expiry_backlog", "gauge", "Entries of expiry that came due and were not looked at yet.",
+	{"sofun_expiry_backlog", "gauge", "Entries of expiry that are due and were not looked at yet.",
 		OF_FUNCTION(sweeps)},
 	{"sofun_function_messages_waiting", "gauge", "Messages that wait for a live version of their function.",
 		OF_FUNCTION(waiting)},

@@ -38,6 +38,7 @@ void engine_functions_each(struct engine *engine,
 		for (uint8_t tally = 0; tally < TALLY_VERSIONS; tally++)
 			engine_version_figures(engine, (uint16_t)type, tally, &figures);
 		figures.sweeps = figures.sweeps_sent > figures.sweeps_done ? figures.sweeps_sent - figures.sweeps_done : 0;
+		figures.sweeps += sweep_backlog(flow, (uint16_t)type);
 		each(arg, name, &figures);
 	}
 }

@@ -22,7 +22,7 @@ struct engine_function_figures {
 	uint64_t values_expired;          /* single values */
 	uint64_t sweeps_sent;             /* entries of expiry that came due */
 	uint64_t sweeps_done;             /* looked at, those that an earlier process sent too */
-	uint64_t sweeps;                  /* came due and were not looked at yet; not by version */
+	uint64_t sweeps;                  /* came due and were not looked at yet (timer/backlog.h); not by version */
 	uint64_t waiting;                 /* messages that wait for a live version; not by version */
 	struct histogram_figures seconds; /* of one attempt in 64 (flow/tally.h) */
 };

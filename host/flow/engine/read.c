@@ -95,6 +95,7 @@ void *engine_reader_main(void *arg) {
 			if (atomic_load(&engine->ending))
 				return NULL;
 			bool more = timers_load_step(&engine->flow);
+			more |= sweep_backlog_step(&engine->flow);
 			sweep_run(engine);
 			if (!more)
 				park_sleep(&engine->reader_park, timers_load_asked(&engine->flow) ? APPLIED_LOOK_US : SWEEP_LOOK_US);

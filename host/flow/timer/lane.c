@@ -175,9 +175,13 @@ uint64_t lane_turn_ms(const struct lane *lane) {
 	return load_ms < due_ms ? load_ms : due_ms;
 }
 
-uint64_t lane_late_ms(const struct lane *lane, uint64_t now_ms) {
+bool lane_is_due(const struct lane *lane, uint64_t now_ms) {
 	const uint64_t next_ms = lane_next_ms(lane);
-	return next_ms > 0 && next_ms < now_ms ? now_ms - next_ms : 0;
+	return next_ms > 0 && next_ms <= now_ms;
+}
+
+uint64_t lane_late_ms(const struct lane *lane, uint64_t now_ms) {
+	return lane_is_due(lane, now_ms) ? now_ms - lane_next_ms(lane) : 0;
 }
 
 /* ---- a load ---- */

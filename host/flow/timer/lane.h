@@ -79,7 +79,10 @@ uint64_t lane_next_ms(const struct lane *lane);
 /* When a turn is needed for the next one or to ask for more, as far as it is known; UINT64_MAX: never. */
 uint64_t lane_turn_ms(const struct lane *lane);
 
-/* How long the first one that is due waits already; 0: none is, or the store was not asked yet. */
+/* Some are, as far as is known: not while the store was not asked yet. */
+bool lane_is_due(const struct lane *lane, uint64_t now_ms);
+
+/* How long the first one that is due waits already; 0: none is. */
 uint64_t lane_late_ms(const struct lane *lane, uint64_t now_ms);
 
 /* ---- a load ---- */

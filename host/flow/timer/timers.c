@@ -271,5 +271,6 @@ bool timers_step(struct shard *shard, int *budget) {
 	worked |= sweeps_send(shard, now_ms, budget);
 	tally_set(&shard->tally.timers_late_ms, lane_late_ms(&timers->messages, now_ms));
 	tally_set(&shard->tally.sweeps_late_ms, lane_late_ms(&timers->sweeps, now_ms));
+	tally_set(&shard->tally.sweeps_due, lane_is_due(&timers->sweeps, now_ms));
 	return worked;
 }

@@ -235,6 +235,35 @@ START_TEST(a_delayed_message_in_the_store_goes_past_sweeps_there) {
 }
 END_TEST
 
+START_TEST(the_backlog_counts_what_is_in_the_store) {
+	engine->flow.sweep_bytes = 4096;
+	all_due();
+	ck_assert(!sweep_backlog_step(&engine->flow)); /* nobody has seen yet that they are late */
+	ck_assert_uint_eq(sweep_backlog(&engine->flow, TYPE), 0);
+	atomic_store(&engine->flow.strained, true);
+	ck_assert_uint_eq(turns_take(), SWEEPS_STRAINED);
+	committed();
+	ck_assert(!sweep_backlog_step(&engine->flow)); /* all in one stretch */
+	ck_assert_uint_eq(sweep_backlog(&engine->flow, TYPE), SWEEPS - SWEEPS_STRAINED);
+	ck_assert_uint_eq(sweep_backlog(&engine->flow, TYPE + 1), 0);
+	sweeps_put(1, DUE_MS);
+	atomic_store(&engine->flow.strained, true);
+	ck_assert_uint_eq(turns_take(), SWEEPS_STRAINED);
+	committed();
+	ck_assert(!sweep_backlog_step(&engine->flow)); /* it rests: what is new is not seen, what is sent is */
+	ck_assert_uint_eq(sweep_backlog(&engine->flow, TYPE), SWEEPS - 2 * SWEEPS_STRAINED);
+	engine->flow.sweep_backlog.rest_until_us = 0;
+	sweep_backlog_step(&engine->flow);
+	ck_assert_uint_eq(sweep_backlog(&engine->flow, TYPE), SWEEPS + 1 - 2 * SWEEPS_STRAINED);
+	for (int turn = 0; turn < STEPS_MAX && sweeps_sent() <= SWEEPS; turn++) {
+		shard_step(shard);
+		committed();
+	}
+	shard_step(shard);
+	ck_assert_uint_eq(sweep_backlog(&engine->flow, TYPE), 0);
+}
+END_TEST
+
 /* More than a pass takes of them. */
 START_TEST(sweeps_of_an_older_host_go_to_their_own_lane) {
 	enum { OLD = TIMERS_LOAD_OLD_MAX + 1 };
@@ -315,6 +344,7 @@ int main(void) {
 	tcase_add_test(tests, beside_inputs_an_epoch_has_few_sweeps);
 	tcase_add_test(tests, a_delayed_message_goes_past_sweeps);
 	tcase_add_test(tests, a_delayed_message_in_the_store_goes_past_sweeps_there);
+	tcase_add_test(tests, the_backlog_counts_what_is_in_the_store);
 	tcase_add_test(tests, sweeps_of_an_older_host_go_to_their_own_lane);
 	tcase_add_test(tests, a_store_that_falls_behind_gets_the_least);
 	tcase_add_test(tests, the_committer_says_that_the_store_falls_behind);

@@ -6,10 +6,17 @@
  *   egress := 0x03 name:sized offset:u64le record:sized      offset is filled in by the committer at the cut
  *   follow := 0x80+shared:u7 rest:sized value:sized          a put in the database of the operation before, which is no
  *                                                            egress; the key is `shared` bytes of that one's, then rest
+ *   like   := 0x40+place:u2+same:u4 shared:u7+given:u1       a follow whose value is `same` bytes of the value at that
+ *             [size:varint size:varint] rest                 place, then the end of rest; its beginning is of the key
  *   sized  := size:varint byte*
  *
  * database 0 is `runtime`; n >= 1 is the database of the function type with that number. Instances that were touched in one
- * epoch mostly have ids that begin alike: half of the journal was that beginning. */
+ * epoch mostly have ids that begin alike, and rows: schema, sweep and time of the touch. Three quarters of the journal were
+ * those beginnings.
+ *
+ * A like with given = 0 has a key as long as the one before, and a value as long as the one at its place; else the two sizes
+ * say how much of rest is the key's and how much the value's. There are four places, for values of 1 to 64 bytes: a put
+ * clears them, and its value takes the first; that of a follow takes the next one in turn, that of a like the one it names. */
 #ifndef HOST_STATE_REDO_H
 #define HOST_STATE_REDO_H
 
@@ -35,6 +42,20 @@ enum {
 	REDO_FOLLOW = 0x80,
 	REDO_SHARED_MAX = 0x7f,
 	REDO_FOLLOW_KEY_BYTES_MAX = 512, /* more than an instance's key has */
+	REDO_LIKE = 0x40,
+	REDO_SAME_MAX = 15, /* what a row has before its first value, and a little */
+	REDO_SIZES_GIVEN = 0x80,
+	REDO_PLACES = 4, /* sweeps of this many ages stand in one epoch, and seldom more */
+	REDO_PLACE_BYTES_MAX = 64,
+};
+
+/* Values of the operations before, as far as a like may name them. Writer and reader keep the same ones. */
+struct redo_places {
+	unsigned next; /* which a follow takes */
+	struct redo_place {
+		uint8_t size; /* 0: there is none */
+		uint8_t bytes[REDO_PLACE_BYTES_MAX];
+	} places[REDO_PLACES];
 };
 
 /* Puts one behind the other into one buffer, where nothing else may write meanwhile. Zero before the first. */
@@ -43,9 +64,10 @@ struct redo_series {
 	uint32_t database;
 	size_t key_size;
 	uint8_t key[REDO_FOLLOW_KEY_BYTES_MAX]; /* of the last put */
+	struct redo_places values;
 };
 
-/* As redo_put, but says of the key only what the one before does not. */
+/* As redo_put, but says of key and value only what those before do not. */
 void redo_put_next(
 	struct buf *redo, struct redo_series *series, uint32_t database, struct bytes key, struct bytes value);
 
@@ -60,14 +82,18 @@ struct redo_reader {
 	uint32_t database;
 	struct bytes key;
 	uint8_t room[REDO_FOLLOW_KEY_BYTES_MAX];
+	struct redo_places values;
 };
 
 static inline void redo_reader_init(struct redo_reader *reader, struct bytes redo) {
 	reader->rest = redo;
 	reader->begun = false;
+	reader->values.next = 0;
+	for (unsigned i = 0; i < REDO_PLACES; i++)
+		reader->values.places[i].size = 0;
 }
 
-/* The operation at the front; its key holds until the next call. False at a malformed one. REQUIRES rest.size > 0. */
+/* The operation at the front; its key and value hold until the next call. False at a malformed one. REQUIRES rest.size > 0. */
 bool redo_next(struct redo_reader *reader, struct redo_op *ret_op);
 
 #endif

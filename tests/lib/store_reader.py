@@ -34,13 +34,37 @@ class Cursor:  # over bytes: varint and sized as the pages write them
 
 def redo(body):
 	"""(1, database, key, value) puts, (2, database, key) removes, (3, egress, offset, record) emits."""
-	body, database, key = Cursor(body), None, None
+	body, database, key, places, turn = Cursor(body), None, None, [b""] * 4, 0
 	while body:
 		kind = body.take(1)[0]
-		assert kind in (1, 2, 3) or kind >= 0x80 and isinstance(key, bytes) and kind & 0x7F <= len(key), f"redo operation {kind}"
-		database = database if kind >= 0x80 else body.varint() if kind < 3 else body.sized()
-		key = (key[:kind & 0x7F] if kind >= 0x80 else b"") + body.sized() if kind != 3 else int.from_bytes(body.take(8), "little")
-		yield (1 if kind >= 0x80 else kind, database, key) + ((body.sized(),) if kind != 2 else ())
+		assert kind in (1, 2, 3) or kind >= 0x40 and isinstance(key, bytes), f"redo operation {kind}"
+		if kind == 3:
+			key, offset = None, (body.sized(), int.from_bytes(body.take(8), "little"))
+			yield (3, *offset, body.sized())
+			continue
+		if kind < 3:
+			database, key = body.varint(), body.sized()
+		elif kind >= 0x80:
+			assert kind & 0x7F <= len(key)
+			key = key[:kind & 0x7F] + body.sized()
+		else:
+			place, same, shared = kind >> 4 & 3, kind & 15, body.take(1)[0]
+			known, shared, given = places[place], shared & 0x7F, shared >= 0x80
+			sizes = (body.varint(), body.varint()) if given else (len(key) - shared, len(known) - same)
+			assert known and same <= len(known) and shared <= len(key) and min(sizes) >= 0 and 1 <= same + sizes[1] <= 64
+			key = key[:shared] + body.take(sizes[0])
+			places[place] = known[:same] + body.take(sizes[1])
+			yield 1, database, key, places[place]
+			continue
+		if kind == 2:
+			yield 2, database, key
+			continue
+		value = body.sized()
+		if kind == 1:
+			places, turn = [b""] * 4, 0
+		if 1 <= len(value) <= 64:
+			places[turn], turn = value, (turn + 1) % 4
+		yield 1, database, key, value
 
 def segments(data):
 	"""{sequence: (file name, content, store id)}; a file whose header is blank or damaged is left out."""
@@ -48,7 +72,7 @@ def segments(data):
 	for path in Path(data, "journal").glob("*.segment"):
 		content = path.read_bytes()
 		crc, magic, version, block, sequence, size, store = struct.unpack_from("<I4sIIQQ16s", content)
-		if magic == b"sJs1" and version == 1 and block == BLOCK and crc == crc32c(content[4:BLOCK]):
+		if magic == b"sJs1" and version in (1, 2) and block == BLOCK and crc == crc32c(content[4:BLOCK]):
 			found[sequence] = (path.name, content[:size], store)
 	return found
 

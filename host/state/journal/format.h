@@ -11,7 +11,7 @@
  *   offset size
  *        0    4  CRC of bytes 4 to 4095
  *        4    4  magic "sJs1"
- *        8    4  format version: 1
+ *        8    4  format version: 2; 1 had no `like` in its redo
  *       12    4  block size: 4096
  *       16    8  sequence number of the segment in the journal, from 1, without holes
  *       24    8  size of the file
@@ -52,7 +52,7 @@
 #include "state/journal/journal.h"
 
 enum {
-	JOURNAL_FORMAT = 1,
+	JOURNAL_FORMAT = 2,
 	SEGMENT_HEADER_BYTES = JOURNAL_BLOCK_BYTES,
 	RECORD_HEADER_BYTES = 64,
 	RECORD_STORE_BYTES = 8,

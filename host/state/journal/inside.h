@@ -32,6 +32,7 @@ struct segment {
 	struct disk_file *file;
 	uint64_t bytes;    /* of the file, header included */
 	uint64_t sequence; /* 0 while the header says none */
+	uint32_t format;   /* that the header says */
 	enum segment_state state;
 	uint64_t last_epoch; /* of its records; 0: none */
 	bool dirty;          /* [committer] written since its last sync */

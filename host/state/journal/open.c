@@ -69,6 +69,7 @@ static bool segment_judge(struct journal *journal, struct segment *segment, cons
 		if (header_plausible(&header, (int64_t)segment->bytes)) {
 			segment->state = SEGMENT_FREE; /* until recovery finds that it is needed */
 			segment->sequence = header.sequence;
+			segment->format = header.format;
 			segment->bytes = header.bytes;
 			if (header.generation > journal->generation)
 				journal->generation = header.generation;

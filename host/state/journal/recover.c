@@ -101,11 +101,21 @@ static bool segments_adopt(struct walk *walk, struct error *error) {
 	return true;
 }
 
+/* What is written from here on is of this format, into the active segment of an older one, too: whoever knows only that one
+ * must refuse it. In place: the bytes that change are in one sector. */
+static bool format_raise(struct journal *journal, struct segment *segment, struct error *error) {
+	bool written = segment == journal->active || segment->state == SEGMENT_READY;
+	int result = written && segment->format < JOURNAL_FORMAT ? journal_segment_head(journal, segment) : 0;
+	return result == 0 || journal_error(journal, segment, result, "cannot write the format into", error);
+}
+
 /* Removes and makes ready; the order of segments is lost with the first removal. */
 static bool segments_settle(struct journal *journal, struct error *error) {
 	for (size_t i = 0; i < journal->segment_count;) {
 		struct segment *segment = journal->segments[i];
 		if (segment->state == SEGMENT_READY && !ready_rewrite(journal, segment, error))
+			return false;
+		if (!format_raise(journal, segment, error))
 			return false;
 		if (segment->state != SEGMENT_LEAVING)
 			i++;

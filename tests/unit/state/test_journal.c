@@ -298,7 +298,7 @@ START_TEST(another_stores_journal_is_refused) {
 END_TEST
 
 START_TEST(a_newer_format_is_refused) {
-	struct segment_header header = {.format = 2, .sequence = 1, .bytes = KIT_SEGMENT_BYTES};
+	struct segment_header header = {.format = 3, .sequence = 1, .bytes = KIT_SEGMENT_BYTES};
 	uint8_t block[SEGMENT_HEADER_BYTES];
 	kit_open(&kit, 0);
 	kit_fill(&kit, 3);
@@ -307,8 +307,29 @@ START_TEST(a_newer_format_is_refused) {
 	fault_disk_poke(kit.faults, KIT_FIRST_SEGMENT, 0, bytes_of(block, sizeof block));
 	ck_assert(!kit_recover(&kit, 0, false));
 	ck_assert_int_eq(kit.error.code, ERROR_REFUSED);
-	ck_assert_str_eq(kit.error.found, "format 2");
-	ck_assert_str_eq(kit.error.expected, "at most 1");
+	ck_assert_str_eq(kit.error.found, "format 3");
+	ck_assert_str_eq(kit.error.expected, "at most 2");
+}
+END_TEST
+
+/* What an older sofund wrote is read, and no more written to without saying so. */
+START_TEST(an_older_format_becomes_this_one) {
+	struct segment_header header = {.format = 1, .sequence = 1, .bytes = KIT_SEGMENT_BYTES, .generation = 1};
+	uint8_t block[SEGMENT_HEADER_BYTES];
+	kit_open(&kit, 0);
+	kit_fill(&kit, 3);
+	memcpy(header.store_id, kit.store_id, STORE_ID_BYTES);
+	segment_header_encode(&header, block);
+	fault_disk_poke(kit.faults, KIT_FIRST_SEGMENT, 0, bytes_of(block, sizeof block));
+	kit_reopen(&kit, 0);
+	ck_assert_uint_eq(kit.end.epoch, 3);
+	ck_assert_int_eq(
+		segment_header_decode(fault_disk_peek(kit.faults, KIT_FIRST_SEGMENT).data, &header), SEGMENT_HEADER_VALID);
+	ck_assert_uint_eq(header.format, 2);
+	ck_assert_uint_eq(header.sequence, 1);
+	kit_fill(&kit, 3);
+	kit_reopen(&kit, 0);
+	ck_assert_uint_eq(kit.end.epoch, 6);
 }
 END_TEST
 
@@ -438,6 +459,7 @@ static void contract_tests(TCase *all) {
 	tcase_add_test(all, segments_that_are_not_synced_yet_are_synced_together);
 	tcase_add_test(all, another_stores_journal_is_refused);
 	tcase_add_test(all, a_newer_format_is_refused);
+	tcase_add_test(all, an_older_format_becomes_this_one);
 	tcase_add_test(all, other_names_in_the_directory_are_left_alone);
 	tcase_add_test(all, a_body_that_is_refused_stops_recovery);
 	tcase_add_test(all, committer_and_applier_work_side_by_side);

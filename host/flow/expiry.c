@@ -125,8 +125,9 @@ static struct instance_life *life_of(struct shard *shard, struct instance *insta
 }
 
 /* One entry an instance: at the time when the next thing of it ends, as far as it is known now. */
-static void instance_file(struct shard *shard, struct instance *instance, uint64_t due_ms) {
-	life_of(shard, instance)->generation = atomic_fetch_add(&shard->flow->timer_next, 1);
+static void instance_file(struct shard *shard, struct instance *instance, uint64_t due_ms, uint64_t below) {
+	life_of(shard, instance)->generation =
+		sweep_age_generation(shard->ages, &shard->flow->timer_next, shard->epoch_time_ms, due_ms, below);
 	timers_file(shard, due_ms, sweep_write(shard, instance));
 }
 
@@ -136,31 +137,33 @@ bool expiry_file(struct shard *shard, const struct version *version, struct inst
 	uint64_t due_ms = next_due_ms(instance, version);
 	if (due_ms == UINT64_MAX)
 		return false;
-	instance_file(shard, instance, due_ms);
+	instance_file(shard, instance, due_ms, below);
 	effects_dirty(shard, instance);
 	return true;
 }
 
-static bool value_keeps_time(const struct version *version, const struct instance *instance, uint32_t number) {
-	const struct ttl *ttl = ttl_of_values(instance, version);
-	return ttl != NULL && number < ttl->value_count && ttl->values[number].after_write.since_ms > 0 &&
-		instance->slots[number].size > 0;
+/* Notes when those of its values were set; 0: of one that needs no time. ttl: as of ttl_of_values. */
+static void values_written(
+	struct instance *instance, const struct ttl *ttl, struct instance_life *life, uint64_t written, uint64_t time_ms) {
+	for (; written != 0; written &= written - 1) {
+		uint32_t number = (uint32_t)__builtin_ctzll(written);
+		bool keeps = ttl != NULL && number < ttl->value_count && ttl->values[number].after_write.since_ms > 0 &&
+			instance->slots[number].size > 0;
+		life->written_ms[number] = keeps ? time_ms : 0;
+	}
 }
 
 void expiry_touch(struct shard *shard, const struct version *version, struct instance *instance, uint64_t written) {
 	struct instance_life *life = life_of(shard, instance);
 	uint64_t time_ms = shard->invocation->time_ms; /* as the function saw it: the epoch may have been cut since */
 	life->last_touch_ms = time_ms;
-	for (; written != 0; written &= written - 1) {
-		uint32_t number = (uint32_t)__builtin_ctzll(written);
-		life->written_ms[number] = value_keeps_time(version, instance, number) ? time_ms : 0;
-	}
+	values_written(instance, ttl_of_values(instance, version), life, written, time_ms);
 	if (!expiry_has_state(instance)) {
 		life->generation = 0; /* no row, and no one to sweep */
 		return;
 	}
 	effects_dirty(shard, instance);
-	if (version->ttl != NULL)
+	if (version->ttl != NULL && life->generation < EXPIRY_UNFILED)
 		expiry_file(shard, version, instance, EXPIRY_UNFILED);
 }
 

@@ -15,6 +15,7 @@
 #include "flow/keyed/keyed.h"
 #include "flow/message.h"
 #include "flow/operation/operations.h"
+#include "flow/sweep_age.h"
 #include "flow/tally.h"
 #include "flow/timer/timers.h"
 #include "flow/trial/trial.h"
@@ -133,6 +134,7 @@ struct shard {
 	size_t producers_dirty_capacity;
 
 	struct timers timers;
+	struct sweep_age ages[SWEEP_AGES];
 	struct operations operations;
 	struct trial trial;
 	_Atomic uint64_t trial_seen; /* the trial for which this shard stands still */

@@ -15,7 +15,10 @@
 enum {
 	IDS = 1000000,
 	IDS_QUICK = 100000,
-	SWEEPS = 3, /* filling takes longer than what is measured */
+	COST_PORTION = 500000,
+	COST_CHECKPOINTS = 2, /* of a round: some 13,000,000 messages */
+	FIRSTS = 3,           /* rounds of messages that are the first of their instance */
+	SWEEPS = 3,           /* filling takes longer than what is measured */
 	FOREGROUND_RATE = 20000,
 	FOREGROUND_CONNECTIONS = 16,
 	FOREGROUND_IN_FLIGHT = 4096, /* of each: more than a stall of seconds leaves waiting */
@@ -37,37 +40,108 @@ struct cost {
 	const char *name;
 	struct bench_host host;
 	struct figures *figures;
+	uint64_t seed;
 };
 
-static bool cost_start(struct bench *bench, struct cost *cost) {
+static bool cost_start(struct bench *bench, struct cost *cost, const char *touches) {
 	char name[NAME_BYTES];
 	snprintf(name, sizeof name, "expiry-%s-%zu", cost->target, bench->figure_count);
-	cost->figures = bench_figures(
-		bench, "messages", "counter %s idle_ttl, %llu ids, 1 shard", cost->name, (unsigned long long)ids_of(bench));
-	return host_start(&cost->host, bench, name, 1) && round_warm(&cost->host, cost->target, ids_of(bench));
+	cost->figures = bench_figures(bench, "messages", "counter %s idle_ttl, %s", cost->name, touches);
+	return host_start(&cost->host, bench, name, 1);
 }
 
-static bool cost_round(struct bench *bench, struct cost *cost, uint32_t round) {
-	const struct load load = {cost->target, round_messages(bench), ids_of(bench), round_seed(round), 0};
+/* Messages to instances of which there are `ids`, evenly. */
+static bool cost_drive(struct cost *cost, uint64_t messages, uint64_t ids) {
+	const struct load load = {cost->target, messages, ids, cost->seed, 0};
+	cost->seed += messages;
+	return host_drive(&cost->host, &load) && host_barrier(&cost->host);
+}
+
+/* Until the host has written back so many times more than `from`. How often it must depends on what a message leaves in the
+ * journal: so a stretch between two ends of that is what costs as much as any other. */
+static bool cost_until(
+	struct cost *cost, uint64_t from, uint64_t checkpoints, uint64_t *ret_now, uint64_t *ret_messages) {
+	*ret_messages = 0;
+	do {
+		if (!cost_drive(cost, COST_PORTION, IDS) || !host_metric(&cost->host, "sofun_checkpoints_total", ret_now))
+			return false;
+		*ret_messages += COST_PORTION;
+	} while (*ret_now - from < checkpoints);
+	return true;
+}
+
+static bool cost_round(struct cost *cost) {
+	struct host_account account;
+	uint64_t from, now, messages;
+	if (!host_metric(&cost->host, "sofun_checkpoints_total", &from) || !cost_until(cost, from, 1, &from, &messages))
+		return false;
+	host_account_begin(&cost->host, &account);
+	const uint64_t start_ns = clock_ns();
+	if (!cost_until(cost, from, COST_CHECKPOINTS, &now, &messages))
+		return false;
+	samples_add(&cost->figures->rate, (double)messages * 1e9 / (double)(clock_ns() - start_ns));
+	host_account_end(&cost->host, &account, (double)messages, cost->figures);
+	program_settle(cost->host.program.works);
+	return true;
+}
+
+/* Each message makes an instance: for one that ends also the entry of its sweep. */
+static bool cost_round_first(struct cost *cost) {
+	struct host_account account;
+	const uint64_t messages = ids_of(cost->host.bench);
+	program_settle(cost->host.program.works);
+	host_account_begin(&cost->host, &account);
+	const uint64_t start_ns = clock_ns();
+	if (!cost_drive(cost, messages, UINT32_MAX))
+		return false;
+	samples_add(&cost->figures->rate, (double)messages * 1e9 / (double)(clock_ns() - start_ns));
+	program_settle(cost->host.program.works);
+	host_account_end(&cost->host, &account, (double)messages, cost->figures);
+	return true;
+}
+
+/* A short look: no stretch is long enough to be written back. */
+static bool cost_round_quick(struct cost *cost) {
+	const struct load load = {cost->target, round_messages(cost->host.bench), IDS_QUICK, cost->seed, 0};
+	cost->seed += load.left;
 	return round_run(&cost->host, &load, 1, cost->figures);
 }
 
 /* Two hosts, so that neither has the other's instances in its memory; the one that waits does nothing. */
-static bool cost_measure(struct bench *bench) {
-	static const struct bound bound = {
-		"counter with idle_ttl, 1,000,000 ids, to one without", AT_LEAST, 0.95, QUANTITY_TIMES};
+static bool costs_measure(struct bench *bench, const char *touches, uint64_t warm_ids,
+	bool (*measure)(struct cost *cost), uint32_t rounds, const struct bound *rate, const struct bound *cpu) {
 	struct cost lasting = {.target = "lasting", .name = "without"}, idle = {.target = "idle", .name = "with"};
-	bench_say(bench, "counter with and without idle_ttl");
-	bool good = cost_start(bench, &lasting) && cost_start(bench, &idle);
-	for (uint32_t round = 0; good && round < bench->rounds; round++) {
+	bool good = cost_start(bench, &lasting, touches) && cost_start(bench, &idle, touches);
+	if (warm_ids > 0)
+		good = good && round_warm(&lasting.host, lasting.target, warm_ids) &&
+			round_warm(&idle.host, idle.target, warm_ids);
+	for (uint32_t round = 0; good && round < rounds; round++) {
 		struct cost *first = round % 2 == 0 ? &lasting : &idle, *second = round % 2 == 0 ? &idle : &lasting;
-		good = cost_round(bench, first, round) && cost_round(bench, second, round);
+		good = measure(first) && measure(second);
 	}
 	host_stop(&lasting.host, SIGTERM);
 	host_stop(&idle.host, SIGTERM);
-	if (good)
-		target_add_ratio(bench, &bound, &idle.figures->rate, &lasting.figures->rate, 0, idle.figures);
-	return good;
+	if (!good)
+		return false;
+	target_add_ratio(bench, rate, &idle.figures->rate, &lasting.figures->rate, 0, idle.figures);
+	target_add_ratio(bench, cpu, &idle.figures->host_cpu_us, &lasting.figures->host_cpu_us, 0, idle.figures);
+	return true;
+}
+
+static bool cost_measure(struct bench *bench) {
+	static const struct bound later[] = {
+		{"counter with idle_ttl, 1,000,000 ids, to one without", AT_LEAST, 0.95, QUANTITY_TIMES},
+		{"the same: CPU of a message", AT_MOST, 0, QUANTITY_TIMES}};
+	static const struct bound first[] = {
+		{"counter with idle_ttl, each message the first, to one without", AT_LEAST, 0, QUANTITY_TIMES},
+		{"the same: CPU of a message", AT_MOST, 0, QUANTITY_TIMES}};
+	const uint32_t firsts = bench->rounds < FIRSTS ? bench->rounds : FIRSTS;
+	char touches[NAME_BYTES];
+	bench_say(bench, "counter with and without idle_ttl");
+	snprintf(touches, sizeof touches, "%llu ids, 1 shard", (unsigned long long)ids_of(bench));
+	return costs_measure(bench, touches, ids_of(bench), bench->quick ? cost_round_quick : cost_round, bench->rounds,
+			   &later[0], &later[1]) &&
+		costs_measure(bench, "new ids, 1 shard", 0, cost_round_first, firsts, &first[0], &first[1]);
 }
 
 /* ---- the sweep, and who works beside it ---- */

@@ -131,16 +131,35 @@ static struct world_options world_of(const struct options *options, uint64_t see
 	return world;
 }
 
-/* An assertion of the host ends the process: the seed is told all the same. */
-static uint64_t seed_now;
+/* ---- what repeats the seed that runs ---- */
 
+static char repeat[256];
+
+static void repeat_add(const char *option, unsigned long long number) {
+	size_t used = strlen(repeat);
+	if (number > 0)
+		snprintf(repeat + used, sizeof repeat - used, " %s %llu", option, number);
+}
+
+static void repeat_set(const struct options *options, uint64_t seed) {
+	snprintf(repeat, sizeof repeat, "(repeat with: sofun-sim%s%s%s", options->large ? " --large" : "",
+		options->mutant != NULL ? " --mutant " : "", options->mutant != NULL ? options->mutant : "");
+	repeat_add("--instances", options->instances);
+	repeat_add("--records", options->records);
+	repeat_add("--seed", seed);
+	strncat(repeat, ")", sizeof repeat - strlen(repeat) - 1);
+}
+
+/* An assertion of the host ends the process: the seed is told all the same. */
 static void aborted(int signal) {
-	char line[64];
-	int size = snprintf(line, sizeof line, "seed %llu: signal %d\n", (unsigned long long)seed_now, signal);
+	char line[sizeof repeat + 32];
+	int size = snprintf(line, sizeof line, "signal %d %s\n", signal, repeat);
 	if (write(STDERR_FILENO, line, (size_t)size) < 0)
 		_exit(3);
 	_exit(1);
 }
+
+/* ---- the run ---- */
 
 struct totals {
 	uint64_t seeds;
@@ -173,27 +192,15 @@ static void totals_add(struct totals *totals, const struct world_result *result)
 	totals->bad += result->good ? 0 : 1;
 }
 
-static void repeat_print(const struct options *options, uint64_t seed) {
-	printf("(repeat with: sofun-sim%s", options->large ? " --large" : "");
-	if (options->instances > 0)
-		printf(" --instances %u", options->instances);
-	if (options->records > 0)
-		printf(" --records %u", options->records);
-	if (options->mutant != NULL)
-		printf(" --mutant %s", options->mutant);
-	printf(" --seed %llu)\n", (unsigned long long)seed);
-}
-
 static void seed_run(const struct options *options, uint64_t seed, struct totals *totals) {
 	const struct world_options world = world_of(options, seed);
 	struct world_result result;
-	seed_now = seed;
+	repeat_set(options, seed);
 	world_run(&world, &result);
 	totals_add(totals, &result);
 	if (result.good)
 		return;
-	printf("seed %llu: %s ", (unsigned long long)seed, result.what);
-	repeat_print(options, seed);
+	printf("seed %llu: %s %s\n", (unsigned long long)seed, result.what, repeat);
 	fflush(stdout);
 }
 

@@ -85,13 +85,6 @@ static void rest_compare(struct world *world, const struct program_model *model)
 		world_wrong(world, "instances that should have expired", rows_count(world, 2, KEY_INSTANCE), 0);
 }
 
-static void violations_compare(struct world *world) {
-	if (program_hooks.violations == 0 || !world->result->good)
-		return;
-	world->result->good = false;
-	snprintf(world->result->what, sizeof world->result->what, "%s", program_hooks.what);
-}
-
 static void world_compare(struct world *world) {
 	struct program_model model = {.counts = check_alloc(world->options->instances, sizeof *model.counts)};
 	for (uint32_t producer = 0; producer < PROGRAM_PRODUCERS; producer++) {
@@ -105,7 +98,6 @@ static void world_compare(struct world *world) {
 	schemas_compare(world);
 	entries_compare(world);
 	rest_compare(world, &model);
-	violations_compare(world);
 	free(model.counts);
 }
 

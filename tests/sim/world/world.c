@@ -44,22 +44,44 @@ void world_unable(struct world *world, const char *what, const struct error *err
 
 /* ---- one run ---- */
 
+/* Past the deadline: something is waited for that does not come. */
+static void deadline_check(struct world *world) {
+	struct world_result *result = world->result;
+	const struct flow *flow = &world->engine->flow;
+	if (result->steps <= world->options->steps_max)
+		return;
+	uint64_t timers = 0;
+	for (uint32_t i = 0; i < flow->shards_count; i++)
+		timers += lane_count(&flow->shards[i]->timers.messages);
+	result->good = false;
+	snprintf(result->what, sizeof result->what,
+		"%llu steps without an end: %llu timers in memory, %llu operations under way, records to %llu and %llu of %u "
+		"durable, %s",
+		(unsigned long long)result->steps, (unsigned long long)timers,
+		(unsigned long long)atomic_load(&flow->operations_open), (unsigned long long)world->producers[0].durable,
+		(unsigned long long)world->producers[1].durable, world->options->records, host_swap_phase(world));
+}
+
+/* What the program itself has found, as soon as it has: the rest of the run is of no use. */
+static void violations_check(struct world *world) {
+	if (program_hooks.violations == 0 || !world->result->good)
+		return;
+	world->result->good = false;
+	snprintf(world->result->what, sizeof world->result->what, "%s", program_hooks.what);
+}
+
 /* Lives until a crash or the end. True: the end. */
 static bool world_live(struct world *world) {
 	if (!host_start(world) || setjmp(world->death) != 0)
 		return false;
 	while (world->result->good) {
-		if (world->result->steps > world->options->steps_max) {
-			world_wrong(world, "steps without an end", world->result->steps, world->options->steps_max);
-			return true;
-		}
 		world_step(world);
+		violations_check(world);
 		if (!world_alive())
 			return false;
-		if (atomic_load(&world->engine->flow.failed)) {
+		if (atomic_load(&world->engine->flow.failed))
 			world_wrong_error(world, "the store failed", &world->engine->flow.failure);
-			return true;
-		}
+		deadline_check(world);
 		point_pass(host_swap_phase(world), false);
 		if (world->crash_countdown > 0 && --world->crash_countdown == 0)
 			return false;
@@ -153,5 +175,6 @@ void world_run(const struct world_options *options, struct world_result *ret_res
 	points_calm();
 	if (ret_result->good)
 		world_judge(&world);
+	violations_check(&world);
 	world_finish(&world);
 }

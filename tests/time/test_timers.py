@@ -236,7 +236,7 @@ def counts_check(host, plan):
 def test_kills_while_timers_are_set_and_sent(test):
 	"""Everything is set and cancelled while time stands; then it moves, in steps. Kills in both parts; other shards each time."""
 	span_ms, steps = 100_000, 25
-	plan = Plan(test.random, test.by_scale(20_000, 100_000), 1000, span_ms)
+	plan = Plan(test.random, test.by_scale(20_000, 100_000, sanitized=5_000), 1000, span_ms)
 	host = clocked(test, shards=2).start()
 	host.wait_live("play")
 	kills = 0

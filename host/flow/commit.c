@@ -8,6 +8,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/mutant.h"
+#include "flow/dead_letter.h"
 #include "flow/keyed/keyed_rows.h"
 #include "flow/owed.h"
 
@@ -171,9 +172,22 @@ static void keys_redo(struct flow *flow, int64_t change, struct buf *redo) {
 	atomic_store(&flow->keys, keys);
 }
 
+/* Row 'D' without a number, where a greater one than ever has gone. */
+static void dead_redo(struct flow *flow, uint64_t gone, struct buf *redo) {
+	if (gone <= flow->dead_removed)
+		return;
+	struct key key = key_of(KEY_DEAD);
+	struct buf row = {0};
+	dead_removed_write(&row, gone);
+	redo_put(redo, REDO_RUNTIME, key_bytes(&key), bytes_buf(&row));
+	buf_finish(&row);
+	flow->dead_removed = gone;
+}
+
 static void record_build(struct committer *committer) {
 	struct flow *flow = committer->flow;
 	int64_t keys = 0;
+	uint64_t dead_gone = 0;
 	struct buf rows = {0};
 	committer_rows_take(committer, &rows);
 	if (committer->fence != NULL)
@@ -192,8 +206,10 @@ static void record_build(struct committer *committer) {
 			part->time_ms = seal->time_ms;
 		schema_counts_apply(&flow->schemas, &seal->schemas);
 		keys += seal->keys;
+		dead_gone = seal->dead_gone > dead_gone ? seal->dead_gone : dead_gone;
 	}
 	keys_redo(flow, keys, &part->parts[0]);
+	dead_redo(flow, dead_gone, &part->parts[0]);
 	schema_counts_redo(&flow->schemas, &part->parts[0]);
 	if (part->time_ms < committer->time_ms)
 		part->time_ms = committer->time_ms;

@@ -89,14 +89,8 @@ static void letter_remove(struct shard *shard, uint64_t number) {
 	redo_remove(&shard->redo, REDO_RUNTIME, key_bytes(&key));
 	shard->epoch_bytes += key.size;
 	gone_add(shard, number);
-	if (number <= shard->flow->dead_removed)
-		return;
-	shard->flow->dead_removed = number;
-	key = key_of(KEY_DEAD);
-	buf_reset(&shard->scratch);
-	dead_removed_write(&shard->scratch, number);
-	redo_put(&shard->redo, REDO_RUNTIME, key_bytes(&key), bytes_buf(&shard->scratch));
-	shard->epoch_bytes += key.size + shard->scratch.size;
+	if (number > shard->dead_gone.greatest)
+		shard->dead_gone.greatest = number;
 }
 
 bool dead_take(struct shard *shard, const struct input *input) {

@@ -1,5 +1,5 @@
-/* Dead letters that are sent again or dropped, on shard 0: so that two who ask for the same one do not both get it. The
- * letter's row goes in the epoch in which its message comes to stand at the tail of its address again. Private to
+/* Dead letters that are sent again or dropped, each on one shard whoever asks (dead_owner in engine/requests.c): so that of
+ * two who ask for the same one only one gets it, and nobody waits for a call elsewhere. The letter's row goes in the epoch in which its message comes to stand at the tail of its address again. Private to
  * host/flow. */
 #ifndef HOST_FLOW_DEAD_ACT_H
 #define HOST_FLOW_DEAD_ACT_H
@@ -22,6 +22,7 @@ struct dead_input {
 /* Letters that went lately: [number:u64 epoch:u64], oldest first; the store may still have them. */
 struct dead_gone {
 	struct buf gone;
+	uint64_t greatest; /* number of those that went in the open epoch; 0: none */
 };
 
 /* False if it is not done yet. */

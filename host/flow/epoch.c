@@ -66,6 +66,8 @@ static void seal_fill(struct shard *shard) {
 	tally_set(&shard->tally.cache_missed, shard->cache.missed);
 	tally_set(&shard->tally.cache_evicted, shard->cache.evicted);
 	seal->counts = shard->counts;
+	seal->dead_gone = shard->dead_gone.greatest;
+	shard->dead_gone.greatest = 0;
 	seal->keys = shard->keyed.change;
 	shard->keyed.change = 0;
 	owed_seal(&shard->owed, &seal->owed, shard->flow->shards_count);

@@ -102,7 +102,8 @@ struct seal {
 	struct buf outputs; /* struct output, back to back */
 	struct buf places;  /* struct egress_place */
 	struct counts counts;
-	int64_t keys; /* idempotency keys that came less those that went */
+	int64_t keys;       /* idempotency keys that came less those that went */
+	uint64_t dead_gone; /* the greatest number of a dead letter that went; 0: none did */
 	struct owed_table owed;
 	struct schema_changes schemas;
 	struct job *jobs; /* work that may begin */
@@ -158,7 +159,7 @@ struct flow {
 	_Atomic uint64_t durable;            /* [committer] last released epoch */
 	_Atomic bool strained;               /* [committer] the store falls behind: what is in no hurry waits */
 	_Atomic uint64_t dead_next;          /* number of the next dead letter */
-	uint64_t dead_removed;               /* [shard 0] the greatest number of those that went: row 'D' */
+	uint64_t dead_removed;               /* [committer] the greatest number of those that went: row 'D' */
 	_Atomic int64_t keys;                /* [committer] idempotency keys as of the last cut */
 	_Atomic uint32_t sweeping;           /* inputs of the sweep that no shard has taken yet */
 	_Atomic uint64_t wait_next;          /* serial of the next wait queue */

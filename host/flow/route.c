@@ -60,7 +60,8 @@ static const struct route *routers_enter(
 	return NULL;
 }
 
-static void record_route(struct shard *shard, const struct input *input, struct bytes ingress, struct bytes producer,
+/* False: it became a dead letter. */
+static bool record_route(struct shard *shard, const struct input *input, struct bytes ingress, struct bytes producer,
 	uint64_t sequence, struct bytes object) {
 	sofun_record record = {
 		.size = sizeof record,
@@ -78,11 +79,12 @@ static void record_route(struct shard *shard, const struct input *input, struct 
 	if (failed != NULL) {
 		record_dead(shard, ingress, producer, object, attempts, failed->image, "router_failed");
 		note_end(shard->note);
-		return;
+		return false;
 	}
 	struct cause cause = {.colour = input->colour};
 	effects_apply(shard, &cause);
 	note_end(shard->note);
+	return true;
 }
 
 /* TRIAL_HOLD: the whole input waits with it. */
@@ -117,7 +119,10 @@ static void ingest_answer(
 	struct engine_answer answer = {.token = input->token, .code = code, .number = durable, .accepted = accepted};
 	if (code == ERROR_UNKNOWN_INGRESS)
 		answer.type = bytes_of(input + 1, input->ingress_size); /* what was found */
+	if (code == ERROR_NONE)
+		answer.accepted = shard->record_dead;
 	output_put(&shard->outputs, &answer);
+	shard->record_dead = 0;
 	shard->record_index = 0;
 	shard->record_offset = 0;
 }
@@ -172,8 +177,8 @@ bool route_ingest(struct shard *shard, const struct input *input, int *budget) {
 				return false;
 			if (trial == TRIAL_DEAD)
 				record_crashed(shard, ingress, name, object);
-			else
-				record_route(shard, input, ingress, name, sequence, object);
+			if (trial == TRIAL_DEAD || !record_route(shard, input, ingress, name, sequence, object))
+				shard->record_dead++;
 			producer->accepted = sequence;
 			producer_touch(shard, producer);
 			shard->counts.records++;
@@ -190,5 +195,5 @@ bool route_ingest(struct shard *shard, const struct input *input, int *budget) {
 
 void route_again(
 	struct shard *shard, const struct input *input, struct bytes ingress, struct bytes producer, struct bytes object) {
-	record_route(shard, input, ingress, producer, 0, object); /* its number is not known any more */
+	(void)record_route(shard, input, ingress, producer, 0, object); /* its number is not known any more */
 }

@@ -108,6 +108,7 @@ struct shard {
 	_Atomic uint64_t input_pending; /* bytes in it not yet consumed */
 	uint32_t record_index;          /* within the input at the head: an ingest or a migrate */
 	size_t record_offset;
+	uint32_t record_dead;   /* of the ingest at the head: records that became dead letters */
 	uint64_t batch_refused; /* of the migrate input at the head */
 	struct buf batch_reason;
 

@@ -1,4 +1,4 @@
-/* ingest {ingress, producer, first, records} → {durable}, when the records are durable. */
+/* ingest {ingress, producer, first, records} → {durable, dead?}, when the records are durable. */
 #include "ingress/connection.h"
 #include "ingress/method.h"
 #include "ingress/params.h"
@@ -63,9 +63,13 @@ static bool records_check(struct bytes records, const struct config *config, str
 }
 
 static void durable_write(struct buf *out, const struct engine_answer *answer) {
-	pack_map(out, 1);
+	pack_map(out, answer->accepted == 0 ? 1 : 2);
 	pack_text(out, "durable");
 	pack_uint(out, answer->number);
+	if (answer->accepted == 0)
+		return;
+	pack_text(out, "dead");
+	pack_uint(out, answer->accepted);
 }
 
 bool method_ingest(struct connection *connection, const struct rpc_frame *frame, struct error *error) {

@@ -32,6 +32,14 @@ static void messages_left(const struct lineage *lineage, uint64_t *left) {
 	}
 }
 
+uint64_t lineage_left(const struct lineage *lineage) {
+	uint64_t left[SHARDS_MAX] = {0}, sum = 0;
+	messages_left(lineage, left);
+	for (uint32_t shard = 0; shard < engine_shards(lineage->registry->options.engine); shard++)
+		sum += left[shard];
+	return sum;
+}
+
 static void drain_fill(const struct lineage *lineage, bool calls, uint64_t view, struct registry_drain *ret_drain) {
 	struct engine *engine = lineage->registry->options.engine;
 	*ret_drain = (struct registry_drain){

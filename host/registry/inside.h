@@ -54,6 +54,7 @@ enum {
 	LEAVING_MS_MAX = 1000,
 	/* How often a drain is looked at. */
 	DRAIN_LOOK_MS = 5,
+	POSTPONE_MS = 1000, /* closing an image takes milliseconds; a call that is still in it may take for ever */
 };
 
 /* A row 'V': what was judged of a plugin file with that content. */
@@ -345,6 +346,8 @@ struct registry {
 	struct stage *stage;
 	struct event *staged;
 	struct event *drain_timer;
+	struct postponed *postponed; /* orders that wait until an image is closed: postpone.c */
+	struct event *postpone_timer;
 	uint64_t survey_token; /* of the one that is under way; 0: none */
 	uint64_t surveyed_ms;
 	struct event *migrate_timer;
@@ -419,6 +422,10 @@ bool share_loaded(const struct registry *registry, const struct share *share); /
 bool lineage_has(const struct lineage *lineage, const struct verdict *verdict);
 /* True while a change of it has not come to its end; *ret_error says what is awaited. */
 bool lineage_busy(const struct lineage *lineage, struct error *ret_error);
+/* A version of it is in no new view, and not unmapped yet. */
+bool lineage_leaves_any(const struct lineage *lineage);
+/* Its change is through but for the closing of what it left: nothing is owed any more. */
+bool lineage_closes(const struct lineage *lineage);
 /* Which ids a canary that begins now has. */
 void lineage_seed(struct lineage *lineage, const struct verdict *canary);
 /* REQUIRES that it is not busy, and that all images of the order are loaded. */
@@ -451,6 +458,8 @@ struct waits {
 /* Who waits for that version, by the last survey. */
 void plugin_waits(const struct plugin *plugin, struct waits *ret_waits);
 void waits_finish(struct waits *waits);
+/* Messages that the versions of before still owe, by what the shards said last. */
+uint64_t lineage_left(const struct lineage *lineage);
 /* False: it does not leave. */
 bool plugin_drain(const struct plugin *plugin, struct registry_drain *ret_drain);
 /* That version is on its way out. */
@@ -490,6 +499,16 @@ struct rows *rows_create(struct registry *registry, struct lineage *lineage);
 const struct engine_row *rows_all(const struct rows *rows);
 size_t rows_count(const struct rows *rows);
 void rows_destroy(struct rows *rows);
+
+/* ---- postpone.c ---- */
+typedef void order_now(
+	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg);
+/* True: the order waits until what closes has gone, for POSTPONE_MS at most, and is given to now() then. */
+bool order_postpone(struct registry *registry, const char *name, const struct registry_swap *order, order_now *now,
+	registry_done *done, void *arg);
+/* Those whose time has come; all of them if the registry has stopped. */
+void postponed_resume(struct registry *registry);
+void postponed_due(evutil_socket_t fd, short what, void *arg);
 
 /* ---- ttl.c ---- */
 struct type_term *type_term_find(const struct function_type *type, struct bytes value, enum ttl_kind kind);

@@ -72,6 +72,10 @@ static const struct plugin *leaving_of(const struct lineage *lineage) {
 	return NULL;
 }
 
+bool lineage_leaves_any(const struct lineage *lineage) {
+	return leaving_of(lineage) != NULL;
+}
+
 bool lineage_busy(const struct lineage *lineage, struct error *ret_error) {
 	if (lineage == NULL)
 		return false;

@@ -117,10 +117,12 @@ struct registry *registry_create(const struct registry_options *options, struct 
 	registry->options = *options;
 	registry->images = path_join(options->config->data, "images");
 	registry->drain_timer = evtimer_new(options->base, registry_drain_look, registry);
+	registry->postpone_timer = evtimer_new(options->base, postponed_due, registry);
 	registry->migrate_timer = evtimer_new(options->base, registry_migrate_look, registry);
 	registry->probation_timer = evtimer_new(options->base, registry_probation_look, registry);
 	check_memory(registry->probation_timer);
 	check_memory(registry->drain_timer);
+	check_memory(registry->postpone_timer);
 	check_memory(registry->migrate_timer);
 	const struct inbox_options inbox = {
 		.base = options->base,
@@ -173,6 +175,7 @@ void registry_stop(struct registry *registry) {
 	inbox_destroy(registry->inbox);
 	registry->inbox = NULL;
 	event_del(registry->drain_timer);
+	postponed_resume(registry);
 	event_del(registry->probation_timer);
 	if (registry->stage != NULL)
 		stage_stop(registry->stage);
@@ -210,6 +213,7 @@ void registry_destroy(struct registry *registry) {
 	if (registry->staged != NULL)
 		event_free(registry->staged);
 	event_free(registry->drain_timer);
+	event_free(registry->postpone_timer);
 	event_free(registry->migrate_timer);
 	event_free(registry->probation_timer);
 	stage_destroy(registry->stage);

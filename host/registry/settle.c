@@ -27,6 +27,12 @@ static bool lineage_drained(const struct lineage *lineage) {
 	return true;
 }
 
+bool lineage_closes(const struct lineage *lineage) {
+	if (lineage->state == LINEAGE_SETTLED)
+		return lineage_leaves_any(lineage);
+	return lineage->state == LINEAGE_DRAINING && (lineage->running || lineage_left(lineage) == 0);
+}
+
 void lineage_commit_then(struct lineage *lineage, commit_then *then, void *arg) {
 	struct key key = lineage_key(lineage);
 	struct buf value = {0};

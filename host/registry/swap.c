@@ -189,7 +189,7 @@ static bool swap_loaded(struct lineage *lineage, const struct registry_swap *ord
 	return true;
 }
 
-void registry_swap(
+static void swap_now(
 	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg) {
 	struct error error;
 	struct lineage *lineage = lineage_find(registry, name);
@@ -220,7 +220,7 @@ static bool version_expected(const struct verdict *next, const struct registry_s
 	return false;
 }
 
-void registry_promote(
+static void promote_now(
 	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg) {
 	struct error error;
 	struct lineage *lineage = lineage_find(registry, name);
@@ -242,7 +242,7 @@ void registry_promote(
 		late_error(registry, done, arg, &error);
 }
 
-void registry_rollback(
+static void rollback_now(
 	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg) {
 	struct error error;
 	struct lineage *lineage = lineage_find(registry, name);
@@ -272,4 +272,24 @@ void registry_rollback(
 		lineage_canary_back(lineage, order, done, arg);
 	else
 		lineage_previous_back(lineage, order, done, arg);
+}
+
+/* ---- or once an image is closed ---- */
+
+void registry_swap(
+	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg) {
+	if (!order_postpone(registry, name, order, swap_now, done, arg))
+		swap_now(registry, name, order, done, arg);
+}
+
+void registry_promote(
+	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg) {
+	if (!order_postpone(registry, name, order, promote_now, done, arg))
+		promote_now(registry, name, order, done, arg);
+}
+
+void registry_rollback(
+	struct registry *registry, const char *name, const struct registry_swap *order, registry_done *done, void *arg) {
+	if (!order_postpone(registry, name, order, rollback_now, done, arg))
+		rollback_now(registry, name, order, done, arg);
 }

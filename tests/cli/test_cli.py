@@ -159,6 +159,19 @@ def test_ingest(test):
 	command.error(NOT_FOUND, "ingest", "counter", str(test.dir / "absent"))
 
 
+def test_ingest_tells_of_dead_letters(test):
+	_, command = started(test)
+	lines = b"".join(b"%s\n" % (b"x" * 300 if i % 10 == 0 else b"id-%d" % i) for i in range(1000))
+	result = command.json("ingest", "counter", "-", "--producer", "p", "--batch", "64", input=lines)
+	expect_equal([result[key] for key in ("accepted", "durable", "dead")], [1000, 1000, 100], "a tenth of them")
+	expect_equal(command.json("ingest", "counter", "-", "--producer", "p", input=lines)["dead"], 0, "nothing is told twice")
+	told = command.run("ingest", "counter", "-", "--producer", "q", input=b"\nx\n").stderr.decode()
+	expect(told.startswith("1 of them became dead letters: sofun dead list "), f"told: {told!r}")
+	letter, = command.json(*told.split(" shows why")[0].split("sofun ")[1].split())["dead"]
+	expect_equal((letter["to"], letter["id"], letter["code"]), ("ingress/counter", "q", "router_failed"), "the letter")
+	expect_equal(command.run("ingest", "counter", "-", input=b"x\n").stderr, b"", "silent where there are none")
+
+
 def test_ingest_of_msgpack_objects(test):
 	import msgpack
 	_, command = started(test)

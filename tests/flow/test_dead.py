@@ -13,6 +13,7 @@ from lib.harness import expect, expect_equal, wait_until
 from lib.host import Host
 from lib.http import Http, HttpError
 from lib.rpc import RpcError
+from lib.shards import Places
 
 failure = partial(harness.raised, RpcError)
 refusal = partial(harness.raised, HttpError)
@@ -53,6 +54,51 @@ def test_a_letter_is_dropped_or_sent_again_once(test):
 	expect_equal(counts(host), {"i1": 1}, "counts behind a kill")
 	for path in ("/v1/dead/x/retry", "/v1/dead/-1/retry"):
 		expect_equal(refusal(lambda: host.http.post(path)).code, "bad_request", path)
+
+
+def napping(host):
+	return any(one["reason"] == "running" for row in host.status()["plugins"] for one in row["waiting_for"])
+
+
+def test_a_long_call_on_shard_0_holds_up_no_letter_of_others(test):
+	"""While it lasts letters of other shards are sent again, dropped, and dropped by a filter."""
+	shards = 4
+	host = Host(test, plugins=("play",), shards=shards)
+	died(host, 32)
+	numbers = {letter["id"]: letter["number"] for letter in host.dead()}
+	host.drop("sleeper")
+	host.wait_live("sleeper")
+	play, sleeper = Places(host.data, 1), Places(host.data, 2)  # numbered as they came
+	others = [id for id in numbers if play.shard(id, shards) != 0]
+	again, dropped, filtered = others[:6], others[6:10], others[10]
+	with host.rpc() as rpc:
+		call = rpc.request("call", {"to": "sleeper/nap", "id": next(f"n{n}" for n in range(1000) if sleeper.shard(f"n{n}", shards) == 0), "payload": 2500})
+		wait_until(lambda: napping(host), 5, "the nap")
+		for id in again:
+			host.http.post(f"/v1/dead/{numbers[id]}/retry")
+		for id in dropped:
+			host.http.json("DELETE", f"/v1/dead/{numbers[id]}")
+		expect_equal(host.http.post("/v1/dead/drop", {"type": "test/play", "id": filtered})["count"], 1, "dropped by a filter")
+		expect(napping(host), "all of it was answered while the call ran")
+		expect_equal(rpc.answer(call)["payload"], 2500, "the nap's answer")
+	left = set(numbers) - {*again, *dropped, filtered}
+	for lives in ("before", "behind"):
+		expect_equal((counts(host), {letter["id"] for letter in host.dead()}), ({id: 1 for id in again}, left), f"{lives} a kill")
+		host.kill()
+		host.restart(shards=2)
+
+
+def test_numbers_of_letters_that_went_on_many_shards_are_not_given_again(test):
+	host = Host(test, shards=4)
+	greatest = max(died(host, 60))
+	expect_equal(host.http.post("/v1/dead/drop", {"all": True})["count"], 60, "dropped, in few epochs")
+	host.kill()
+	host.restart(shards=4)
+	with host.rpc() as rpc:
+		rpc.send("test/play", "x", FAILS_ONCE)
+	host.barrier()
+	letter, = host.dead()
+	expect(letter["number"] > greatest, f"a new number: {letter['number']} behind {greatest}")
 
 
 def test_what_fails_again_is_a_letter_again(test):

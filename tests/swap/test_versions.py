@@ -39,6 +39,22 @@ def answers(host, id, count):
 		expect_equal(rpc.call("test/play", id, {"add": 1, "reply": True}), count, "the count goes on")
 
 
+def test_a_swap_waits_for_an_image_that_is_being_closed(test):
+	"""One behind the other, without a pause: each is taken, though the version before it has not gone yet."""
+	host = Host(test, shards=2).start()
+	host.wait_live("play")
+	load(host, test, "next/play")
+	host.settle(1)
+	for n in range(20):
+		swap(host, ("1.0.0", "1.1.0")[n % 2])
+		answers(host, "a", n + 1)
+	for n in range(10):
+		host.http.post("/v1/plugins/play/rollback")
+		swap(host, "1.1.0")
+		answers(host, "a", n + 21)
+	settled(host)
+
+
 def test_a_newer_version_goes_live_by_itself(test):
 	host = Host(test, shards=2).start()
 	answers(host, "a", 1)

@@ -80,6 +80,8 @@ def test_a_cancelled_one_never_comes_and_its_token_is_free_again(test):
 	send(host, "a", send=[after(3000, "b", {"add": 5}, "t")])
 	clock(host, START_MS + 2000)
 	expect_equal(count(host, "b"), 0, "after the cancelled one would have been due")
+	metrics = host.metrics()
+	expect_equal([metrics[f"sofun_timers_{what}_total"] for what in ("set", "sent", "cancelled")], [2, 0, 1], "figures")
 	host.kill()
 	host.start()
 	clock(host, START_MS + 3000)

@@ -52,7 +52,7 @@ static void letter_act(void *arg) {
 	}
 	if (act->found == 1) {
 		uint64_t token = request_open(control->requests, act_answered, act);
-		engine_dead(control->engine, token, act->number, act->retry ? &letter : NULL);
+		engine_dead(control->engine, token, act->number, &letter, act->retry);
 		return;
 	}
 	exchange_error(act->exchange, &act->error);

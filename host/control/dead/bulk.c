@@ -184,7 +184,7 @@ static void batch_act(void *arg) {
 		struct dead_letter letter;
 		check(dead_letter_read(row, &letter));
 		uint64_t token = request_open(control->requests, letter_answered, bulk);
-		engine_dead(control->engine, token, little_u64(head), bulk->retry ? &letter : NULL);
+		engine_dead(control->engine, token, little_u64(head), &letter, bulk->retry);
 		at += 16 + row.size;
 	}
 }

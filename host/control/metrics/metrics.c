@@ -107,6 +107,9 @@ static void flow_text(const struct engine_status *engine, struct buf *text) {
 	counter(text, "sofun_records_ingested_total", engine->records, "Records that ingresses took.");
 	counter(text, "sofun_instances_migrated_total", engine->migrated, "Instances taken from a schema to another.");
 	counter(text, "sofun_replies_stale_total", engine->replies_stale, "Replies to callers of an earlier process.");
+	counter(text, "sofun_timers_set_total", engine->timers.set, "Delayed messages that were set.");
+	counter(text, "sofun_timers_sent_total", engine->timers.sent, "Delayed messages that became due and were sent.");
+	counter(text, "sofun_timers_cancelled_total", engine->timers.cancelled, "Delayed messages that were cancelled.");
 	gauge(text, "sofun_operations_open", engine->operations.open, "Asynchronous operations under way.");
 	gauge(text, "sofun_operations_queued", engine->operations.queued, "Of these, waiting for a thread.");
 	gauge(text, "sofun_operations_running", engine->operations.running, "Of these, being worked for.");

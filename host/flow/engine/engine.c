@@ -292,6 +292,7 @@ void engine_status(struct engine *engine, struct engine_status *ret_status) {
 		.in_flight = counts.born - counts.handled,
 		.retried = counts.retried,
 		.retrying = counts.retrying,
+		.timers = {.set = counts.timers_set, .sent = counts.timers_sent, .cancelled = counts.timers_cancelled},
 		.operations = {.open = atomic_load(&flow->operations_open),
 			.queued = work_pool_queued(&flow->pool),
 			.running = atomic_load(&flow->pool.running),

@@ -80,11 +80,11 @@ struct engine_row {
 };
 void engine_commit_rows(struct engine *engine, uint64_t token, const struct engine_row *rows, size_t count);
 
-/* A dead letter goes: dropped (letter NULL), or sent again, behind what its address has already; answered when durable:
+/* A dead letter goes: dropped, or sent again, behind what its address has already; answered when durable:
  * number = epoch. ERROR_NOT_FOUND: it has gone before. ERROR_UNKNOWN_TYPE, ERROR_UNKNOWN_INGRESS: nobody takes it; it
  * stays. */
 struct dead_letter;
-void engine_dead(struct engine *engine, uint64_t token, uint64_t number, const struct dead_letter *letter);
+void engine_dead(struct engine *engine, uint64_t token, uint64_t number, const struct dead_letter *letter, bool retry);
 
 /* The greatest number that a dead letter has, or had. */
 uint64_t engine_dead_last(struct engine *engine);
@@ -93,7 +93,8 @@ struct engine_answer {
 	uint64_t token;
 	enum error_code code; /* ERROR_NONE: good */
 	uint64_t number;      /* ingest: durable position; send, barrier, rows: epoch; clock: time */
-	uint64_t accepted;    /* ERROR_GAP: accepted position (number is the durable one) */
+	uint64_t accepted;    /* ERROR_GAP: accepted position (number is the durable one); ingest that went well: how many
+							 of its records became dead letters */
 	struct bytes
 		payload;       /* call: the reply's MessagePack; on an error: its text for people; empty: what its code means */
 	struct bytes type; /* call: the reply's type; empty if none. On an error: what was found, if that can be said */
@@ -256,6 +257,11 @@ struct engine_status {
 		uint64_t unknown;
 		uint64_t late; /* results that came for none that was under way */
 	} operations;
+	struct {
+		uint64_t set; /* delayed messages, since the start, as what follows */
+		uint64_t sent;
+		uint64_t cancelled;
+	} timers;
 	uint64_t dead;
 	uint64_t records;       /* ingested */
 	uint64_t keys;          /* idempotency keys that are kept */

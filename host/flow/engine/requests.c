@@ -170,20 +170,57 @@ uint16_t engine_call(struct engine *engine, uint64_t token, const struct engine_
 	return message_submit(engine, token, message, true);
 }
 
+/* ---- dead letters ---- */
+
+/* The ingress, if it may be a record that the letter holds; empty: a message. */
+static struct bytes dead_ingress(const struct dead_letter *letter) {
+	static const char prefix[] = "ingress/";
+	const size_t size = sizeof prefix - 1;
+	if (letter->to.size <= size || memcmp(letter->to.data, prefix, size) != 0)
+		return (struct bytes){0};
+	return bytes_of(letter->to.data + size, letter->to.size - size);
+}
+
+static bool dead_unknown(const struct dead_letter *letter) {
+	return bytes_equal(letter->code, bytes_text("unknown_type"));
+}
+
+/* The shard that a letter goes to: where its message will stand, so nobody waits for another shard's call. The same for
+ * whoever asks and whenever, so that of two who ask one gets it: a type that nobody had declared may be by now. */
+static uint32_t dead_owner(const struct engine *engine, const struct dead_letter *letter) {
+	const struct flow *flow = &engine->flow;
+	const struct bytes ingress = dead_ingress(letter);
+	if (ingress.size > 0)
+		return message_shard(flow_producer_hash(flow, ingress, letter->id), flow->shards_count);
+	if (dead_unknown(letter))
+		return 0;
+	return message_shard(flow_hash(flow, view_type(engine->view, letter->to), letter->id), flow->shards_count);
+}
+
+/* A letter on its way. */
+struct dead_order {
+	uint64_t token;
+	uint64_t number;
+	const struct dead_letter *letter;
+	uint32_t owner;
+};
+
 static struct input *dead_reserve(
-	struct engine *engine, uint64_t token, uint64_t number, const struct dead_input *dead, size_t body) {
-	struct input *input = input_reserve(engine, 0, INPUT_DEAD, sizeof *dead + body);
-	input->token = token;
-	input->first = number;
+	struct engine *engine, const struct dead_order *order, const struct dead_input *dead, size_t body) {
+	struct input *input = input_reserve(engine, order->owner, INPUT_DEAD, sizeof *dead + body);
+	input->token = order->token;
+	input->first = order->number;
 	memcpy(input + 1, dead, sizeof *dead);
 	return input;
 }
 
-static void dead_message(struct engine *engine, uint64_t token, uint64_t number, const struct dead_letter *letter) {
+static void dead_message(struct engine *engine, const struct dead_order *order) {
 	const struct dead_input dead = {.action = DEAD_MESSAGE};
+	const struct dead_letter *letter = order->letter;
 	uint16_t type = view_type(engine->view, letter->to);
 	if (type == 0) {
-		refuse(engine, token, ERROR_UNKNOWN_TYPE, "no plugin ever declared its function type: it stays", letter->to);
+		refuse(engine, order->token, ERROR_UNKNOWN_TYPE, "no plugin ever declared its function type: it stays",
+			letter->to);
 		return;
 	}
 	bool result = bytes_equal(letter->type, bytes_text(DEAD_RESULT_TYPE));
@@ -197,40 +234,38 @@ static void dead_message(struct engine *engine, uint64_t token, uint64_t number,
 		parts.caller_id = letter->from_id;
 	uint32_t size = message_measure(&parts);
 	parts.head.operation = result ? MESSAGE_GOES_ON : MESSAGE_ORDINARY;
-	struct input *input = dead_reserve(engine, token, number, &dead, size);
+	struct input *input = dead_reserve(engine, order, &dead, size);
 	message_put((uint8_t *)(input + 1) + sizeof dead, &parts);
-	input_submit(engine, 0, input);
+	input_submit(engine, order->owner, input);
 }
 
-static void dead_record(
-	struct engine *engine, uint64_t token, uint64_t number, struct bytes ingress, const struct dead_letter *letter) {
+static void dead_record(struct engine *engine, const struct dead_order *order) {
+	const struct dead_letter *letter = order->letter;
+	const struct bytes ingress = dead_ingress(letter);
 	const struct dead_input dead = {
 		.action = DEAD_RECORD,
 		.ingress_size = (uint32_t)ingress.size,
 		.producer_size = (uint32_t)letter->id.size,
 		.record_size = (uint32_t)letter->payload.size,
 	};
-	struct input *input =
-		dead_reserve(engine, token, number, &dead, ingress.size + letter->id.size + letter->payload.size);
+	struct input *input = dead_reserve(engine, order, &dead, ingress.size + letter->id.size + letter->payload.size);
 	uint8_t *at = (uint8_t *)(input + 1) + sizeof dead;
 	bytes_copy(at, ingress.data, ingress.size);
 	bytes_copy(at + ingress.size, letter->id.data, letter->id.size);
 	bytes_copy(at + ingress.size + letter->id.size, letter->payload.data, letter->payload.size);
-	input_submit(engine, 0, input);
+	input_submit(engine, order->owner, input);
 }
 
-void engine_dead(struct engine *engine, uint64_t token, uint64_t number, const struct dead_letter *letter) {
-	static const char prefix[] = "ingress/";
-	const size_t size = sizeof prefix - 1;
+void engine_dead(struct engine *engine, uint64_t token, uint64_t number, const struct dead_letter *letter, bool retry) {
 	if (!admitted(engine, token))
 		return;
-	if (letter == NULL)
-		input_submit(engine, 0, dead_reserve(engine, token, number, &(struct dead_input){.action = DEAD_DROP}, 0));
-	else if (!bytes_equal(letter->code, bytes_text("unknown_type")) && letter->to.size > size &&
-		memcmp(letter->to.data, prefix, size) == 0 && view_type(engine->view, letter->to) == 0)
-		dead_record(engine, token, number, bytes_of(letter->to.data + size, letter->to.size - size), letter);
+	const struct dead_order order = {token, number, letter, dead_owner(engine, letter)};
+	if (!retry)
+		input_submit(engine, order.owner, dead_reserve(engine, &order, &(struct dead_input){.action = DEAD_DROP}, 0));
+	else if (dead_ingress(letter).size > 0 && !dead_unknown(letter) && view_type(engine->view, letter->to) == 0)
+		dead_record(engine, &order);
 	else
-		dead_message(engine, token, number, letter);
+		dead_message(engine, &order);
 }
 
 uint64_t engine_dead_last(struct engine *engine) {

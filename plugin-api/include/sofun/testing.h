@@ -197,7 +197,8 @@ const char *sofun_test_text(sofun_test *test, sofun_bytes msgpack);
 #define SOFUN_EXPECT_STATE(test, type, id, value, json) \
 	sofun_test_expect_state(test, type, id, value, json, __FILE__, __LINE__)
 
-/* One entry of a table, one item of a list; json NULL: there is none. And how many there are. */
+/* One entry of a table, one item of a list; json NULL: there is none. And how many there are. key is text as it is, no JSON;
+ * of another key (sofun_table_key_int) sofun_test_entry has the entry. */
 #define SOFUN_EXPECT_ENTRY(test, type, id, table, key, json) \
 	sofun_test_expect_entry(test, type, id, table, key, json, __FILE__, __LINE__)
 #define SOFUN_EXPECT_ITEM(test, type, id, list, index, json) \

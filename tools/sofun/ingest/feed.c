@@ -38,9 +38,12 @@ static void params_head(struct feed *feed, uint64_t first, uint32_t count) {
 
 /* ---- the position ---- */
 
-static bool durable_read(struct bytes result, uint64_t *ret_durable) {
+/* {durable, dead?}; *ret_dead is 0 where it does not say. */
+static bool answer_read(struct bytes result, uint64_t *ret_durable, uint64_t *ret_dead) {
 	struct cursor cursor = cursor_of(result);
 	uint32_t pairs;
+	bool found = false;
+	*ret_dead = 0;
 	if (!cursor_read_map(&cursor, &pairs))
 		return false;
 	for (; pairs > 0; pairs--) {
@@ -48,11 +51,13 @@ static bool durable_read(struct bytes result, uint64_t *ret_durable) {
 		if (!cursor_read_str(&cursor, &key))
 			return false;
 		if (bytes_equal(key, bytes_text("durable")))
-			return cursor_read_uint(&cursor, ret_durable);
-		if (cursor_skip(&cursor, CURSOR_NESTING_MAX) != CURSOR_GOOD)
+			found = cursor_read_uint(&cursor, ret_durable);
+		else if (bytes_equal(key, bytes_text("dead")))
+			(void)cursor_read_uint(&cursor, ret_dead);
+		else if (cursor_skip(&cursor, CURSOR_NESTING_MAX) != CURSOR_GOOD)
 			return false;
 	}
-	return false;
+	return found;
 }
 
 /* Asks on a fresh connection. STEP_FAILED is told, in *ret_exit. */
@@ -73,7 +78,8 @@ static enum step position_ask(struct feed *feed, char *problem, int *ret_exit) {
 	}
 	if (answer.error.data != NULL)
 		return *ret_exit = rpc_fail(feed->run, answer.error), STEP_FAILED;
-	if (!durable_read(answer.result, &feed->durable))
+	uint64_t dead;
+	if (!answer_read(answer.result, &feed->durable, &dead))
 		return *ret_exit = fail_here(feed->run, "the host's answer names no durable position"), STEP_FAILED;
 	return STEP_GO_ON;
 }
@@ -198,14 +204,15 @@ static enum step feed_answers(struct feed *feed, int *ret_exit) {
 	struct rpc_answer answer;
 	bool broken = false;
 	while (rpc_answer_take(&feed->rpc, &answer, &broken)) {
-		uint64_t durable;
+		uint64_t durable, dead;
 		if (answer.error.data != NULL && host_stops(answer.error))
 			return STEP_LOST;
 		if (answer.error.data != NULL)
 			return *ret_exit = rpc_fail(feed->run, answer.error), STEP_FAILED;
-		if (!durable_read(answer.result, &durable))
+		if (!answer_read(answer.result, &durable, &dead))
 			return *ret_exit = fail_here(feed->run, "the host's answer names no durable position"), STEP_FAILED;
 		durable_reached(feed, durable);
+		feed->dead += dead;
 	}
 	if (broken)
 		return *ret_exit = fail_here(feed->run, "the host's answer is no MessagePack-RPC"), STEP_FAILED;

@@ -48,6 +48,7 @@ struct feed {
 	uint64_t read;    /* records of the source */
 	uint64_t skipped; /* of these, durable before this run */
 	uint64_t durable; /* position of the producer */
+	uint64_t dead;    /* records of this run that became dead letters: those that a router failed on */
 };
 
 /* Connects and asks how far the producer is. An exit code, told. */

@@ -58,9 +58,9 @@ static void result_print(const struct feed *feed) {
 	double seconds = (double)(clock_ms() - feed->started_ms) / 1000;
 	unsigned long long accepted = feed->read - feed->skipped;
 	if (feed->run->json) {
-		json_t *result = json_pack("{s:s, s:I, s:I, s:I, s:I, s:f}", "producer", feed->producer, "read",
+		json_t *result = json_pack("{s:s, s:I, s:I, s:I, s:I, s:I, s:f}", "producer", feed->producer, "read",
 			(json_int_t)feed->read, "accepted", (json_int_t)accepted, "skipped", (json_int_t)feed->skipped, "durable",
-			(json_int_t)feed->durable, "seconds", seconds);
+			(json_int_t)feed->durable, "dead", (json_int_t)feed->dead, "seconds", seconds);
 		output_json_figures(result);
 		json_decref(result);
 		return;
@@ -70,6 +70,9 @@ static void result_print(const struct feed *feed) {
 	if (seconds > 0)
 		printf("  (%.0f records/s)", (double)accepted / seconds);
 	printf("\nproducer %s\n", feed->producer);
+	if (feed->dead > 0)
+		fprintf(stderr, "%llu of them became dead letters: sofun dead list --type ingress/%s --id %s shows why\n",
+			(unsigned long long)feed->dead, feed->ingress, feed->producer);
 }
 
 static void position_print(const struct feed *feed) {
@@ -155,7 +158,8 @@ const struct command ingest_command = {
 		"Sends the records of FILE (lines, or MessagePack objects where the ingress takes these) and returns once all are\n"
 		"durable. The number of a record is its place in FILE, so a second run with the same --producer skips what the\n"
 		"first one got through: no record is lost, none counts twice. Without --producer each run is a new source. A host\n"
-		"that dies meanwhile is waited for, and goes on where it stood.\n\n"
+		"that dies meanwhile is waited for, and goes on where it stood. How many records the router failed on is told: these\n"
+		"are dead letters, and the others are not held up by them.\n\n"
 		"  sofun ingest authlog /var/log/auth.log --producer $(hostname)\n"
 		"  journalctl -u ssh | sofun ingest authlog -\n"
 		"  sofun ingest authlog --producer web1 --position",

@@ -55,17 +55,32 @@ void schemas_compare(struct world *world) {
 			world_wrong(world, "instances counted by schema", sum.instances[schema], rows.instances[schema]);
 }
 
-/* Everything that was dropped is taken back: a checkpoint is asked for, if none comes by itself. */
-static void reclaim_all(struct world *world) {
-	enum { STEP_US = 2000000 };
-	for (int i = 0; i < 20000; i++) {
+/* Applier and reclaimer take steps: so many, or until both have had nothing to do for a while. */
+static void reclaim_some(struct world *world) {
+	enum { STEPS = 1000, STEPS_IDLE = 50, STEP_US = 2000000 };
+	int idle = 0;
+	for (int i = 0; i < STEPS && idle < STEPS_IDLE; i++) {
 		bool applied = store_applier_step(world->store);
 		world->now_us += STEP_US;
 		bool worked = store_reclaim_step(world->store, world->now_us) == 0;
-		if (i > 50 && !applied && !worked && rows_count(world, REDO_RUNTIME, KEY_DROPPED) == 0)
-			return;
+		idle = applied || worked ? 0 : idle + 1;
 	}
-	world_wrong(world, "ranges that are never taken back", rows_count(world, REDO_RUNTIME, KEY_DROPPED), 0);
+}
+
+/* Everything that was dropped is taken back, however much it is: a checkpoint is asked for, if none comes by itself. */
+static void reclaim_all(struct world *world) {
+	enum { IN_VAIN_MAX = 20 };
+	uint64_t left = UINT64_MAX;
+	for (int in_vain = 0; in_vain < IN_VAIN_MAX; in_vain++) {
+		reclaim_some(world);
+		uint64_t now = rows_count(world, REDO_RUNTIME, KEY_DROPPED);
+		if (now == 0)
+			return;
+		if (now < left)
+			in_vain = 0;
+		left = now;
+	}
+	world_wrong(world, "ranges that are never taken back", left, 0);
 }
 
 /* True if the instance of this row of an entry has a header that tells of it. */

@@ -41,6 +41,7 @@ struct cost {
 	struct bench_host host;
 	struct figures *figures;
 	uint64_t seed;
+	uint64_t written; /* checkpoints, as of the last look */
 };
 
 static bool cost_start(struct bench *bench, struct cost *cost, const char *touches) {
@@ -57,31 +58,37 @@ static bool cost_drive(struct cost *cost, uint64_t messages, uint64_t ids) {
 	return host_drive(&cost->host, &load) && host_barrier(&cost->host);
 }
 
-/* Until the host has written back so many times more than `from`. How often it must depends on what a message leaves in the
- * journal: so a stretch between two ends of that is what costs as much as any other. */
-static bool cost_until(
-	struct cost *cost, uint64_t from, uint64_t checkpoints, uint64_t *ret_now, uint64_t *ret_messages) {
+static bool host_checkpoints(struct bench_host *host, uint64_t *ret_number) {
+	return host_metric(host, "sofun_checkpoints_total", ret_number);
+}
+
+/* Until the host has written back so many times more. How often it must depends on what a message leaves in the journal: so a
+ * stretch between two ends of that is what costs as much as any other. */
+static bool cost_until(struct cost *cost, uint64_t checkpoints, uint64_t *ret_messages) {
+	const uint64_t from = cost->written;
 	*ret_messages = 0;
-	do {
-		if (!cost_drive(cost, COST_PORTION, IDS) || !host_metric(&cost->host, "sofun_checkpoints_total", ret_now))
+	while (cost->written - from < checkpoints) {
+		if (!cost_drive(cost, COST_PORTION, IDS) || !host_checkpoints(&cost->host, &cost->written))
 			return false;
 		*ret_messages += COST_PORTION;
-	} while (*ret_now - from < checkpoints);
+	}
 	return true;
 }
 
+/* The first round begins at the end of a checkpoint, and the others where the one before has ended. */
 static bool cost_round(struct cost *cost) {
 	struct host_account account;
-	uint64_t from, now, messages;
-	if (!host_metric(&cost->host, "sofun_checkpoints_total", &from) || !cost_until(cost, from, 1, &from, &messages))
+	uint64_t messages;
+	const bool begins = cost->figures->rate.count == 0;
+	if (begins && !(host_checkpoints(&cost->host, &cost->written) && cost_until(cost, 1, &messages)))
 		return false;
+	program_settle(cost->host.program.works);
 	host_account_begin(&cost->host, &account);
 	const uint64_t start_ns = clock_ns();
-	if (!cost_until(cost, from, COST_CHECKPOINTS, &now, &messages))
+	if (!cost_until(cost, COST_CHECKPOINTS, &messages))
 		return false;
 	samples_add(&cost->figures->rate, (double)messages * 1e9 / (double)(clock_ns() - start_ns));
 	host_account_end(&cost->host, &account, (double)messages, cost->figures);
-	program_settle(cost->host.program.works);
 	return true;
 }
 

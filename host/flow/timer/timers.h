@@ -10,13 +10,19 @@
 struct shard;
 struct message_route;
 
+/* How many were sent lately (share.h). */
+struct swept {
+	uint64_t span; /* the epoch; strained: the piece of time */
+	bool strained;
+	uint64_t count;
+};
+
 struct timers {
 	struct lane messages;
 	struct lane sweeps;
 	struct tokens tokens; /* of messages */
-	uint64_t swept_epoch; /* in this epoch `swept` were sent */
-	uint64_t swept;
-	bool sweeps_wait; /* as of the last turn: some are due, and the epoch has no room for them */
+	struct swept swept;
+	bool sweeps_wait; /* as of the last turn: some are due, and there is no room for them */
 };
 
 static inline struct lane *timers_lane(struct timers *timers, enum timer_kind kind) {

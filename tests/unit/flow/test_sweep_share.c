@@ -185,9 +185,16 @@ static uint64_t delayed_sent(void) {
 	return shard->counts.timers_sent - sweeps_sent();
 }
 
+static void time_passes(uint64_t us) {
+	static uint64_t now_us = 1000000;
+	now_us += us;
+	monotonic_simulate(now_us);
+}
+
 /* As many turns as an epoch can have at most, and no cut meanwhile. */
 static uint64_t turns_take(void) {
 	const uint64_t before = sweeps_sent(), epoch = shard->epoch;
+	time_passes(SWEEPS_STRAINED_US);
 	for (int turn = 0; turn < TURNS; turn++)
 		shard_step(shard);
 	ck_assert_uint_eq(shard->epoch, epoch);
@@ -223,6 +230,7 @@ START_TEST(a_delayed_message_in_the_store_goes_past_sweeps_there) {
 	ck_assert_uint_lt(lane_count(&shard->timers.sweeps), SWEEPS / 2);
 	atomic_store(&engine->flow.strained, true);
 	for (int turn = 0; turn < 2 * DELAYED && delayed_sent() < DELAYED; turn++) {
+		time_passes(SWEEPS_STRAINED_US);
 		shard_step(shard);
 		committed();
 		atomic_store(&engine->flow.strained, true); /* the committer sees that it is not */
@@ -252,10 +260,11 @@ START_TEST(the_backlog_counts_what_is_in_the_store) {
 	committed();
 	ck_assert(!sweep_backlog_step(&engine->flow)); /* it rests: what is new is not seen, what is sent is */
 	ck_assert_uint_eq(sweep_backlog(&engine->flow, TYPE), SWEEPS - 2 * SWEEPS_STRAINED);
-	engine->flow.sweep_backlog.rest_until_us = 0;
+	time_passes(1000000);
 	sweep_backlog_step(&engine->flow);
 	ck_assert_uint_eq(sweep_backlog(&engine->flow, TYPE), SWEEPS + 1 - 2 * SWEEPS_STRAINED);
 	for (int turn = 0; turn < STEPS_MAX && sweeps_sent() <= SWEEPS; turn++) {
+		time_passes(SWEEPS_STRAINED_US);
 		shard_step(shard);
 		committed();
 	}
@@ -298,6 +307,21 @@ START_TEST(a_store_that_falls_behind_gets_the_least) {
 	ck_assert(!atomic_load(&engine->flow.strained)); /* there is next to nothing in this one */
 	input_put();
 	ck_assert_uint_eq(turns_take(), SWEEPS_BESIDE);
+}
+END_TEST
+
+START_TEST(while_it_falls_behind_short_epochs_have_no_more) {
+	all_due();
+	atomic_store(&engine->flow.strained, true);
+	ck_assert_uint_eq(turns_take(), SWEEPS_STRAINED);
+	for (int epoch = 0; epoch < 3; epoch++) {
+		committed();
+		atomic_store(&engine->flow.strained, true);
+		input_put();
+		shard_step(shard);
+		ck_assert_uint_eq(sweeps_sent(), SWEEPS_STRAINED);
+	}
+	ck_assert_uint_eq(turns_take(), SWEEPS_STRAINED);
 }
 END_TEST
 
@@ -347,6 +371,7 @@ int main(void) {
 	tcase_add_test(tests, the_backlog_counts_what_is_in_the_store);
 	tcase_add_test(tests, sweeps_of_an_older_host_go_to_their_own_lane);
 	tcase_add_test(tests, a_store_that_falls_behind_gets_the_least);
+	tcase_add_test(tests, while_it_falls_behind_short_epochs_have_no_more);
 	tcase_add_test(tests, the_committer_says_that_the_store_falls_behind);
 	tcase_add_test(tests, whose_epoch_is_cut_goes_on);
 	tcase_add_test(tests, without_inputs_nothing_is_held_back);

@@ -15,6 +15,8 @@ enum {
 	/* An epoch is closed after this long when its shard stays busy: short enough that a caller does not notice, long
 	 * enough that a value written often is journaled once. */
 	EPOCH_US_MAX = 2000,
+	/* For this long a cut waits for inputs that are just being read: as long as a sync takes on a good disk. */
+	GATHER_US_MAX = 200,
 	/* The most messages of one epoch a shard: bounds what a cut must write and a crash must repeat. */
 	EPOCH_MESSAGES_MAX = 65536,
 	/* Sends of one invocation (or of one record's router): with SENDS_BYTES_MAX it keeps an invocation inside one

@@ -24,6 +24,7 @@ struct loop {
 	void (*on_hangup)(void *arg);
 	void *on_hangup_arg;
 	uint64_t failed_ms; /* when the store was seen to have failed; 0: it has not */
+	bool more;          /* the last turn had requests */
 	bool stop;
 };
 
@@ -129,8 +130,8 @@ void loop_destroy(struct loop *loop) {
 /* ---- turns ---- */
 
 static void loop_turn(struct loop *loop) {
-	check(event_base_loop(loop->control->base, EVLOOP_ONCE) == 0);
-	engine_wake(loop->control->engine);
+	check(event_base_loop(loop->control->base, loop->more ? EVLOOP_NONBLOCK : EVLOOP_ONCE) == 0);
+	loop->more = engine_turn(loop->control->engine);
 }
 
 void loop_run(struct loop *loop) {

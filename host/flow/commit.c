@@ -130,7 +130,7 @@ static void fence_place(struct committer *committer) {
 static bool cut_begin(struct committer *committer) {
 	struct flow *flow = committer->flow;
 	struct store_figures figures;
-	if (atomic_load(&flow->failed) || !cut_wanted(committer))
+	if (atomic_load(&flow->failed) || !cut_wanted(committer) || gather_holds(&flow->gather))
 		return false;
 	store_figures(flow->store, &figures);
 	if (must_wait(committer, &figures))
@@ -440,6 +440,8 @@ uint64_t committer_idle_us(const struct committer *committer) {
 	case COMMITTER_WRITING:
 		return SPACE_RETRY_US;
 	default:
+		if (committer->flow->gather.until_us != 0)
+			return gather_left_us(&committer->flow->gather);
 		if (committer->unsynced && committer->flow->config->durability == DURABILITY_INTERVAL)
 			return committer->flow->config->durability_interval_ms * 1000;
 		return cut_wanted(committer) ? CUT_PATIENCE_US : UINT64_MAX;

@@ -17,6 +17,7 @@
 #include "config/config.h"
 #include "flow/engine/engine.h"
 #include "flow/flow_clock.h"
+#include "flow/gather.h"
 #include "flow/message.h"
 #include "flow/migration/blocked.h"
 #include "flow/migration/schema_counts.h"
@@ -156,6 +157,7 @@ struct flow {
 	_Atomic(struct view *) view;         /* [loop] publishes; with a fence [committer] */
 	_Atomic(struct fence *) fence_asked; /* [loop] sets, [committer] takes */
 	_Atomic uint64_t cut;                /* [committer] every shard is to close this epoch */
+	struct gather gather;                /* whether a cut waits for inputs that are coming in */
 	_Atomic uint64_t durable;            /* [committer] last released epoch */
 	_Atomic bool strained;               /* [committer] the store falls behind: what is in no hurry waits */
 	_Atomic uint64_t dead_next;          /* number of the next dead letter */

@@ -30,9 +30,12 @@ bool engine_abandoned(const struct engine *engine);
 void engine_destroy(struct engine *engine);
 
 /* Waking a shard that sleeps costs a system call and another thread's turn. While the engine gathers, requests wake a shard
- * only at the next engine_wake, which must follow before the loop sleeps, or when they are many. */
+ * only at the next engine_turn, which must follow each turn of the loop, or when they are many. */
 void engine_gather(struct engine *engine, bool gathers);
-void engine_wake(struct engine *engine);
+
+/* A turn is over. True: it had requests, so there may be more, and a cut waits a little for them: the next turn must not
+ * sleep. Behind a turn that had none nobody waits for any. */
+bool engine_turn(struct engine *engine);
 
 /* ---- requests; each is answered exactly once, by token, through engine_take_answers ---- */
 

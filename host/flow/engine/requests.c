@@ -5,7 +5,7 @@
 #include "state/key.h"
 
 /* So much waits for the end of the loop's turn; with more a shard begins beside it. */
-enum { GATHER_BYTES_MAX = 32 << 10 };
+enum { GATHER_BYTES_MAX = 128 << 10 };
 
 enum { PRODUCER_NAME_BYTES_MAX = 200, INGRESS_NAME_BYTES_MAX = 63 }; /* with its prefix, a producer fits a key */
 
@@ -17,6 +17,12 @@ struct input *input_reserve(struct engine *engine, uint32_t to, enum input_kind 
 	return input;
 }
 
+static void shards_wake(struct engine *engine) {
+	for (; engine->submitted != 0; engine->submitted &= engine->submitted - 1)
+		park_wake(&engine->flow.shards[__builtin_ctzll(engine->submitted)]->park);
+	engine->submitted_bytes = 0;
+}
+
 void input_submit(struct engine *engine, uint32_t to, struct input *input) {
 	struct shard *shard = engine->flow.shards[to];
 	atomic_fetch_add_explicit(&shard->input_pending, input->size, memory_order_relaxed);
@@ -24,19 +30,33 @@ void input_submit(struct engine *engine, uint32_t to, struct input *input) {
 	queue_publish(&shard->input);
 	engine->submitted |= UINT64_C(1) << to;
 	engine->submitted_bytes += input->size;
+	if (engine->gathers) {
+		engine->brought = true;
+		gather_begin(&engine->flow.gather);
+	}
 	if (!engine->gathers || engine->submitted_bytes >= GATHER_BYTES_MAX)
-		engine_wake(engine);
+		shards_wake(engine);
 }
 
-void engine_wake(struct engine *engine) {
-	for (; engine->submitted != 0; engine->submitted &= engine->submitted - 1)
-		park_wake(&engine->flow.shards[__builtin_ctzll(engine->submitted)]->park);
-	engine->submitted_bytes = 0;
+static void gathering_end(struct engine *engine) {
+	if (gather_end(&engine->flow.gather))
+		park_wake(&engine->flow.committer_park);
 }
 
 void engine_gather(struct engine *engine, bool gathers) {
 	engine->gathers = gathers;
-	engine_wake(engine);
+	engine->brought = false;
+	shards_wake(engine);
+	gathering_end(engine);
+}
+
+bool engine_turn(struct engine *engine) {
+	const bool brought = engine->brought;
+	engine->brought = false;
+	shards_wake(engine);
+	if (!brought)
+		gathering_end(engine);
+	return brought;
 }
 
 /* found: may be empty. */

@@ -92,8 +92,8 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 		};
 		uint64_t written = invocation->changed & ~carried;
 		effects_apply(shard, &cause);
-		if ((target->version->ttl != NULL || invocation->instance->life != NULL) && !invocation->expiring)
-			expiry_touch(shard, target->version, invocation->instance, written);
+		if ((target->ttl != NULL || invocation->instance->life != NULL) && !invocation->expiring)
+			expiry_touch(shard, target->ttl, invocation->instance, written);
 		return OUTCOME_DONE;
 	}
 	failure_text(invocation, result);
@@ -156,8 +156,8 @@ static enum outcome run(struct shard *shard, const struct target *target, struct
  * a sweep. */
 static enum outcome expire(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, bool last) {
-	/* as it was then, however late this comes: what had no value any more had no state that could end */
-	expiry_values_drop(shard, target->version, instance, expiry_idle_ms(instance, target->version));
+	/* what had no value any more when it ended had no state that could end */
+	expiry_values_drop(shard, target->ttl, instance, expiry_seen_ms(instance, target->ttl, shard->epoch_time_ms));
 	if (target->version->function->on_expire != NULL && expiry_has_state(instance)) {
 		enum outcome outcome = run(shard, target, instance, message, attempts, last);
 		if (outcome != OUTCOME_DONE)
@@ -169,7 +169,7 @@ static enum outcome expire(struct shard *shard, const struct target *target, str
 }
 
 bool attempt_finds_idle(const struct shard *shard, const struct target *target, const struct instance *instance) {
-	return target->version->ttl != NULL && expiry_idle(instance, target->version, shard->epoch_time_ms);
+	return target->ttl != NULL && expiry_idle(instance, target->ttl, shard->epoch_time_ms);
 }
 
 enum outcome attempt_expire(
@@ -183,7 +183,7 @@ enum outcome attempt_expire(
 static enum outcome attempt_sweep(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts, bool last) {
 	enum outcome outcome = OUTCOME_DONE;
-	if (expiry_sweep(shard, target->version, instance, message))
+	if (expiry_sweep(shard, target->ttl, instance, message))
 		outcome = expire(shard, target, instance, message, attempts, last);
 	if (outcome == OUTCOME_DONE) {
 		message_handled(shard, message);
@@ -197,8 +197,8 @@ enum outcome attempt_message(struct shard *shard, const struct target *target, s
 	shard->invocation->instance = instance;
 	if (__builtin_expect((message->head->flags & MESSAGE_SWEEP) != 0, 0))
 		return attempt_sweep(shard, target, instance, message, attempts, last);
-	if (target->version->ttl != NULL)
-		expiry_values_drop(shard, target->version, instance, shard->epoch_time_ms);
+	if (target->ttl != NULL)
+		expiry_values_drop(shard, target->ttl, instance, shard->epoch_time_ms);
 	enum outcome outcome = run(shard, target, instance, message, attempts, last);
 	if (outcome == OUTCOME_DONE)
 		message_handled(shard, message);
@@ -224,7 +224,7 @@ static void crashed_letter(
 void attempt_crashed(struct shard *shard, const struct target *target, struct instance *instance,
 	const struct message *message, uint32_t attempts) {
 	crashed_letter(shard, target, message, attempts);
-	if ((message->head->flags & MESSAGE_SWEEP) != 0 && expiry_sweep(shard, target->version, instance, message))
+	if ((message->head->flags & MESSAGE_SWEEP) != 0 && expiry_sweep(shard, target->ttl, instance, message))
 		expiry_end(shard, instance);
 	message_handled(shard, message);
 }

@@ -194,8 +194,10 @@ static void record_build(struct committer *committer) {
 		buf_append_bytes(&rows, bytes_buf(&committer->fence->redo));
 	struct store_epoch *part = store_epoch_create(flow->shards_count + (rows.size > 0 ? 1 : 0));
 	part->epoch = committer->epoch;
-	if (rows.size > 0)
+	if (rows.size > 0) { /* they may tell of when they were made: time must not begin before that again */
 		part->parts[flow->shards_count] = rows;
+		part->time_ms = flow_clock_now(&flow->clock);
+	}
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		struct seal *seal = &flow->shards[i]->seal;
 		check(seal->epoch == committer->epoch);
@@ -213,6 +215,8 @@ static void record_build(struct committer *committer) {
 	schema_counts_redo(&flow->schemas, &part->parts[0]);
 	if (part->time_ms < committer->time_ms)
 		part->time_ms = committer->time_ms;
+	if (committer->fence != NULL)
+		flow_clock_let_go(&flow->clock); /* every shard goes by its view from here on */
 	committer->part = part;
 	committer->state = COMMITTER_WRITING;
 }

@@ -19,25 +19,26 @@ struct instance *dispatch_fit(struct shard *shard, struct instance *instance, ui
 
 /* It is not in memory; NULL: the store failed. */
 static struct instance *instance_bring(
-	struct shard *shard, const struct version *version, const struct message *message) {
+	struct shard *shard, const struct target *target, const struct message *message) {
+	const struct version *version = target->version;
 	struct error error;
 	struct flow *flow = shard->flow;
 	struct instance *instance = cache_bring(&shard->cache, flow->store, message->head->hash, message->head->type,
-		message->id, version->value_count, version->schema, version->ttl != NULL, store_applied(flow->store), &error);
+		message->id, version->value_count, version->schema, target->ttl != NULL, store_applied(flow->store), &error);
 	if (instance == NULL)
 		shard_store_error(shard, &error);
 	return instance;
 }
 
-static struct instance *instance_of(struct shard *shard, const struct version *version, const struct message *message) {
+static struct instance *instance_of(struct shard *shard, const struct target *target, const struct message *message) {
 	const struct message_head *head = message->head;
 	struct instance *instance = cache_find(&shard->cache, head->hash, head->type, message->id);
 	if (__builtin_expect(instance == NULL, 0))
-		instance = instance_bring(shard, version, message);
+		instance = instance_bring(shard, target, message);
 	if (instance == NULL)
 		return NULL;
 	instance->flags |= INSTANCE_USED;
-	return dispatch_fit(shard, instance, version->value_count);
+	return dispatch_fit(shard, instance, target->version->value_count);
 }
 
 /* Without suspects, which is the rule, nobody is asked. */
@@ -149,12 +150,12 @@ static enum outcome message_expire(struct shard *shard, const struct target *tar
 
 static bool message_live(
 	struct shard *shard, const struct target *target, const uint8_t *at, const struct message *message) {
-	struct instance *instance = instance_of(shard, target->version, message);
+	struct instance *instance = instance_of(shard, target, message);
 	if (instance == NULL)
 		return false;
 	if (__builtin_expect(!way_clear(shard, instance), 0) && message_stopped(shard, target, instance, at, message))
 		return true;
-	if (target->version->ttl != NULL && (message->head->flags & MESSAGE_SWEEP) == 0 &&
+	if (target->ttl != NULL && (message->head->flags & MESSAGE_SWEEP) == 0 &&
 		attempt_finds_idle(shard, target, instance)) {
 		enum outcome ended = message_expire(shard, target, instance, at, message);
 		if (ended != OUTCOME_DONE)
@@ -165,9 +166,13 @@ static bool message_live(
 	return __builtin_expect(outcome == OUTCOME_DONE, 1) || message_unsettled(shard, target, message, outcome);
 }
 
-static struct target target_of(const struct shard *shard, const struct message *message) {
+static inline struct target target_of(const struct shard *shard, const struct message *message) {
 	const struct binding *binding = &shard->view->bindings[message->head->type];
-	return (struct target){binding, binding_version(binding, message->head->birth_epoch, message->id)};
+	return (struct target){
+		.binding = binding,
+		.version = binding_version(binding, message->head->birth_epoch, message->id),
+		.ttl = binding_ttl(binding, message->id),
+	};
 }
 
 /* It was born behind the fence, and another channel may still bring messages to the version before. */

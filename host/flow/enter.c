@@ -135,7 +135,7 @@ int enter_expire(struct shard *shard, const struct target *target, struct instan
 		.size = sizeof expiry,
 		.attempt = call->attempt,
 		.self = call->self,
-		.last_touch_ms = expiry_last_touch_ms(instance, version),
+		.last_touch_ms = expiry_last_touch_ms(instance, target->ttl),
 	};
 	invocation_begin(shard->invocation, shard->view, target->binding, version, instance, shard->epoch_time_ms);
 	shard->invocation->expiring = true;

@@ -14,6 +14,7 @@ struct shard;
 struct target {
 	const struct binding *binding;
 	const struct version *version;
+	const struct ttl *ttl; /* of its id; NULL: nothing of it expires */
 };
 
 /* invoke, and for a sweep on_expire. call: filled in, and alive until note_end. */

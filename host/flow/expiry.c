@@ -23,17 +23,18 @@ bool expiry_has_state(const struct instance *instance) {
 	return false;
 }
 
-bool expiry_idle(const struct instance *instance, const struct version *version, uint64_t now_ms) {
-	return ttl_idle_due_ms(version->ttl, last_touch_ms(instance)) <= now_ms && expiry_has_state(instance);
+bool expiry_idle(const struct instance *instance, const struct ttl *ttl, uint64_t now_ms) {
+	return ttl_idle_due_ms(ttl, last_touch_ms(instance)) <= now_ms && expiry_has_state(instance);
 }
 
-uint64_t expiry_last_touch_ms(const struct instance *instance, const struct version *version) {
+uint64_t expiry_last_touch_ms(const struct instance *instance, const struct ttl *ttl) {
 	uint64_t touch_ms = last_touch_ms(instance);
-	return touch_ms > 0 || version->ttl == NULL ? touch_ms : version->ttl->idle.since_ms;
+	return touch_ms > 0 || ttl == NULL ? touch_ms : ttl->idle.since_ms;
 }
 
-uint64_t expiry_idle_ms(const struct instance *instance, const struct version *version) {
-	return ttl_idle_due_ms(version->ttl, last_touch_ms(instance));
+uint64_t expiry_seen_ms(const struct instance *instance, const struct ttl *ttl, uint64_t now_ms) {
+	uint64_t end_ms = ttl_idle_due_ms(ttl, last_touch_ms(instance));
+	return end_ms > ttl_vague_ms(ttl_of_schema(ttl, instance->schema)) ? end_ms : now_ms;
 }
 
 /* ttl: of its schema, and not NULL. */
@@ -45,17 +46,17 @@ static uint64_t value_due_ms(const struct instance *instance, const struct ttl *
 }
 
 /* The numbers of its values are those of the schema that wrote it. NULL: none of them expires. */
-static const struct ttl *ttl_of_values(const struct instance *instance, const struct version *version) {
-	const struct ttl *ttl = ttl_of_schema(version->ttl, instance->schema);
-	return ttl != NULL && ttl->values_expire ? ttl : NULL;
+static const struct ttl *ttl_of_values(const struct instance *instance, const struct ttl *ttl) {
+	const struct ttl *own = ttl_of_schema(ttl, instance->schema);
+	return own != NULL && own->values_expire ? own : NULL;
 }
 
 /* When the next thing of it ends. */
-static uint64_t next_due_ms(const struct instance *instance, const struct version *version) {
-	uint64_t due_ms = ttl_idle_due_ms(version->ttl, last_touch_ms(instance));
-	const struct ttl *ttl = ttl_of_values(instance, version);
-	for (uint32_t number = 0; ttl != NULL && number < instance->value_count; number++) {
-		uint64_t value_ms = value_due_ms(instance, ttl, number);
+static uint64_t next_due_ms(const struct instance *instance, const struct ttl *ttl) {
+	uint64_t due_ms = ttl_idle_due_ms(ttl, last_touch_ms(instance));
+	const struct ttl *own = ttl_of_values(instance, ttl);
+	for (uint32_t number = 0; own != NULL && number < instance->value_count; number++) {
+		uint64_t value_ms = value_due_ms(instance, own, number);
 		due_ms = value_ms < due_ms ? value_ms : due_ms;
 	}
 	return due_ms;
@@ -71,11 +72,10 @@ static void value_unset(struct shard *shard, struct instance *instance, uint32_t
 		instance->life->written_ms[number] = 0;
 }
 
-void expiry_values_drop(
-	struct shard *shard, const struct version *version, struct instance *instance, uint64_t until_ms) {
-	const struct ttl *ttl = ttl_of_values(instance, version);
-	for (uint32_t number = 0; ttl != NULL && number < instance->value_count; number++) {
-		if (value_due_ms(instance, ttl, number) > until_ms)
+void expiry_values_drop(struct shard *shard, const struct ttl *ttl, struct instance *instance, uint64_t until_ms) {
+	const struct ttl *own = ttl_of_values(instance, ttl);
+	for (uint32_t number = 0; own != NULL && number < instance->value_count; number++) {
+		if (value_due_ms(instance, own, number) > until_ms)
 			continue;
 		value_unset(shard, instance, number);
 		effects_dirty(shard, instance);
@@ -131,10 +131,10 @@ static void instance_file(struct shard *shard, struct instance *instance, uint64
 	timers_file(shard, due_ms, sweep_write(shard, instance));
 }
 
-bool expiry_file(struct shard *shard, const struct version *version, struct instance *instance, uint64_t below) {
+bool expiry_file(struct shard *shard, const struct ttl *ttl, struct instance *instance, uint64_t below) {
 	if (generation_of(instance) >= below || !expiry_has_state(instance))
 		return false;
-	uint64_t due_ms = next_due_ms(instance, version);
+	uint64_t due_ms = next_due_ms(instance, ttl);
 	if (due_ms == UINT64_MAX)
 		return false;
 	instance_file(shard, instance, due_ms, below);
@@ -153,18 +153,18 @@ static void values_written(
 	}
 }
 
-void expiry_touch(struct shard *shard, const struct version *version, struct instance *instance, uint64_t written) {
+void expiry_touch(struct shard *shard, const struct ttl *ttl, struct instance *instance, uint64_t written) {
 	struct instance_life *life = life_of(shard, instance);
 	uint64_t time_ms = shard->invocation->time_ms; /* as the function saw it: the epoch may have been cut since */
 	life->last_touch_ms = time_ms;
-	values_written(instance, ttl_of_values(instance, version), life, written, time_ms);
+	values_written(instance, ttl_of_values(instance, ttl), life, written, time_ms);
 	if (!expiry_has_state(instance)) {
 		life->generation = 0; /* no row, and no one to sweep */
 		return;
 	}
 	effects_dirty(shard, instance);
-	if (version->ttl != NULL && life->generation < EXPIRY_UNFILED)
-		expiry_file(shard, version, instance, EXPIRY_UNFILED);
+	if (ttl != NULL && life->generation < EXPIRY_UNFILED)
+		expiry_file(shard, ttl, instance, EXPIRY_UNFILED);
 }
 
 static uint32_t value_find(const struct sofun_value *values, uint32_t count, const char *name) {
@@ -205,17 +205,17 @@ static bool sweep_is_for(const struct instance *instance, const struct message *
 }
 
 bool expiry_sweep(
-	struct shard *shard, const struct version *version, struct instance *instance, const struct message *message) {
+	struct shard *shard, const struct ttl *ttl, struct instance *instance, const struct message *message) {
 	if (!sweep_is_for(instance, message))
 		return false; /* it ended before, and may have begun anew since */
-	if (expiry_idle(instance, version, shard->epoch_time_ms))
+	if (expiry_idle(instance, ttl, shard->epoch_time_ms))
 		return true;
-	expiry_values_drop(shard, version, instance, shard->epoch_time_ms);
+	expiry_values_drop(shard, ttl, instance, shard->epoch_time_ms);
 	if (instance->life == NULL)
 		return false;
 	effects_dirty(shard, instance);
 	instance->life->generation = 0;
-	expiry_file(shard, version, instance, EXPIRY_UNFILED);
+	expiry_file(shard, ttl, instance, EXPIRY_UNFILED);
 	return false;
 }
 
@@ -228,12 +228,13 @@ static int file_one(
 	const struct version *version = binding_version(binding, shard->epoch, id);
 	if (version == NULL)
 		return 0;
+	const struct ttl *ttl = binding_ttl(binding, id);
 	uint32_t hash = flow_hash(flow, binding->number, id);
 	struct instance *instance = cache_get(&shard->cache, flow->store, hash, binding->number, id, version->value_count,
-		version->schema, version->ttl != NULL, store_applied(flow->store), error);
+		version->schema, ttl != NULL, store_applied(flow->store), error);
 	if (instance == NULL)
 		return -1;
-	if (version->ttl != NULL && expiry_file(shard, version, instance, below))
+	if (ttl != NULL && expiry_file(shard, ttl, instance, below))
 		shard->epoch_messages++;
 	return 1;
 }

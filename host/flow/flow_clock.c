@@ -49,6 +49,7 @@ bool flow_clock_check(uint64_t last_ms, struct error *error) {
 
 void flow_clock_init(struct flow_clock *clock, bool test, uint64_t test_ms, uint64_t last_ms) {
 	clock->test = test;
+	clock->held = false;
 	pthread_mutex_init(&clock->mutex, NULL);
 	uint64_t start = test ? test_ms : system_ms();
 	clock->base_ms = start > last_ms ? start : last_ms;
@@ -63,6 +64,10 @@ uint64_t flow_clock_update(struct flow_clock *clock) {
 	uint64_t system = system_ms();
 	uint64_t mono_us = monotonic_us();
 	uint64_t now = atomic_load_explicit(&clock->now_ms, memory_order_relaxed);
+	if (clock->held) {
+		pthread_mutex_unlock(&clock->mutex);
+		return now;
+	}
 	uint64_t half_ms = clock->base_ms + (mono_us - clock->base_mono_us) / 2000;
 	if (half_ms > now)
 		now = half_ms;
@@ -83,4 +88,26 @@ uint64_t flow_clock_set(struct flow_clock *clock, uint64_t to_ms) {
 	uint64_t now = flow_clock_now(clock);
 	pthread_mutex_unlock(&clock->mutex);
 	return now;
+}
+
+uint64_t flow_clock_hold(struct flow_clock *clock) {
+	flow_clock_update(clock);
+	pthread_mutex_lock(&clock->mutex);
+	clock->held = true;
+	uint64_t now = flow_clock_now(clock);
+	pthread_mutex_unlock(&clock->mutex);
+	return now;
+}
+
+void flow_clock_let_go(struct flow_clock *clock) {
+	pthread_mutex_lock(&clock->mutex);
+	clock->held = false;
+	pthread_mutex_unlock(&clock->mutex);
+}
+
+bool flow_clock_held(struct flow_clock *clock) {
+	pthread_mutex_lock(&clock->mutex);
+	bool held = clock->held;
+	pthread_mutex_unlock(&clock->mutex);
+	return held;
 }

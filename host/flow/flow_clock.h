@@ -15,6 +15,7 @@ struct flow_clock {
 	bool test;
 	pthread_mutex_t mutex;
 	_Atomic uint64_t now_ms;
+	bool held;        /* under mutex */
 	uint64_t base_ms; /* under mutex: now_ms when the monotonic clock said base_mono_us */
 	uint64_t base_mono_us;
 };
@@ -29,11 +30,17 @@ void flow_clock_init(struct flow_clock *clock, bool test, uint64_t test_ms, uint
 /* Looks at the system's clocks; returns the new time. */
 uint64_t flow_clock_update(struct flow_clock *clock);
 
+/* Time stands still from then on, until it is let go: returns where. What came to its end is then the same for all who look, each
+ * in an epoch of its own. */
+uint64_t flow_clock_hold(struct flow_clock *clock);
+void flow_clock_let_go(struct flow_clock *clock);
+bool flow_clock_held(struct flow_clock *clock);
+
 static inline uint64_t flow_clock_now(struct flow_clock *clock) {
 	return atomic_load_explicit(&clock->now_ms, memory_order_relaxed);
 }
 
-/* REQUIRES test. Never goes back; returns the time that now is. */
+/* REQUIRES test. Never goes back; moves a clock that is held, too; returns the time that now is. */
 uint64_t flow_clock_set(struct flow_clock *clock, uint64_t to_ms);
 
 /* Microseconds of the monotonic clock: for durations only. */

@@ -21,6 +21,10 @@ static const struct version *version_at(const struct binding *binding, int8_t in
 }
 
 /* Canaries have a hash of their own: the shard's would put a small share of the ids on one shard. */
+uint64_t split_hash(uint64_t seed, struct bytes id) {
+	return hash_bytes(seed, id.data, id.size) >> 32;
+}
+
 static const struct version *split_choose(const struct binding *binding, const struct split *split, struct bytes id) {
 	const struct version *base = version_at(binding, split->base);
 	if (split->limit == 0)
@@ -28,7 +32,7 @@ static const struct version *split_choose(const struct binding *binding, const s
 	const struct version *canary = version_at(binding, split->canary);
 	if (base == NULL || canary == NULL)
 		return base == NULL ? canary : base;
-	return hash_bytes(binding->seed, id.data, id.size) >> 32 < split->limit ? canary : base;
+	return split_hash(binding->seed, id) < split->limit ? canary : base;
 }
 
 const struct version *binding_choose(const struct binding *binding, uint64_t birth_epoch, struct bytes id) {
@@ -45,6 +49,12 @@ static void binding_settle(struct binding *binding) {
 	binding->settled = NULL;
 	if (binding->fence == 0 && binding->now.limit == 0)
 		binding->settled = version_at(binding, binding->now.base);
+	binding->ttl = binding->ttls == NULL ? NULL : binding->ttls->ranges[0].ttl;
+	binding->ttl_differs = binding->ttls != NULL && binding->ttls->count > 1;
+}
+
+const struct ttl *binding_ttl_find(const struct binding *binding, struct bytes id) {
+	return ttl_map_find(binding->ttls, split_hash(binding->seed, id));
 }
 
 struct view *view_create(uint64_t generation, const struct binding *bindings, size_t binding_count,
@@ -86,8 +96,7 @@ void view_destroy(struct view *view) {
 	if (view == NULL)
 		return;
 	for (size_t number = 1; number < view->binding_count; number++)
-		for (int i = 0; i < VERSIONS_MAX; i++)
-			ttl_destroy(view->bindings[number].versions[i].ttl);
+		ttl_map_destroy(view->bindings[number].ttls);
 	free(view->bindings);
 	free(view->routes);
 	free(view->name_slots);
@@ -108,7 +117,7 @@ uint16_t view_type(const struct view *view, struct bytes name) {
 bool route_has(const struct route *route, struct bytes producer) {
 	if (route->from == 0 && route->until == SPLIT_WHOLE)
 		return true;
-	uint64_t hash = hash_bytes(route->seed, producer.data, producer.size) >> 32;
+	uint64_t hash = split_hash(route->seed, producer);
 	return hash >= route->from && hash < route->until;
 }
 

@@ -26,8 +26,7 @@ struct version {
 	struct image *image;
 	uint32_t schema; /* of its state */
 	uint32_t value_count;
-	struct ttl *ttl; /* NULL: nothing of it expires, and no times are kept. The view's */
-	uint8_t tally;   /* below TALLY_VERSIONS: where its attempts are counted */
+	uint8_t tally; /* below TALLY_VERSIONS: where its attempts are counted */
 	/* On probation until then, by the flow's clock: what exhausts its attempts waits for the verdict (rule 35). 0: it is not.
 	 * PROBATION_LEAVING: it goes, and what waits is for the version that comes. */
 	uint64_t probation_until_ms;
@@ -50,7 +49,9 @@ struct split {
  * was born before that epoch goes by `before`, the rest by `now`, until nothing of before is left. */
 struct binding {
 	const struct version
-		*settled; /* the one version that has everything; NULL: none, or binding_choose. view_create sets it */
+		*settled;          /* the one version that has everything; NULL: none, or binding_choose. view_create sets it */
+	const struct ttl *ttl; /* when state of all ids ends; NULL: never, and no times are kept. view_create sets it */
+	bool ttl_differs;      /* not of all: binding_ttl_find. view_create sets it */
 	uint16_t number;
 	const char *name; /* "ns/name" */
 	size_t name_size; /* set by view_create */
@@ -61,6 +62,7 @@ struct binding {
 	uint8_t side;         /* of what is born at or behind the last fence (message.h) */
 	uint64_t seed;        /* of the canary's hash (rule 30) */
 	uint32_t value_count; /* of the version that has most */
+	struct ttl_map *ttls; /* NULL: nothing expires. The view's */
 };
 
 struct route {
@@ -87,7 +89,7 @@ struct view {
 	size_t name_slot_count; /* power of two */
 };
 
-/* A deep copy of bindings and routes (names are borrowed from the registry, which never frees them; what the versions' `ttl`
+/* A deep copy of bindings and routes (names are borrowed from the registry, which never frees them; what the bindings' `ttls`
  * point at is taken over). Builds the slots. */
 struct view *view_create(uint64_t generation, const struct binding *bindings, size_t binding_count,
 	const struct route *routes, size_t route_count);
@@ -113,6 +115,17 @@ static inline const struct version *binding_version(
 		return binding->settled;
 	return binding_choose(binding, birth_epoch, id);
 }
+
+/* binding_ttl where ids differ. */
+const struct ttl *binding_ttl_find(const struct binding *binding, struct bytes id);
+
+/* When state of that id ends by itself, whichever version has its message. NULL: never, and no times are kept: of no id. */
+static inline const struct ttl *binding_ttl(const struct binding *binding, struct bytes id) {
+	return __builtin_expect(binding->ttl_differs, 0) ? binding_ttl_find(binding, id) : binding->ttl;
+}
+
+/* Where an id stands among those of its type (rule 30), of SPLIT_WHOLE. */
+uint64_t split_hash(uint64_t seed, struct bytes id);
 
 /* True if the route has that producer's records. */
 bool route_has(const struct route *route, struct bytes producer);

@@ -33,6 +33,7 @@
 #include <event2/event.h>
 
 #include "flow/engine/figures.h"
+#include "flow/ttl_parts.h"
 #include "plugin/examine.h"
 #include "plugin/image.h"
 #include "plugin/inbox.h"
@@ -100,20 +101,16 @@ struct type_schema {
 struct type_term {
 	char *value; /* "": whole instances */
 	enum ttl_kind kind;
-	uint64_t declared_ms; /* by the version that has it, or had it last; 0: never */
-	uint64_t command_ms;  /* TTL_UNSET: the command says nothing */
-	uint64_t since_ms;    /* when it was introduced first; 0: never yet */
-	uint64_t ended_ms;    /* what was last touched, or written, by then has ended, whatever the time is now */
-	uint64_t ended_by_ms; /* by this time */
-	uint64_t held_ms;     /* the time that it has with everyone; UINT64_MAX: never; 0: different ones, or none yet */
-	uint64_t filed_ms;    /* entries of the sweep stand where this says, or before; 0: there need not be any */
+	uint64_t command_ms;    /* TTL_UNSET: the command says nothing */
+	uint64_t since_ms;      /* when it was introduced first; 0: never yet */
+	uint64_t filed_ms;      /* entries of the sweep stand where this says, or before; 0: there need not be any */
+	struct ttl_parts parts; /* by the hash of the plugin's canaries */
 };
 
 /* A row 't'. */
 struct type_ttl {
 	struct type_term *terms;
 	size_t count;
-	uint64_t shape;       /* of all times with all versions that have a share: whether anything changed */
 	bool files;           /* entries of before may stand too late, or be missing */
 	uint64_t files_below; /* their generations; 0: not known yet */
 	bool dirty;           /* the row is to be written */
@@ -426,7 +423,7 @@ bool lineage_busy(const struct lineage *lineage, struct error *ret_error);
 bool lineage_leaves_any(const struct lineage *lineage);
 /* Its change is through but for the closing of what it left: nothing is owed any more. */
 bool lineage_closes(const struct lineage *lineage);
-/* Which ids a canary that begins now has. */
+/* Which ids a canary that begins now has: others than the last one, unless their times differ still. */
 void lineage_seed(struct lineage *lineage, const struct verdict *canary);
 /* REQUIRES that it is not busy, and that all images of the order are loaded. */
 void lineage_change(struct lineage *lineage, const struct change *change);
@@ -517,11 +514,10 @@ void type_ttl_finish(struct function_type *type);
 /* The command, else the settings, else what is declared. */
 uint64_t type_effective_ms(const struct registry *registry, const struct function_type *type, struct bytes value,
 	enum ttl_kind kind, uint64_t declared_ms);
-/* The times of a version that declares it so; NULL: nothing expires. The caller's. */
-struct ttl *type_ttl_of(
-	const struct registry *registry, const struct function_type *type, const sofun_function *function);
-/* The same as the version had it that was live last. */
-struct ttl *type_ttl_last(const struct registry *registry, const struct function_type *type);
+/* What the version declares that has most ids, or had them last. */
+uint64_t type_term_declared_ms(const struct type_term *term);
+/* The times of all its ids; NULL: nothing expires. The caller's. */
+struct ttl_map *type_ttl_map(const struct function_type *type);
 const sofun_function *image_function(const struct image *image, const char *type); /* NULL: it has none */
 bool type_value_declared(const struct function_type *type, struct bytes name);     /* by some version */
 
@@ -529,8 +525,10 @@ bool type_value_declared(const struct function_type *type, struct bytes name);  
 void ttl_undeclared_tell(const struct registry *registry); /* in the log */
 
 /* ---- ttl_change.c ---- */
-/* Before a view is made: what the versions that have a share now come to. */
-void types_ttl_update(struct registry *registry);
+/* Before a view is made: what the versions that have a share now come to, at that time; of a fence it is engine_fence_time_ms. */
+void types_ttl_update(struct registry *registry, uint64_t now_ms);
+/* True if some ids of the plugin have other times than others, or had: by the seed that stands. */
+bool types_ttl_differ(struct registry *registry, const char *plugin);
 
 /* ---- ttl_row.c ---- */
 void type_ttl_write(struct buf *row, const struct function_type *type);

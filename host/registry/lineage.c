@@ -179,8 +179,10 @@ static void fence_answered(void *arg, uint64_t epoch, bool good) {
 		else
 			lineage_rest(lineage);
 	}
-	if (good)
+	if (good) {
 		fence_over(registry);
+		registry_migrate_wake(registry); /* it may have other times: entries of the sweep */
+	}
 	if (then != NULL)
 		then(lineage->then_arg, good);
 }
@@ -195,7 +197,7 @@ static void fence_ask(struct lineage *lineage) {
 	registry->publish_due = false; /* this view shows it */
 	lineage->state = LINEAGE_FENCING;
 	lineage->fence = FENCE_NEXT;
-	types_ttl_update(registry);
+	types_ttl_update(registry, engine_fence_time_ms(registry->options.engine));
 	struct rows *rows = rows_create(registry, lineage);
 	struct view *view = registry_view(registry);
 	lineage->view = registry->view;
@@ -249,7 +251,8 @@ static uint8_t side_next(const struct lineage *lineage) {
 }
 
 void lineage_seed(struct lineage *lineage, const struct verdict *canary) {
-	lineage->seed = hash_mix(registry_wall_ms(), hash_bytes(0, canary->hash, HASH_BYTES));
+	if (!types_ttl_differ(lineage->registry, lineage->name))
+		lineage->seed = hash_mix(registry_wall_ms(), hash_bytes(0, canary->hash, HASH_BYTES));
 }
 
 void lineage_change(struct lineage *lineage, const struct change *change) {

@@ -198,7 +198,8 @@ struct view *registry_recover(struct registry *registry, struct error *error) {
 	lineages_recover(registry);
 	verdicts_sentence(registry);
 	images_recover(registry);
-	types_ttl_update(registry);
+	types_ttl_update(registry, engine_time_ms(registry->options.engine));
+	types_ttl_commit(registry); /* with the first epoch that goes by them */
 	return registry_view(registry);
 }
 

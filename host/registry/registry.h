@@ -201,9 +201,7 @@ enum { REGISTRY_SCHEMAS_MAX = 8 };
 /* When state of a type ends by itself: those of the ids whose hash is below `limit` go by `canary`. NULL: nothing of it does.
  * Without a live version as the last one had it. */
 struct registry_expiry {
-	struct ttl *base; /* both are the caller's: registry_expiry_finish */
-	struct ttl *canary;
-	uint64_t limit;
+	struct ttl_map *ttls; /* the caller's: registry_expiry_finish. NULL: nothing expires */
 	uint64_t seed;
 };
 

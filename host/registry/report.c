@@ -3,7 +3,6 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/hash.h"
 #include "registry/inside.h"
 
 enum { WAITING_MAX = MANIFEST_FUNCTIONS_MAX + WAITS_SHOWN_MAX + 3 };
@@ -251,24 +250,10 @@ bool registry_egress_declared(const struct registry *registry, struct bytes name
 }
 
 /* Who has which ids, for whoever looks at their state. */
-static void expiry_fill(
-	const struct registry *registry, const struct function_type *type, struct registry_expiry *ret_expiry) {
+/* As the last fence has it, and not what is on its way. */
+static struct registry_expiry type_expiry(const struct registry *registry, const struct function_type *type) {
 	const struct lineage *lineage = lineage_find(registry, type->plugin);
-	const struct plugin *base = lineage == NULL ? NULL : plugin_of_verdict(registry, lineage->now.base);
-	const struct plugin *canary =
-		lineage == NULL || lineage->now.percent == 0 ? NULL : plugin_of_verdict(registry, lineage->now.canary);
-	const sofun_function *of_base = base == NULL ? NULL : image_function(base->image, type->name);
-	const sofun_function *of_canary = canary == NULL ? NULL : image_function(canary->image, type->name);
-	if (of_base == NULL && of_canary == NULL) {
-		ret_expiry->base = type_ttl_last(registry, type);
-		return;
-	}
-	ret_expiry->base = type_ttl_of(registry, type, of_base != NULL ? of_base : of_canary);
-	if (of_base == NULL || of_canary == NULL)
-		return;
-	ret_expiry->canary = type_ttl_of(registry, type, of_canary);
-	ret_expiry->limit = SPLIT_WHOLE * lineage->now.percent / 100;
-	ret_expiry->seed = lineage->seed;
+	return (struct registry_expiry){.ttls = type_ttl_map(type), .seed = lineage == NULL ? 0 : lineage->seed};
 }
 
 bool registry_type_find(const struct registry *registry, struct bytes name, struct registry_type *ret_type) {
@@ -284,8 +269,8 @@ bool registry_type_find(const struct registry *registry, struct bytes name, stru
 		.plugin = type->plugin,
 		.version = live ? plugin->image->version : "",
 		.schema = type->schema,
+		.expiry = type_expiry(registry, type),
 	};
-	expiry_fill(registry, type, &ret_type->expiry);
 	for (size_t i = type->schema_count; i > 0 && ret_type->schema_count < REGISTRY_SCHEMAS_MAX; i--) {
 		const struct type_schema *schema = type->schemas[i - 1];
 		ret_type->schemas[ret_type->schema_count++] =
@@ -295,12 +280,10 @@ bool registry_type_find(const struct registry *registry, struct bytes name, stru
 }
 
 const struct ttl *registry_expiry_of(const struct registry_expiry *expiry, struct bytes id) {
-	bool canary = expiry->limit > 0 && hash_bytes(expiry->seed, id.data, id.size) >> 32 < expiry->limit;
-	return canary ? expiry->canary : expiry->base;
+	return expiry->ttls == NULL ? NULL : ttl_map_find(expiry->ttls, split_hash(expiry->seed, id));
 }
 
 void registry_expiry_finish(struct registry_expiry *expiry) {
-	ttl_destroy(expiry->base);
-	ttl_destroy(expiry->canary);
+	ttl_map_destroy(expiry->ttls);
 	*expiry = (struct registry_expiry){0};
 }

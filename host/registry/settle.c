@@ -126,7 +126,7 @@ static void lineage_cut_short(struct lineage *lineage) {
 	lineage->late = lineage->before;
 	lineage->before = (struct share){0};
 	lineage->fence = 0;
-	types_ttl_update(registry);
+	types_ttl_update(registry, engine_fence_time_ms(registry->options.engine));
 	struct rows *rows = rows_create(registry, lineage);
 	const struct engine_fence order = {
 		.view = registry_view(registry),

@@ -37,10 +37,17 @@ struct type_term *type_term_get(struct function_type *type, struct bytes value, 
 }
 
 void type_ttl_finish(struct function_type *type) {
-	for (size_t i = 0; i < type->ttl.count; i++)
+	for (size_t i = 0; i < type->ttl.count; i++) {
 		free(type->ttl.terms[i].value);
+		ttl_parts_finish(&type->ttl.terms[i].parts);
+	}
 	free(type->ttl.terms);
 	type->ttl = (struct type_ttl){0};
+}
+
+uint64_t type_term_declared_ms(const struct type_term *term) {
+	const struct ttl_parts *parts = &term->parts;
+	return parts->count == 0 ? 0 : parts->items[parts->count - 1].declared_ms;
 }
 
 /* The command, else the settings, else what a plugin declares. */
@@ -53,73 +60,70 @@ uint64_t type_effective_ms(const struct registry *registry, const struct functio
 	return rule != NULL ? rule->ms : declared_ms;
 }
 
-static struct ttl_term term_of(const struct registry *registry, const struct function_type *type, struct bytes value,
-	enum ttl_kind kind, uint64_t declared_ms) {
-	const struct type_term *term = type_term_find(type, value, kind);
-	return (struct ttl_term){
-		.ms = type_effective_ms(registry, type, value, kind, declared_ms),
-		.since_ms = term == NULL ? 0 : term->since_ms,
-		.ended_ms = term == NULL ? 0 : term->ended_ms,
-		.ended_by_ms = term == NULL ? 0 : term->ended_by_ms,
-	};
-}
-
 /* ---- for views and readers ---- */
 
-static struct ttl *schema_ttl(const struct registry *registry, const struct function_type *type, uint64_t idle_ms,
-	uint32_t schema, const sofun_value *values, uint32_t value_count) {
-	struct ttl *ttl = ttl_create(schema, value_count);
-	ttl->idle = term_of(registry, type, bytes_of(NULL, 0), TTL_IDLE, idle_ms);
-	for (uint32_t i = 0; i < value_count; i++) {
-		struct bytes name = bytes_text(values[i].name);
+static struct ttl_term term_of(
+	const struct function_type *type, struct bytes value, enum ttl_kind kind, uint64_t hash) {
+	const struct type_term *term = type_term_find(type, value, kind);
+	return term == NULL ? (struct ttl_term){0} : ttl_parts_term(&term->parts, term->since_ms, hash);
+}
+
+static struct ttl *schema_ttl(const struct function_type *type, const struct type_schema *schema, uint64_t hash) {
+	struct ttl *ttl = ttl_create(schema->schema, schema->value_count);
+	ttl->idle = term_of(type, bytes_of(NULL, 0), TTL_IDLE, hash);
+	for (uint32_t i = 0; i < schema->value_count; i++) {
+		struct bytes name = bytes_text(schema->values[i]);
 		struct ttl_value *value = &ttl->values[i];
-		value->after_write = term_of(registry, type, name, TTL_AFTER_WRITE, values[i].expire_after_write_ms);
-		value->after_invoke = term_of(registry, type, name, TTL_AFTER_INVOKE, values[i].expire_after_invoke_ms);
+		value->after_write = term_of(type, name, TTL_AFTER_WRITE, hash);
+		value->after_invoke = term_of(type, name, TTL_AFTER_INVOKE, hash);
 		ttl->values_expire |= value->after_write.since_ms > 0 || value->after_invoke.since_ms > 0;
 	}
 	return ttl;
 }
 
-struct ttl *type_ttl_of(
-	const struct registry *registry, const struct function_type *type, const sofun_function *function) {
-	struct ttl *ttl =
-		schema_ttl(registry, type, function->idle_ttl_ms, function->schema, function->values, function->value_count);
-	struct ttl **place = &ttl->next;
-	for (const sofun_schema *const *at = function->schemas; at != NULL && *at != NULL; at++) {
-		*place = schema_ttl(registry, type, function->idle_ttl_ms, (*at)->schema, (*at)->values, (*at)->value_count);
-		place = &(*place)->next;
-	}
-	if (ttl_counts(ttl))
-		return ttl;
-	ttl_destroy(ttl);
-	return NULL;
-}
-
-/* As the version declared it that was live last: nobody else is there to ask (rule 39). */
-struct ttl *type_ttl_last(const struct registry *registry, const struct function_type *type) {
+/* Of an id with that hash: by the names of values, so that it is the same whichever schema the instance has. */
+static struct ttl *hash_ttl(const struct function_type *type, uint64_t hash) {
 	struct ttl *first = NULL;
-	for (size_t i = 0; i < type->schema_count; i++) {
-		const struct type_schema *schema = type->schemas[i];
-		struct ttl *ttl = ttl_create(schema->schema, schema->value_count);
-		const struct type_term *term = type_term_find(type, bytes_of(NULL, 0), TTL_IDLE);
-		ttl->idle = term_of(registry, type, bytes_of(NULL, 0), TTL_IDLE, term == NULL ? 0 : term->declared_ms);
-		for (uint32_t k = 0; k < schema->value_count; k++) {
-			struct bytes name = bytes_text(schema->values[k]);
-			const struct type_term *write = type_term_find(type, name, TTL_AFTER_WRITE);
-			const struct type_term *invoke = type_term_find(type, name, TTL_AFTER_INVOKE);
-			struct ttl_value *value = &ttl->values[k];
-			value->after_write = term_of(registry, type, name, TTL_AFTER_WRITE, write == NULL ? 0 : write->declared_ms);
-			value->after_invoke =
-				term_of(registry, type, name, TTL_AFTER_INVOKE, invoke == NULL ? 0 : invoke->declared_ms);
-			ttl->values_expire |= value->after_write.since_ms > 0 || value->after_invoke.since_ms > 0;
-		}
+	for (size_t i = 0; i < type->schema_count; i++) { /* the newest one first */
+		struct ttl *ttl = schema_ttl(type, type->schemas[i], hash);
 		ttl->next = first;
 		first = ttl;
 	}
-	if (ttl_counts(first))
-		return first;
-	ttl_destroy(first);
-	return NULL;
+	return first;
+}
+
+/* The least end of a part that is behind `from`. */
+static uint64_t range_until(const struct function_type *type, uint64_t from) {
+	uint64_t until = SPLIT_WHOLE;
+	for (size_t i = 0; i < type->ttl.count; i++) {
+		const struct ttl_parts *parts = &type->ttl.terms[i].parts;
+		for (size_t k = 0; k < parts->count; k++)
+			if (parts->items[k].until > from && parts->items[k].until < until)
+				until = parts->items[k].until;
+	}
+	return until;
+}
+
+static bool type_counts(const struct function_type *type) {
+	bool counts = false;
+	for (size_t i = 0; i < type->ttl.count; i++)
+		counts |= type->ttl.terms[i].since_ms > 0;
+	return counts;
+}
+
+struct ttl_map *type_ttl_map(const struct function_type *type) {
+	size_t count = 0;
+	if (!type_counts(type))
+		return NULL;
+	for (uint64_t until = 0; until < SPLIT_WHOLE; until = range_until(type, until))
+		count++;
+	struct ttl_map *map = ttl_map_create(count);
+	uint64_t from = 0;
+	for (size_t i = 0; i < count; i++) {
+		map->ranges[i] = (struct ttl_range){range_until(type, from), hash_ttl(type, from)};
+		from = map->ranges[i].until;
+	}
+	return map;
 }
 
 const sofun_function *image_function(const struct image *image, const char *type) {
@@ -172,7 +176,7 @@ void ttl_fence_ask(struct registry *registry) {
 	registry->publish_due = false; /* this view shows it */
 	for (struct ttl_waiter *waiter = registry->ttl_waiters; waiter != NULL; waiter = waiter->next)
 		waiter->asked = true;
-	types_ttl_update(registry);
+	types_ttl_update(registry, engine_fence_time_ms(registry->options.engine));
 	struct rows *rows = rows_create(registry, NULL);
 	const struct engine_fence order = {
 		.view = registry_view(registry),
@@ -266,7 +270,7 @@ static void term_show(const struct registry *registry, const struct function_typ
 	struct registry_ttl_shown shown = {
 		.value = value,
 		.kind = kind,
-		.declared_ms = term == NULL ? 0 : term->declared_ms,
+		.declared_ms = term == NULL ? 0 : type_term_declared_ms(term),
 		.settings_ms = rule == NULL ? TTL_UNSET : rule->ms,
 		.command_ms = term == NULL ? TTL_UNSET : term->command_ms,
 		.since_ms = term == NULL ? 0 : term->since_ms,

@@ -4,14 +4,13 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "base/hash.h"
 #include "registry/inside.h"
 
-/* The versions that have a share now. */
+/* The versions that have a share now, and of which ids. */
 struct holders {
-	const sofun_function *functions[2]; /* base, canary */
-	size_t count;
-	uint32_t percent;
+	const sofun_function *functions[2]; /* the canary first, as its ids come first */
+	uint64_t until[2];
+	size_t count; /* 0: nobody: ids keep the times that they had */
 };
 
 static struct holders holders_of(const struct registry *registry, const struct function_type *type) {
@@ -19,14 +18,19 @@ static struct holders holders_of(const struct registry *registry, const struct f
 	const struct lineage *lineage = lineage_find(registry, type->plugin);
 	if (lineage == NULL)
 		return holders;
-	const struct verdict *verdicts[] = {lineage->now.base, lineage->now.percent > 0 ? lineage->now.canary : NULL};
-	holders.percent = lineage->now.percent;
+	/* a change that waits for another plugin's fence has not come about yet */
+	const struct share *share = lineage->state == LINEAGE_ASKED ? &lineage->before : &lineage->now;
+	const struct verdict *verdicts[] = {share->percent > 0 ? share->canary : NULL, share->base};
 	for (int i = 0; i < 2; i++) {
 		const struct plugin *plugin = plugin_of_verdict(registry, verdicts[i]);
 		const sofun_function *function = plugin == NULL ? NULL : image_function(plugin->image, type->name);
-		if (function != NULL)
-			holders.functions[holders.count++] = function;
+		if (function == NULL)
+			continue;
+		holders.until[holders.count] = SPLIT_WHOLE * share->percent / 100;
+		holders.functions[holders.count++] = function;
 	}
+	if (holders.count > 0) /* one alone has all ids (view.h) */
+		holders.until[holders.count - 1] = SPLIT_WHOLE;
 	return holders;
 }
 
@@ -71,27 +75,41 @@ static void terms_know(const struct registry *registry, struct function_type *ty
 			type_term_get(type, bytes_text(rules->items[i].value), rules->items[i].kind);
 }
 
+/* What each of its ids is to have from now on; the caller's. */
+static struct ttl_part *term_wishes(const struct registry *registry, const struct function_type *type,
+	const struct holders *holders, const struct type_term *term, size_t *ret_count) {
+	size_t count = holders->count > 0 ? holders->count : term->parts.count;
+	struct ttl_part *wishes = check_alloc(count + 1, sizeof(*wishes));
+	struct bytes value = bytes_text(term->value);
+	for (size_t i = 0; i < count; i++) {
+		if (holders->count > 0)
+			wishes[i] = (struct ttl_part){
+				.until = holders->until[i], .declared_ms = declared_ms(holders->functions[i], value, term->kind)};
+		else
+			wishes[i] = term->parts.items[i];
+		wishes[i].ms = type_effective_ms(registry, type, value, term->kind, wishes[i].declared_ms);
+	}
+	if (count == 0) /* nobody has ever declared it, but somebody sets it */
+		wishes[count++] =
+			(struct ttl_part){.until = SPLIT_WHOLE, .ms = type_effective_ms(registry, type, value, term->kind, 0)};
+	*ret_count = count;
+	return wishes;
+}
+
 static uint64_t never_last(uint64_t ms) {
 	return ms == 0 ? UINT64_MAX : ms;
 }
 
-/* The least and the most that a term is with any of its holders; without any, as the last one had it. */
+/* The least and the most that a term is with any id. */
 struct span {
 	uint64_t least_ms; /* UINT64_MAX: never */
 	uint64_t most_ms;
 };
 
-static struct span term_span(const struct registry *registry, const struct function_type *type,
-	const struct holders *holders, const struct type_term *term, uint64_t *shape) {
+static struct span term_span(const struct type_term *term) {
 	struct span span = {.least_ms = UINT64_MAX};
-	struct bytes value = bytes_text(term->value);
-	for (size_t i = 0; i < holders->count || i == 0; i++) {
-		uint64_t declared =
-			holders->count == 0 ? term->declared_ms : declared_ms(holders->functions[i], value, term->kind);
-		uint64_t ms = type_effective_ms(registry, type, value, term->kind, declared);
-		if (ms > 0) /* in whichever order the terms stand */
-			*shape += hash_bytes(HASH_K0 + 8 * i + term->kind, value.data, value.size) * (2 * ms + 1);
-		ms = never_last(ms);
+	for (size_t i = 0; i < term->parts.count; i++) {
+		uint64_t ms = never_last(term->parts.items[i].ms);
 		span.least_ms = ms < span.least_ms ? ms : span.least_ms;
 		span.most_ms = ms > span.most_ms ? ms : span.most_ms;
 	}
@@ -106,22 +124,6 @@ static void term_since(struct function_type *type, struct type_term *term, const
 	type->ttl.dirty = true;
 }
 
-/* Longer than it was, or never: what has ended by the time that it had stays at its end, swept or not. While two versions
- * have different times nobody here knows who ended by which: then it is as the new time says. */
-static void term_ended(struct function_type *type, struct type_term *term, const struct span *span, uint64_t now_ms) {
-	uint64_t held_ms = span->least_ms == span->most_ms ? span->most_ms : 0;
-	if (held_ms == term->held_ms)
-		return;
-	uint64_t before_ms = term->held_ms;
-	bool longer = before_ms != 0 && before_ms != UINT64_MAX && span->most_ms > before_ms;
-	term->held_ms = held_ms;
-	type->ttl.dirty = true;
-	if (!longer || now_ms < term->since_ms + before_ms || now_ms - before_ms <= term->ended_ms)
-		return;
-	term->ended_ms = now_ms - before_ms;
-	term->ended_by_ms = before_ms;
-}
-
 /* Entries stand no later than the longest time says; a shorter one needs others. */
 static void term_filed(struct function_type *type, struct type_term *term, const struct span *span) {
 	bool shorter = span->least_ms < never_last(term->filed_ms);
@@ -133,32 +135,58 @@ static void term_filed(struct function_type *type, struct type_term *term, const
 	type->ttl.files_below = 0;
 }
 
-static void type_ttl_update(struct registry *registry, struct function_type *type) {
-	struct holders holders = holders_of(registry, type);
-	struct type_ttl *ttl = &type->ttl;
-	uint64_t now_ms = engine_time_ms(registry->options.engine);
-	uint64_t shape = holders.percent;
-	terms_know(registry, type, &holders);
-	struct span *spans = check_alloc(ttl->count + 1, sizeof(*spans));
-	for (size_t i = 0; i < ttl->count; i++) {
-		struct type_term *term = &ttl->terms[i];
-		uint64_t declared = holders.count == 0 ? term->declared_ms
-											   : declared_ms(holders.functions[0], bytes_text(term->value), term->kind);
-		ttl->dirty |= declared != term->declared_ms;
-		term->declared_ms = declared;
-		spans[i] = term_span(registry, type, &holders, term, &shape);
-		term_since(type, term, &spans[i], now_ms);
-		term_ended(type, term, &spans[i], now_ms);
-	}
-	for (size_t i = 0; i < ttl->count && shape != ttl->shape; i++)
-		term_filed(type, &ttl->terms[i], &spans[i]);
-	ttl->dirty |= shape != ttl->shape && ttl->count > 0;
-	ttl->shape = shape;
-	free(spans);
+/* True if some id has another time than before. */
+static bool term_update(const struct registry *registry, struct function_type *type, const struct holders *holders,
+	struct type_term *term, uint64_t now_ms) {
+	size_t count;
+	struct ttl_part *wishes = term_wishes(registry, type, holders, term, &count);
+	const struct ttl_part *before = term->parts.items;
+	size_t size = term->parts.count * sizeof(*before);
+	struct ttl_part *kept = check_alloc(term->parts.count + 1, sizeof(*kept));
+	if (size > 0)
+		memcpy(kept, before, size);
+	bool changed = ttl_parts_change(&term->parts, wishes, count, now_ms);
+	struct span span = term_span(term);
+	term_since(type, term, &span, now_ms);
+	ttl_parts_rest(&term->parts, term->since_ms, now_ms);
+	type->ttl.dirty |=
+		size != term->parts.count * sizeof(*kept) || (size > 0 && memcmp(kept, term->parts.items, size) != 0);
+	free(kept);
+	free(wishes);
+	return changed;
 }
 
-void types_ttl_update(struct registry *registry) {
+static void type_ttl_update(struct registry *registry, struct function_type *type, uint64_t now_ms) {
+	struct holders holders = holders_of(registry, type);
+	struct type_ttl *ttl = &type->ttl;
+	bool changed = false;
+	terms_know(registry, type, &holders);
+	for (size_t i = 0; i < ttl->count; i++)
+		changed |= term_update(registry, type, &holders, &ttl->terms[i], now_ms);
+	for (size_t i = 0; i < ttl->count && changed; i++) {
+		struct span span = term_span(&ttl->terms[i]);
+		term_filed(type, &ttl->terms[i], &span);
+	}
+}
+
+void types_ttl_update(struct registry *registry, uint64_t now_ms) {
 	for (size_t i = 1; i < registry->type_count; i++)
 		if (registry->types[i] != NULL)
-			type_ttl_update(registry, registry->types[i]);
+			type_ttl_update(registry, registry->types[i], now_ms);
+}
+
+bool types_ttl_differ(struct registry *registry, const char *plugin) {
+	uint64_t now_ms = engine_time_ms(registry->options.engine);
+	bool differ = false;
+	for (size_t i = 1; i < registry->type_count; i++) {
+		struct function_type *type = registry->types[i];
+		if (type == NULL || strcmp(type->plugin, plugin) != 0)
+			continue;
+		for (size_t k = 0; k < type->ttl.count; k++) {
+			struct type_term *term = &type->ttl.terms[k];
+			type->ttl.dirty |= ttl_parts_rest(&term->parts, term->since_ms, now_ms);
+			differ |= term->parts.count > 1;
+		}
+	}
+	return differ;
 }

@@ -157,7 +157,6 @@ static void plugin_bind(
 			.image = (struct image *)(uintptr_t)image,
 			.schema = function->schema,
 			.value_count = function->value_count,
-			.ttl = type_ttl_of(registry, type, function),
 			.tally = plugin->tally,
 			.probation_until_ms = probation_until(lineage, plugin->verdict),
 		};
@@ -248,6 +247,7 @@ struct view *registry_view(struct registry *registry) {
 				.name = registry->types[i]->name,
 				.now.base = VERSION_NONE,
 				.value_count = type_schema_find(registry->types[i], registry->types[i]->schema)->value_count,
+				.ttls = type_ttl_map(registry->types[i]),
 			};
 	for (const struct plugin *plugin = registry->plugins; plugin != NULL; plugin = plugin->next)
 		if (plugin->image != NULL)
@@ -269,7 +269,7 @@ uint64_t registry_publish(struct registry *registry) {
 		return registry->view + 1;
 	}
 	registry->publish_due = false;
-	types_ttl_update(registry);
+	types_ttl_update(registry, engine_time_ms(registry->options.engine));
 	types_ttl_commit(registry);
 	engine_publish(registry->options.engine, registry_view(registry));
 	registry_migrate_wake(registry);

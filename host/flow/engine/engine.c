@@ -408,3 +408,7 @@ uint64_t engine_undecided_each(
 uint64_t engine_time_ms(struct engine *engine) {
 	return flow_clock_update(&engine->flow.clock);
 }
+
+uint64_t engine_fence_time_ms(struct engine *engine) {
+	return flow_clock_hold(&engine->flow.clock);
+}

@@ -75,7 +75,8 @@ void engine_barrier_cancel(struct engine *engine, uint64_t token);
 /* Only under --test-clock. Answered when all that is due at the new time has fired and is durable; number = time_ms. */
 void engine_clock(struct engine *engine, uint64_t token, bool relative, uint64_t ms);
 
-/* Puts or removes rows of the runtime database as one effect; answered when durable; number = epoch. */
+/* Puts or removes rows of the runtime database as one effect; answered when durable; number = epoch. Before engine_start, too: then
+ * they are durable with the first epoch. */
 struct engine_row {
 	struct bytes key;
 	struct bytes value;
@@ -319,5 +320,9 @@ const char *engine_operation_state_name(enum engine_operation_state state);
 
 /* The time of the flow in milliseconds since 1970. [any thread] */
 uint64_t engine_time_ms(struct engine *engine);
+
+/* The instant of the engine_fence that is asked for next: time stands still until all shards have closed the epoch before it, so that
+ * nobody goes by what was before at a later time, and nobody by what comes at an earlier one. */
+uint64_t engine_fence_time_ms(struct engine *engine);
 
 #endif

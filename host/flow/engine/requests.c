@@ -293,7 +293,8 @@ uint64_t engine_dead_last(struct engine *engine) {
 }
 
 void engine_commit_rows(struct engine *engine, uint64_t token, const struct engine_row *rows, size_t count) {
-	if (!admitted(engine, token))
+	bool early = engine->view == NULL; /* before engine_start */
+	if (!early && !admitted(engine, token))
 		return;
 	struct buf redo = {0};
 	for (size_t i = 0; i < count; i++) {

@@ -96,16 +96,9 @@ enum migrated migrate_begin(
 	return MIGRATED;
 }
 
-static bool times_kept(const struct binding *binding, const struct instance *instance) {
-	for (int i = 0; i < VERSIONS_MAX; i++)
-		if (binding->versions[i].ttl != NULL)
-			return true;
-	return instance->life != NULL;
-}
-
 /* Its row, if it has one, is counted by the schema that it had. */
 void migrate_keep(struct shard *shard, const struct binding *binding, struct instance *instance, uint32_t to) {
-	if (times_kept(binding, instance) && !instance_empty(instance)) {
+	if ((binding->ttl != NULL || instance->life != NULL) && !instance_empty(instance)) {
 		struct migrator migrator = migrator_find(binding, instance->schema, to);
 		expiry_migrated(shard, &migrator, instance);
 	}
@@ -126,9 +119,10 @@ static enum migrated migrate_one(
 	struct shard *shard, const struct binding *binding, struct bytes id, struct error *error) {
 	struct flow *flow = shard->flow;
 	const struct version *version = binding->settled;
+	const struct ttl *ttl = binding_ttl(binding, id);
 	uint32_t hash = flow_hash(flow, binding->number, id);
 	struct instance *instance = cache_get(&shard->cache, flow->store, hash, binding->number, id, version->value_count,
-		version->schema, version->ttl != NULL, store_applied(flow->store), error);
+		version->schema, ttl != NULL, store_applied(flow->store), error);
 	if (instance == NULL)
 		return MIGRATE_STORE;
 	if (instance->schema == version->schema || instance->wait != NULL)
@@ -139,8 +133,8 @@ static enum migrated migrate_one(
 		return MIGRATE_REFUSED;
 	}
 	instance = dispatch_fit(shard, instance, version->value_count);
-	if (version->ttl != NULL)
-		expiry_values_drop(shard, version, instance, shard->epoch_time_ms);
+	if (ttl != NULL)
+		expiry_values_drop(shard, ttl, instance, shard->epoch_time_ms);
 	enum migrated migrated = migrate_begin(shard, binding, version->schema, bytes_of(NULL, 0), &instance);
 	shard_touch(shard); /* the epoch may have been cut while migrate ran */
 	if (migrated == MIGRATE_STORE)
@@ -150,8 +144,8 @@ static enum migrated migrate_one(
 		struct cause cause = {0};
 		migrate_keep(shard, binding, instance, version->schema);
 		effects_apply(shard, &cause);
-		if (version->ttl != NULL)
-			expiry_file(shard, version, instance, EXPIRY_UNFILED);
+		if (ttl != NULL)
+			expiry_file(shard, ttl, instance, EXPIRY_UNFILED);
 	}
 	note_end(shard->note);
 	shard->epoch_messages++;

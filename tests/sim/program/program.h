@@ -14,8 +14,6 @@ enum {
 	PROGRAM_PRODUCERS = 2,
 	PROGRAM_ATTEMPTS = 5,          /* retry.attempts */
 	PROGRAM_ALARM_MS = 1000000000, /* alarms are set so far ahead: no run lasts so long */
-	IDLE_TTL_MS = 120,
-	IDLE_BLIP_MS = 30,
 };
 
 /* ---- what must hold at the end (model.c) ---- */
@@ -75,11 +73,6 @@ enum program_command {
 };
 const char *program_command_name(enum program_command command);
 
-/* Every second version has a shorter time, which holds for what is there already. */
-static inline uint64_t idle_ttl_ms(uint64_t generation) {
-	return generation % 2 == 1 ? IDLE_TTL_MS / 2 : IDLE_TTL_MS;
-}
-
 /* Set by the world. */
 struct program_hooks {
 	uint64_t seed; /* the router mixes it into the numbers */
@@ -92,6 +85,8 @@ struct program_hooks {
 	void (*working)(void *arg, uint64_t id);                                        /* work has begun */
 	void (*outside)(void *arg, uint64_t id);                                        /* somebody must complete it */
 	bool (*judge)(void *arg, uint64_t generation, uint64_t birth_epoch);            /* may that version handle it? */
+	uint64_t (*ended)(void *arg, const sofun_context *context, int way, struct bytes id, uint64_t from_ms,
+		uint64_t now_ms); /* when what was last used at from_ms ended; UINT64_MAX: not yet (terms.h) */
 	void *arg;
 	uint64_t commands[PROGRAM_COMMANDS]; /* how often each was given, in attempts that failed, too */
 	uint64_t violations;                 /* of order, or of a state that is not what the count says */

@@ -113,6 +113,8 @@ void world_entered_hook(void *arg, const sofun_message *message, uint64_t genera
 
 static void clock_run(struct world *world) {
 	struct flow *flow = &world->engine->flow;
+	if (flow_clock_held(&flow->clock))
+		return;
 	flow_clock_set(&flow->clock, flow_clock_now(&flow->clock) + world_below(world, 50));
 	for (uint32_t i = 0; i < flow->shards_count; i++) {
 		if (shard_due_ms(flow->shards[i]) <=

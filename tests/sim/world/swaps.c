@@ -14,8 +14,9 @@ static enum promise promise_of(const struct swaps *swaps, uint64_t generation) {
 	return (enum promise)(hash_mix(swaps->seed, generation) % 4);
 }
 
-void swaps_init(struct swaps *swaps, uint64_t seed, uint32_t one_in) {
+void swaps_init(struct swaps *swaps, uint64_t seed, uint32_t one_in, uint64_t now_ms) {
 	*swaps = (struct swaps){.live = true, .seed = seed, .one_in = one_in};
+	terms_init(&swaps->terms, now_ms);
 	for (uint64_t i = 0; i < SWAPS_MAX; i++) {
 		swaps->versions[i].generation = i;
 		swaps->versions[i].broken = promise_of(swaps, i) == PROMISE_BROKEN;
@@ -28,7 +29,13 @@ void swaps_init(struct swaps *swaps, uint64_t seed, uint32_t one_in) {
 	}
 }
 
-/* ---- the row: fence, generation, and side and leaves_undecided, each 8 bytes big-endian ---- */
+void swaps_finish(struct swaps *swaps) {
+	terms_finish(&swaps->terms);
+}
+
+/* ---- the row: fence, generation, and side and leaves_undecided, each 8 bytes big-endian; then when state ends ---- */
+
+enum { ROW_HEAD_BYTES = 24 };
 
 static struct key row_key(void) {
 	struct key key = key_of(KEY_SHARE);
@@ -36,12 +43,14 @@ static struct key row_key(void) {
 	return key;
 }
 
-static struct bytes row_bytes(const struct swaps *swaps, struct key *room) {
-	room->size = 0;
-	key_u64(room, 0);
-	key_u64(room, swaps->generation);
-	key_u64(room, (uint64_t)swaps->side << 1 | swaps->leaves_undecided);
-	return key_bytes(room);
+static struct bytes row_bytes(const struct swaps *swaps, struct buf *row) {
+	struct key head = {.size = 0};
+	key_u64(&head, 0);
+	key_u64(&head, swaps->generation);
+	key_u64(&head, (uint64_t)swaps->side << 1 | swaps->leaves_undecided);
+	buf_append_bytes(row, key_bytes(&head));
+	terms_write(&swaps->terms, row);
+	return bytes_buf(row);
 }
 
 bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *store, struct error *error) {
@@ -56,15 +65,19 @@ bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *sto
 	swaps->generation = 0;
 	swaps->side = 0;
 	swaps->leaves_undecided = false;
+	swaps->reshares = false;
 	int found = store_get(store, REDO_RUNTIME, key_bytes(&key), &row, error);
 	if (found == 1) {
-		check(row.size == 24);
+		check(row.size > ROW_HEAD_BYTES);
 		swaps->fence = key_u64_at(row.data);
 		swaps->generation = key_u64_at(row.data + 8);
 		swaps->side = (uint8_t)(key_u64_at(row.data + 16) >> 1);
 		swaps->leaves_undecided = key_u64_at(row.data + 16) & 1;
 		if (swaps->fence != 0)
 			swaps->fences[swaps->generation] = swaps->fence; /* the answer may not have come */
+		terms_read(&swaps->terms, bytes_of(row.data + ROW_HEAD_BYTES, row.size - ROW_HEAD_BYTES));
+	} else if (found == 0) {
+		terms_init(&swaps->terms, swaps->terms.reigns[0].from_ms);
 	}
 	for (uint64_t i = swaps->generation + 1; i < SWAPS_MAX; i++) {
 		swaps->fences[i] = 0;
@@ -79,20 +92,6 @@ bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *sto
 static const sofun_function *const functions[] = {&program_function, &idle_function};
 enum { TYPES = sizeof functions / sizeof *functions };
 
-static struct ttl *ttl_declared(const sofun_function *function, uint64_t generation) {
-	if (function->idle_ttl_ms == 0)
-		return NULL;
-	struct ttl *ttl = ttl_create(function->schema, function->value_count);
-	ttl->idle = (struct ttl_term){.ms = idle_ttl_ms(generation), .since_ms = 1};
-	for (uint32_t i = 0; i < function->value_count; i++) {
-		if (function->values[i].expire_after_write_ms == 0)
-			continue;
-		ttl->values[i].after_write = (struct ttl_term){.ms = function->values[i].expire_after_write_ms, .since_ms = 1};
-		ttl->values_expire = true;
-	}
-	return ttl;
-}
-
 static struct version version_of(struct swaps *swaps, const sofun_function *function, uint64_t generation) {
 	return (struct version){
 		.function = function,
@@ -101,7 +100,6 @@ static struct version version_of(struct swaps *swaps, const sofun_function *func
 		.image = &swaps->images[generation],
 		.schema = function->schema,
 		.value_count = function->value_count,
-		.ttl = ttl_declared(function, generation),
 		.tally = (uint8_t)(generation % 2),
 	};
 }
@@ -130,6 +128,18 @@ static const sofun_function *function_of(uint16_t number, uint64_t generation) {
 	return number == 1 && generation % 2 == 1 ? &program_function_2 : functions[number - 1];
 }
 
+/* Some ids of what expires go to a canary: of the same generation, but for the times. */
+static void canary_bind(struct swaps *swaps, struct binding *binding, uint64_t generation) {
+	const struct reign reign = terms_now(&swaps->terms);
+	binding->ttls = terms_map(&swaps->terms, swaps->view, &idle_function);
+	binding->seed = reign.seed;
+	if (reign.percent == 0 || !swaps->live)
+		return;
+	binding->versions[2] = version_of(swaps, &idle_function, generation);
+	binding->now.canary = 2;
+	binding->now.limit = SPLIT_WHOLE * reign.percent / 100;
+}
+
 static struct binding binding_of(struct swaps *swaps, uint16_t number) {
 	uint64_t now = swaps->generation;
 	const sofun_function *function = function_of(number, now);
@@ -143,6 +153,8 @@ static struct binding binding_of(struct swaps *swaps, uint16_t number) {
 	};
 	if (swaps->fence != 0 && !swaps->lax[now])
 		binding.fence = swaps->fence; /* while nothing is loaded, too: what waits must wait in this order */
+	if (number == 2)
+		canary_bind(swaps, &binding, now);
 	if (!swaps->live)
 		return binding;
 	binding.versions[now % 2] = version_of(swaps, function, now);
@@ -161,10 +173,11 @@ static struct binding binding_of(struct swaps *swaps, uint16_t number) {
 
 struct view *swaps_view(struct swaps *swaps) {
 	struct binding bindings[TYPES + 1] = {{0}};
+	swaps->view++;
 	for (uint16_t number = 1; number <= TYPES; number++)
 		bindings[number] = binding_of(swaps, number);
 	if (!swaps->live)
-		return view_create(++swaps->view, bindings, TYPES + 1, NULL, 0);
+		return view_create(swaps->view, bindings, TYPES + 1, NULL, 0);
 	struct route route = {
 		.ingress = "sim",
 		.until = SPLIT_WHOLE,
@@ -174,19 +187,20 @@ struct view *swaps_view(struct swaps *swaps) {
 		.host = engine_host(swaps->engine),
 		.image = &swaps->images[swaps->generation],
 	};
-	return view_create(++swaps->view, bindings, TYPES + 1, &route, 1);
+	return view_create(swaps->view, bindings, TYPES + 1, &route, 1);
 }
 
 /* ---- a swap ---- */
 
 static void fence_ask(struct swaps *swaps, size_t place) {
 	struct key key = row_key();
-	struct key room;
-	const struct engine_row row = {.key = key_bytes(&key), .value = row_bytes(swaps, &room)};
+	struct buf value = {0};
+	const struct engine_row row = {.key = key_bytes(&key), .value = row_bytes(swaps, &value)};
 	const struct engine_fence order = {.view = swaps_view(swaps), .rows = &row, .row_count = 1, .fence_offset = place};
 	swaps->fenced_view = swaps->view;
 	swaps->asked = true;
 	engine_fence(swaps->engine, TOKEN_SWAP, &order);
+	buf_finish(&value);
 }
 
 static void swap_begin(struct swaps *swaps, bool running) {
@@ -197,6 +211,7 @@ static void swap_begin(struct swaps *swaps, bool running) {
 	swaps->side = side;
 	swaps->leaves_undecided = on_probation(swaps, swaps->generation);
 	swaps->generation++;
+	terms_swap(&swaps->terms, swaps->generation, engine_fence_time_ms(swaps->engine));
 	swaps->probation_ms[swaps->generation] = probation_begin(swaps, swaps->generation);
 	swaps->lax[swaps->generation] = running;
 	swaps->fence = FENCE_NEXT;
@@ -205,26 +220,40 @@ static void swap_begin(struct swaps *swaps, bool running) {
 
 static void drain_end(struct swaps *swaps) {
 	struct key key = row_key();
-	struct key room;
-	const struct engine_row row = {.key = key_bytes(&key), .value = row_bytes(swaps, &room)};
+	struct buf value = {0};
+	const struct engine_row row = {.key = key_bytes(&key), .value = row_bytes(swaps, &value)};
 	swaps->fence = 0;
 	swaps->done++;
 	swaps->asked = true; /* rows and fences do not keep an order among each other */
 	engine_publish(swaps->engine, swaps_view(swaps));
 	engine_commit_rows(swaps->engine, TOKEN_SETTLED, &row, 1);
+	buf_finish(&value);
+}
+
+/* No message goes to another generation by it, so nothing drains. */
+static void reshare(struct swaps *swaps, uint64_t chance) {
+	terms_canary(&swaps->terms, chance, engine_fence_time_ms(swaps->engine));
+	swaps->reshares = true;
+	swaps->canaries++;
+	fence_ask(swaps, FENCE_NOWHERE);
 }
 
 /* A fence on its way: what the committer has made of it. */
 static const char *fence_phase(const struct swaps *swaps) {
 	const struct fence *fence = swaps->engine->fence;
-	bool late = swaps->settles;
+	static const char *const phases[3][4] = {
+		{"swap: fence asked", "swap: fence durable, not told", "swap: fence being written", "swap: fence published"},
+		{"swap: end at its deadline asked", "swap: end at its deadline durable, not told",
+			"swap: end at its deadline being written", "swap: end at its deadline published"},
+		{"canary: fence asked", "canary: fence durable, not told", "canary: fence being written",
+			"canary: fence published"},
+	};
+	const char *const *phase = phases[swaps->reshares ? 2 : swaps->settles ? 1 : 0];
 	if (fence->epoch == 0)
-		return late ? "swap: end at its deadline asked" : "swap: fence asked";
+		return phase[0];
 	if (atomic_load(&swaps->engine->flow.durable) + 1 >= fence->epoch)
-		return late ? "swap: end at its deadline durable, not told" : "swap: fence durable, not told";
-	if (swaps->engine->committer.state == COMMITTER_WRITING)
-		return late ? "swap: end at its deadline being written" : "swap: fence being written";
-	return late ? "swap: end at its deadline published" : "swap: fence published";
+		return phase[1];
+	return swaps->engine->committer.state == COMMITTER_WRITING ? phase[2] : phase[3];
 }
 
 const char *swaps_phase(const struct swaps *swaps) {
@@ -299,8 +328,10 @@ void swaps_step(struct swaps *swaps, uint64_t chance) {
 		return;
 	}
 	if (swaps->fence == 0) {
-		if (chance % swaps->one_in == 0 && swaps->generation + 1 < SWAPS_MAX)
+		if (chance % swaps->one_in == 0 && swaps->generation + 1 < SWAPS_MAX && !terms_canary_runs(&swaps->terms))
 			swap_begin(swaps, chance / swaps->one_in % 4 == 0);
+		else if (chance % swaps->one_in == 3 && swaps->terms.count + SWAPS_MAX < TERMS_REIGNS_MAX)
+			reshare(swaps, chance >> 8);
 	} else if (drained(swaps)) {
 		drain_end(swaps);
 	} else if (chance % 64 == 0) { /* its deadline */
@@ -322,6 +353,10 @@ void swaps_answered(struct swaps *swaps, const struct engine_answer *answer) {
 	swaps->asked = false;
 	if (answer->token == TOKEN_SETTLED)
 		return;
+	if (swaps->reshares) {
+		swaps->reshares = false;
+		return;
+	}
 	if (!swaps->settles) {
 		swaps->fence = answer->number;
 		swaps->fences[swaps->generation] = answer->number;
@@ -334,7 +369,7 @@ void swaps_answered(struct swaps *swaps, const struct engine_answer *answer) {
 
 bool swaps_judge(struct swaps *swaps, uint64_t generation, uint64_t birth_epoch) {
 	const struct fence *fence = swaps->engine->fence;
-	if (fence != NULL && fence->epoch != 0 && !swaps->settles)
+	if (fence != NULL && fence->epoch != 0 && !swaps->settles && !swaps->reshares)
 		swaps->fences[swaps->generation] = fence->epoch; /* placed, and not told yet */
 	uint64_t wanted = 0;
 	for (uint64_t i = 1; i <= swaps->generation; i++)
@@ -343,4 +378,10 @@ bool swaps_judge(struct swaps *swaps, uint64_t generation, uint64_t birth_epoch)
 	while (wanted < generation && swaps->lax[wanted + 1])
 		wanted++;
 	return wanted == generation;
+}
+
+uint64_t swaps_ended_ms(struct swaps *swaps, const sofun_context *context, enum terms_way way, struct bytes id,
+	uint64_t from_ms, uint64_t now_ms) {
+	const struct invocation *invocation = (const void *)context;
+	return terms_ended_ms(&swaps->terms, invocation->view->generation, way, id, from_ms, now_ms);
 }

@@ -6,6 +6,7 @@
 #include "flow/engine/inside.h"
 #include "plugin/image.h"
 #include "program.h"
+#include "terms.h"
 
 enum { SWAPS_MAX = 64 };
 
@@ -26,6 +27,7 @@ struct swaps {
 	bool live;
 	bool asked;            /* a fence is on its way: of a swap, or of the end of its drain; or the row of that end */
 	bool settles;          /* the end of a drain is on its way */
+	bool reshares;         /* the fence is of a canary's share */
 	bool leaves_undecided; /* the generation before was on probation when it was left */
 	uint64_t view;
 	uint64_t fenced_view;
@@ -39,14 +41,17 @@ struct swaps {
 	/* by generation, over all lives */
 	struct program_version versions[SWAPS_MAX];
 	uint64_t fences[SWAPS_MAX];
+	uint64_t canaries; /* changes of shares */
+	struct terms terms;
 	bool lax[SWAPS_MAX];              /* drain=running, or past its deadline: what was born before may go to it */
 	uint64_t probation_ms[SWAPS_MAX]; /* until when; 0: over */
 };
 
 enum { TOKEN_SWAP = 500, TOKEN_SETTLED, TOKEN_SURVEY };
 
-/* A swap begins at one of so many steps in which one could. */
-void swaps_init(struct swaps *swaps, uint64_t seed, uint32_t one_in);
+/* A swap begins at one of so many steps in which one could, and a canary changes at as many. */
+void swaps_init(struct swaps *swaps, uint64_t seed, uint32_t one_in, uint64_t now_ms);
+void swaps_finish(struct swaps *swaps);
 
 /* What the store says, after engine_create; then the first view. False: the store could not be read. */
 bool swaps_recover(struct swaps *swaps, struct engine *engine, struct store *store, struct error *error);
@@ -61,5 +66,9 @@ void swaps_answered(struct swaps *swaps, const struct engine_answer *answer);
 
 /* True if a message born in that epoch may be handled by that generation. */
 bool swaps_judge(struct swaps *swaps, uint64_t generation, uint64_t birth_epoch);
+
+/* terms_ended_ms for who is called in that context. */
+uint64_t swaps_ended_ms(struct swaps *swaps, const sofun_context *context, enum terms_way way, struct bytes id,
+	uint64_t from_ms, uint64_t now_ms);
 
 #endif

@@ -111,11 +111,18 @@ static bool judge_hook(void *arg, uint64_t generation, uint64_t birth_epoch) {
 	return swaps_judge(&world->swaps, generation, birth_epoch);
 }
 
+static uint64_t ended_hook(
+	void *arg, const sofun_context *context, int way, struct bytes id, uint64_t from_ms, uint64_t now_ms) {
+	struct world *world = arg;
+	return swaps_ended_ms(&world->swaps, context, (enum terms_way)way, id, from_ms, now_ms);
+}
+
 static void hooks_set(struct world *world) {
 	program_hooks = (struct program_hooks){
 		.seed = world->options->seed,
 		.inside = world_inside_hook,
 		.judge = judge_hook,
+		.ended = ended_hook,
 		.instances = world->options->instances,
 		.poison = world->options->seed % 3 == 2 ? world->options->poison_one_in : 0,
 		.entered = world_entered_hook,
@@ -140,7 +147,7 @@ static void world_init(struct world *world) {
 	world->config.test_clock_ms = 1000000;
 	world->config.retry_block_ms_max = UINT64_C(1) << 50; /* only a verdict may end what waits for one */
 	check(world->config.retry_attempts == PROGRAM_ATTEMPTS);
-	swaps_init(&world->swaps, options->seed, options->swap_one_in);
+	swaps_init(&world->swaps, options->seed, options->swap_one_in, world->config.test_clock_ms);
 	world->swapping = options->seed % 4 != 0;
 	world->now_us = 1000000;
 	monotonic_simulate(world->now_us);
@@ -150,6 +157,7 @@ static void world_init(struct world *world) {
 
 static void world_finish(struct world *world) {
 	host_drop(world);
+	swaps_finish(&world->swaps);
 	config_finish(&world->config);
 	keys_finish(&world->keys);
 	sim_kv_destroy(world->kv);

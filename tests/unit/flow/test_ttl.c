@@ -43,14 +43,22 @@ END_TEST
 
 START_TEST(what_has_ended_stays_so) {
 	ttl->idle.ms = 10000;
-	ttl->idle.ended_ms = 1500;
-	ttl->idle.ended_by_ms = 30;
+	ttl->idle.from_ms = 1530;
+	ttl->idle.past = (struct ttl_past){.ms = 30, .from_ms = 1035, .until_ms = 1530};
 	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1500), 1530);
-	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 0), 1030);
+	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1490), 1520);
+	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 0), 1035); /* it had not ended before that time held */
 	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1501), 11501);
 	ttl->idle.ms = 0;
 	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1500), 1530);
 	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1501), UINT64_MAX);
+}
+END_TEST
+
+START_TEST(a_shorter_time_ends_nothing_before_it_holds) {
+	ttl->idle.from_ms = 1800;
+	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1500), 1800);
+	ck_assert_uint_eq(ttl_idle_due_ms(ttl, 1750), 1850);
 }
 END_TEST
 
@@ -73,6 +81,7 @@ int main(void) {
 	tcase_add_test(tests, a_value_ends_by_whichever_is_first);
 	tcase_add_test(tests, never_and_beyond_all_time);
 	tcase_add_test(tests, what_has_ended_stays_so);
+	tcase_add_test(tests, a_shorter_time_ends_nothing_before_it_holds);
 	tcase_add_test(tests, each_schema_has_its_own);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);

@@ -208,33 +208,44 @@ START_TEST(test_a_function_type) {
 END_TEST
 
 START_TEST(test_when_state_ends) {
-	static const struct bytes golden = {(const uint8_t *)"\x94"
-														 "\x07"
+	static const struct bytes golden = {(const uint8_t *)"\x93"
 														 "\xc3"
 														 "\xcd\x03\xe8"
 														 "\x92"
-														 "\x99"
+														 "\x96"
 														 "\xa0"
 														 "\x00"
-														 "\x64"
 														 "\xc0"
 														 "\x05"
-														 "\x04"
+														 "\x64"
+														 "\x92"
+														 "\x98"
+														 "\xce\x80\x00\x00\x00"
+														 "\x64"
+														 "\x64"
+														 "\x08"
+														 "\x07"
 														 "\x03"
-														 "\x64"
-														 "\x64"
-														 "\x99"
+														 "\x06"
+														 "\x08"
+														 "\x98"
+														 "\xcf\x00\x00\x00\x01\x00\x00\x00\x00"
+														 "\x03"
+														 "\x03"
+														 "\x06"
+														 "\x00"
+														 "\x00"
+														 "\x00"
+														 "\x00"
+														 "\x96"
 														 "\xa4"
 														 "mark"
 														 "\x01"
-														 "\x00"
 														 "\x09"
 														 "\x05"
-														 "\x00"
-														 "\x00"
 														 "\x09"
-														 "\x09",
-		31};
+														 "\x90",
+		54};
 	struct key key = key_ttl(258);
 	struct error error;
 	struct buf row = {0};
@@ -250,14 +261,70 @@ START_TEST(test_when_state_ends) {
 		}
 		const struct type_term *idle = type_term_find(type, bytes_of(NULL, 0), TTL_IDLE);
 		const struct type_term *mark = type_term_find(type, bytes_text("mark"), TTL_AFTER_WRITE);
-		ck_assert(idle->declared_ms == 100 && idle->command_ms == TTL_UNSET && idle->since_ms == 5 &&
-			idle->ended_ms == 4 && idle->ended_by_ms == 3);
-		ck_assert(mark->declared_ms == 0 && mark->command_ms == 9 && mark->held_ms == 9 && mark->filed_ms == 9);
-		ck_assert(type->ttl.files && type->ttl.files_below == 1000 && type->ttl.shape == 7);
+		ck_assert(idle->command_ms == TTL_UNSET && idle->since_ms == 5 && idle->filed_ms == 100);
+		ck_assert_uint_eq(idle->parts.count, 2);
+		const struct ttl_part *canary = &idle->parts.items[0];
+		ck_assert(canary->until == SPLIT_WHOLE / 2 && canary->declared_ms == 100 && canary->ms == 100);
+		ck_assert(canary->from_ms == 8 && canary->vague_ms == 7 && canary->past.ms == 3 && canary->past.from_ms == 6);
+		ck_assert_uint_eq(canary->past.until_ms, 8);
+		ck_assert_uint_eq(type_term_declared_ms(idle), 3);
+		ck_assert(mark->command_ms == 9 && mark->filed_ms == 9 && mark->parts.count == 0);
+		ck_assert(type->ttl.files && type->ttl.files_below == 1000);
 		type_ttl_write(&row, type);
 		is_bytes(&row, golden);
 	}
 	buf_finish(&row);
+	clear();
+}
+END_TEST
+
+/* A row of which the parts are those: all else as it must be. */
+static bool parts_good(const char *parts, size_t size) {
+	struct key key = key_ttl(258);
+	struct error error;
+	struct buf row = {0};
+	type_add(&registry, 258, "demo/counter");
+	buf_append_bytes(&row, BYTES("\x93\xc3\x01\x91\x96\xa0\x00\xc0\x05\x64"));
+	buf_append(&row, parts, size);
+	bool good = type_ttl_read(&registry, key_bytes(&key), bytes_buf(&row), &error);
+	buf_finish(&row);
+	clear();
+	return good;
+}
+
+#define WHOLE "\xcf\x00\x00\x00\x01\x00\x00\x00\x00"
+#define PARTS_GOOD(literal) parts_good(literal, sizeof(literal) - 1)
+
+START_TEST(test_parts_of_all_ids_in_order) {
+	ck_assert(PARTS_GOOD("\x91\x98" WHOLE "\x01\x01\x01\x00\x00\x00\x00"));
+	ck_assert(!PARTS_GOOD("\x91\x98\x07\x01\x01\x01\x00\x00\x00\x00")); /* some have none */
+	ck_assert(!PARTS_GOOD(
+		"\x92\x98" WHOLE "\x01\x01\x01\x00\x00\x00\x00\x98" WHOLE "\x01\x01\x01\x00\x00\x00\x00")); /* none of any */
+	ck_assert(!PARTS_GOOD("\x91\x98" WHOLE "\x01\x01\x01\x00\x05\x00\x04")); /* a past of before all time */
+	ck_assert(!PARTS_GOOD("\xdc\x00\x65"));                                  /* more than there are shares */
+}
+END_TEST
+
+/* Rows of before ids could have different times. */
+START_TEST(test_when_state_ends_as_it_was_written_before) {
+	static const struct bytes before = {
+		(const uint8_t *)"\x94\x07\xc3\xcd\x03\xe8\x92"
+						 "\x99\xa0\x00\x64\xc0\x05\x14\x03\x64\x64"
+						 "\x99\xa4mark\x01\x00\x09\x05\x00\x00\xcf\xff\xff\xff\xff\xff\xff\xff\xff\x09",
+		39};
+	struct key key = key_ttl(258);
+	struct error error;
+	struct function_type *type = type_add(&registry, 258, "demo/counter");
+	ck_assert(type_ttl_read(&registry, key_bytes(&key), before, &error));
+	const struct type_term *idle = type_term_find(type, bytes_of(NULL, 0), TTL_IDLE);
+	const struct type_term *mark = type_term_find(type, bytes_text("mark"), TTL_AFTER_WRITE);
+	ck_assert(idle->command_ms == TTL_UNSET && idle->since_ms == 5 && idle->filed_ms == 100);
+	ck_assert_uint_eq(type_term_declared_ms(idle), 100);
+	struct ttl_term term = ttl_parts_term(&idle->parts, idle->since_ms, 0);
+	ck_assert(term.ms == 100 && term.past.ms == 3 && term.past.until_ms == 23); /* what was touched by 20 has ended */
+	ck_assert(mark->command_ms == 9 && mark->filed_ms == 9);
+	ck_assert_uint_eq(ttl_parts_term(&mark->parts, mark->since_ms, 0).ms, 0);
+	ck_assert(type->ttl.files && type->ttl.files_below == 1000);
 	clear();
 }
 END_TEST
@@ -415,6 +482,8 @@ int main(void) {
 	tcase_add_test(tests, test_a_function_type_of_before_migrations);
 	tcase_add_test(tests, test_a_function_type);
 	tcase_add_test(tests, test_when_state_ends);
+	tcase_add_test(tests, test_parts_of_all_ids_in_order);
+	tcase_add_test(tests, test_when_state_ends_as_it_was_written_before);
 	tcase_add_test(tests, test_who_of_the_versions_has_what);
 	tcase_add_test(tests, test_versions_of_before_there_was_a_probation);
 	tcase_add_test(tests, test_versions_that_cannot_be_are_refused);

@@ -31,8 +31,8 @@ def started(test, plugin="play", settings=None, shards=2):
 
 
 def fresh(host):
-	"""The status, asked on a connection of its own: it waits while there is no worker."""
-	return Http(host.control).get("/v1/status")
+	"""The status, asked on a connection of its own: it waits while there is no worker, and asks the next one if one died over it."""
+	return wait_until(lambda: seen(lambda: Http(host.control).get("/v1/status")), 30, "a status")
 
 
 def sent(host, to, id, payload, deadline_s=30):
@@ -74,7 +74,7 @@ def seen(look):
 
 
 def another_worker(host, before):
-	return seen(lambda: fresh(host)["worker_pid"] != before)
+	return fresh(host)["worker_pid"] != before
 
 
 def crashed_letters(host):
@@ -84,7 +84,8 @@ def crashed_letters(host):
 def test_each_way_to_die_is_named_and_costs_one_message(test):
 	"""The poison waits, runs alone twice, and is a dead letter; what came before and behind it is handled."""
 	host = started(test)
-	for kind, cause in (("segv", "SIGSEGV"), ("abort", "SIGABRT"), ("stack", "SIGSEGV"), ("loop", "300 ms of CPU time")):
+	too_long = ("300 ms of CPU time", "3000 ms of wall time")  # the second where others have the cores
+	for kind, causes in (("segv", ("SIGSEGV",)), ("abort", ("SIGABRT",)), ("stack", ("SIGSEGV",)), ("loop", too_long)):
 		before = fresh(host)["worker_pid"]
 		given(test, host, *((f"{kind}{number}", {"add": number}) for number in range(20)), (f"bad-{kind}", {"add": 3}),
 			(f"bad-{kind}", {"crash": kind}), (f"bad-{kind}", {"add": 4}))
@@ -92,12 +93,13 @@ def test_each_way_to_die_is_named_and_costs_one_message(test):
 		letter = wait_until(lambda: [letter for letter in host.dead() if letter["id"] == f"bad-{kind}"], 20, "the dead letter")[0]
 		expect_equal([letter[key] for key in ("to", "code", "plugin", "version", "payload")],
 			["test/play", "crashed", "play", "1.0.0", {"crash": kind}], "the dead letter")
-		expect(cause in letter["reason"], letter["reason"])
+		expect(any(cause in letter["reason"] for cause in causes), letter["reason"])
 		expect_equal(host.values("test/play", f"bad-{kind}")["count"], 7, "what came before and behind it")
 		status = fresh(host)
 		crash = status["crashes"][0]
-		expect_equal([crash[key] for key in ("plugin", "version", "function", "id", "verdict", "deaths", "alone", "cause", "in")],
-			["play", "1.0.0", "test/play", f"bad-{kind}", "dead", 3, 2, cause, "function"], "the status")
+		expect(crash["cause"] in causes, f"the cause in the status: {crash}")
+		expect_equal([crash[key] for key in ("plugin", "version", "function", "id", "verdict", "deaths", "alone", "in")],
+			["play", "1.0.0", "test/play", f"bad-{kind}", "dead", 3, 2, "function"], "the status")
 		expect(f'function=test/play id="bad-{kind}"' in host.errors(), "the log")
 		expect(status["worker_pid"] != before and status["recovered"] == "crash", "another worker")
 		expect_equal(status["suspects"], [], "nobody is suspected any more")
@@ -256,7 +258,7 @@ def test_an_abort_in_on_expire(test):
 	host = started(test, "mayfly_2", settings={"retry.backoff_ms": 300, "retry.factor": 1, "retry.attempts": 8})
 	sent(host, "test/mayfly", "met", [666, None, None])
 	sent(host, "test/mayfly", "met", True)
-	wait_until(lambda: seen(lambda: fresh(host)["crashes"]), 20, "a death")
+	wait_until(lambda: fresh(host)["crashes"], 20, "a death")
 	sent(host, "test/mayfly", "met", [5, None, None])
 	calm(host)
 	crash = fresh(host)["crashes"][0]
@@ -407,7 +409,7 @@ def test_an_abort_in_a_migration_in_the_background(test):
 			pass  # it dies over it, or a pass is under way
 		return {row["schema"]: row["instances"] for row in fresh(host)["schemas"]}
 	wait_until(lambda: left() == {1: 1, 2: 29}, 30, "all but one are migrated")
-	crashes = fresh(host)["crashes"]
+	crashes = wait_until(lambda: fresh(host)["crashes"], 30, "the death that the last one caused")
 	expect_equal([(crash["id"], crash["in"], crash["deaths"]) for crash in crashes], [("i7", "migrate", 1)], "one death")
 	expect_equal(host.dead(), [], "dead letters")
 

@@ -138,9 +138,10 @@ struct flow {
 	const struct config *config;
 	struct store *store;
 	uint32_t shards_count;
-	uint32_t layout;      /* rising with every change of the number of shards: part of queue ids */
-	uint64_t incarnation; /* of this process, in reply routes */
-	uint64_t hash_seed;   /* of addresses; from the store id */
+	uint32_t layout;       /* rising with every change of the number of shards: part of queue ids */
+	uint64_t layout_epoch; /* the first one of it: what was born before may have come from an older one */
+	uint64_t incarnation;  /* of this process, in reply routes */
+	uint64_t hash_seed;    /* of addresses; from the store id */
 	struct shard **shards;
 	struct queue *channels; /* [from * shards_count + to] */
 	struct flow_clock clock;

@@ -114,9 +114,10 @@ static bool operations_recover(struct recovery *recovery) {
 static void layout_redo(const struct flow *flow, struct buf *redo) {
 	struct key key = key_of(KEY_LAYOUT);
 	struct buf row = {0};
-	pack_array(&row, 2);
+	pack_array(&row, 3);
 	pack_uint(&row, flow->layout);
 	pack_uint(&row, flow->shards_count);
+	pack_uint(&row, flow->layout_epoch);
 	redo_put(redo, REDO_RUNTIME, key_bytes(&key), bytes_buf(&row));
 	buf_finish(&row);
 }
@@ -150,7 +151,8 @@ bool recover_queues(struct flow *flow, struct committer *committer, bool layout_
 	buf_finish(&recovery.head_value);
 	if (!good)
 		return false;
-	if (recovery.messages > restored)
+	/* moved now, or by a start that ended before they were consumed */
+	if (recovery.messages > restored || recovery.moved_before)
 		restored_mark(flow);
 	log_event(LOG_INFO, "mailboxes", "waiting=%llu moved=%llu layout=%u shards=%u",
 		(unsigned long long)recovery.messages, (unsigned long long)(recovery.messages - restored), flow->layout,

@@ -12,6 +12,7 @@ struct recovery {
 	struct committer *committer;
 	struct error *error;
 	uint64_t messages; /* that wait, so far */
+	bool moved_before; /* some of them stood in a channel of an older layout */
 	/* the queue whose rows are being read */
 	uint64_t queue_id; /* UINT64_MAX: none */
 	bool head_exists;

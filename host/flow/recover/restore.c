@@ -85,8 +85,10 @@ static void restored_count(struct recovery *recovery, const uint8_t *at) {
 	const struct message_head *head = (const struct message_head *)(const void *)at;
 	struct counts *counts = &recovery->shard->counts;
 	message_count(recovery, recovery->shard, at);
-	if (queue_id_kind(recovery->queue_id) == QUEUE_CHANNEL)
+	if (queue_id_kind(recovery->queue_id) == QUEUE_CHANNEL) {
 		counts->channels_in++;
+		recovery->moved_before |= head->birth_epoch < recovery->flow->layout_epoch;
+	}
 	if (queue_id_kind(recovery->queue_id) == QUEUE_WAIT && recovery->head.undecided != 0)
 		counts->undecided++;
 	if (queue_id_kind(recovery->queue_id) == QUEUE_PARK)

@@ -2,10 +2,6 @@
 """A disk that runs full and gets space again: nothing is answered that is not durable, nothing is lost, the host goes on by
 itself; killed while the disk is full, it comes back too."""
 
-import contextlib
-import errno
-import os
-import subprocess
 import sys
 from pathlib import Path
 
@@ -13,7 +9,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
 from lib.campaign import Producer, verify
-from lib.harness import Failed, Skip, expect, expect_equal, wait_until
+from lib.disk import fill_disk, free_bytes, small_disk, started_on_full_disk
+from lib.harness import expect, expect_equal, wait_until
 from lib.host import Host
 from lib.http import HttpError
 from lib.program import Program, Shape
@@ -21,42 +18,6 @@ from lib.program import Program, Shape
 DISK_BYTES = 512 << 20
 # One message a record with a body of 30 kB: the disk is what gives in first.
 HEAVY = Shape(instances=100, nodes=1, emit=1.0, pad=30000)
-
-
-@contextlib.contextmanager
-def small_disk(test):
-	"""A folder on a disk of its own."""
-	if os.geteuid() != 0:
-		raise Skip("only root can mount a small disk")
-	folder = test.dir / "disk"
-	folder.mkdir()
-	done = subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={DISK_BYTES},mode=700", "sofun-test", str(folder)],
-		capture_output=True, text=True)
-	if done.returncode != 0:
-		raise Skip(f"cannot mount a small disk here: {done.stderr.strip()}")
-	try:
-		yield folder
-	finally:
-		for host in test.hosts:
-			host.end()
-		subprocess.run(["umount", "-l", str(folder)], check=True)
-
-
-def free_bytes(folder):
-	space = os.statvfs(folder)
-	return space.f_bavail * space.f_frsize
-
-
-def fill(folder):
-	"""Takes what is left of the disk, beside a host that takes it too."""
-	ballast = folder / "ballast"
-	with open(ballast, "wb", buffering=0) as file:
-		try:
-			while file.write(b"\xaa" * (1 << 20)) > 0:
-				pass
-		except OSError as error:
-			expect_equal(error.errno, errno.ENOSPC, "why the ballast ends")
-	return ballast
 
 
 def health(host):
@@ -77,7 +38,7 @@ def start_on(test, disk):
 def until_full(host, producer, disk):
 	"""Ballast beside the working host until it says that it waits for space."""
 	wait_until(lambda: producer.check() or producer.durable > 100, 60, "the host works")
-	ballast = fill(disk)
+	ballast = fill_disk(disk)
 
 	def full():
 		producer.check()
@@ -88,7 +49,7 @@ def until_full(host, producer, disk):
 
 
 def test_a_full_disk_gets_space_again(test):
-	with small_disk(test) as disk:
+	with small_disk(test, DISK_BYTES) as disk:
 		host, program, producer = start_on(test, disk)
 		for _ in range(2):
 			ballast = until_full(host, producer, disk)
@@ -114,13 +75,13 @@ def finish(host, program, producer, disk):
 
 
 def test_a_kill_on_a_full_disk(test):
-	with small_disk(test) as disk:
+	with small_disk(test, DISK_BYTES) as disk:
 		host, program, producer = start_on(test, disk)
 		ballast = until_full(host, producer, disk)
 		answered = producer.durable
 		producer.stopped = True
 		host.kill()
-		ready_on_full = started_or_refused(host)
+		ready_on_full = started_on_full_disk(host)
 		ballast.unlink()
 		if not ready_on_full:
 			host.start()
@@ -131,23 +92,8 @@ def test_a_kill_on_a_full_disk(test):
 		verify(host, program, position)
 
 
-def started_or_refused(host):
-	"""On a full disk a start either waits for space or ends with a word about it."""
-	host.spawn()
-	try:
-		host.wait_ready(10)
-		return True
-	except Failed:
-		if host.alive():
-			host.kill()
-			return False
-		expect_equal(host.wait_exit() in (3, 4), True, f"exit code on a full disk: {host.errors()[-300:]}")
-		expect("space" in host.errors().lower(), f"it says why: {host.errors()[-300:]}")
-		return False
-
-
 def test_reads_go_on_while_the_disk_is_full(test):
-	with small_disk(test) as disk:
+	with small_disk(test, DISK_BYTES) as disk:
 		host, _, producer = start_on(test, disk)
 		until_full(host, producer, disk)
 		expect_equal(host.http.get("/v1/state/test/play?limit=1")["instances"] != [], True, "state is read")

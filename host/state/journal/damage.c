@@ -130,6 +130,29 @@ static bool segments_check(struct scan *scan, struct error *error) {
 	return true;
 }
 
+static bool gap_report(const struct journal *journal, const struct segment *behind, struct error *error) {
+	error_set(error, ERROR_STORE_FAILED, "journal: a segment is missing in %s", journal->dir);
+	error_found(error, "segment %llu in %s, and none before it", (unsigned long long)behind->sequence, behind->path);
+	error_expected(error, "segment %llu", (unsigned long long)behind->sequence - 1);
+	error_hint(error, "nothing was changed: put the file back, or restore the whole data directory from one backup");
+	return false;
+}
+
+/* Segments are numbered one by one, and one has a durable header before the next is begun: so a file is gone where a number behind
+ * the end is, though no record vouches for it. What a file with a damaged header may have been was looked at before. */
+static bool gap_check(const struct walk *walk, struct error *error) {
+	const struct journal *journal = walk->journal;
+	const uint64_t end_sequence = walk->started ? journal->segments[walk->segment]->sequence : 1;
+	for (size_t i = 0; i < journal->segment_count; i++) {
+		const struct segment *segment = journal->segments[i];
+		if (segment->state == SEGMENT_DAMAGED)
+			return true;
+		if (segment->sequence > end_sequence && (i == 0 || journal->segments[i - 1]->sequence + 1 != segment->sequence))
+			return gap_report(journal, segment, error);
+	}
+	return true;
+}
+
 static bool end_report(const struct walk *walk, struct error *error) {
 	error_set(error, ERROR_STORE_FAILED, "journal: %s ends before the databases' checkpoint", walk->journal->dir);
 	error_found(error, "last epoch %llu", (unsigned long long)walk->last.epoch);
@@ -146,5 +169,5 @@ bool damage_check(struct walk *walk, struct error *error) {
 	free(scan.chunk);
 	if (whole && walk->last.epoch < walk->checkpoint_epoch)
 		return end_report(walk, error);
-	return whole;
+	return whole && gap_check(walk, error);
 }

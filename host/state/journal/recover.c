@@ -109,17 +109,16 @@ static bool format_raise(struct journal *journal, struct segment *segment, struc
 	return result == 0 || journal_error(journal, segment, result, "cannot write the format into", error);
 }
 
-/* Removes and makes ready; the order of segments is lost with the first removal. */
+/* Removes and makes ready, the newest first: one that dies in between leaves no gap, which would be taken for a lost file. The
+ * order of segments is lost with the first removal, but for those that are still to come. */
 static bool segments_settle(struct journal *journal, struct error *error) {
-	for (size_t i = 0; i < journal->segment_count;) {
+	for (size_t i = journal->segment_count; i-- > 0;) {
 		struct segment *segment = journal->segments[i];
 		if (segment->state == SEGMENT_READY && !ready_rewrite(journal, segment, error))
 			return false;
 		if (!format_raise(journal, segment, error))
 			return false;
-		if (segment->state != SEGMENT_LEAVING)
-			i++;
-		else if (!journal_segment_remove(journal, segment, error))
+		if (segment->state == SEGMENT_LEAVING && !journal_segment_remove(journal, segment, error))
 			return false;
 	}
 	return true;

@@ -189,6 +189,31 @@ START_TEST(a_missing_segment_in_the_middle_is_refused) {
 }
 END_TEST
 
+static void name_count(void *arg, const char *name) {
+	unsigned *count = arg;
+	*count += strstr(name, ".segment") != NULL;
+}
+
+/* Nothing behind it vouches for what it held, but the empty one that was prepared has a number. */
+START_TEST(a_missing_last_segment_is_refused) {
+	segments_fill();
+	kit_open(&kit, 0);
+	ck_assert(journal_prepare(kit.journal, &kit.error));
+	kit_close(&kit);
+	struct disk *disk = fault_disk_seam(kit.faults);
+	unsigned segments = 0;
+	char path[64];
+	ck_assert_int_eq(disk->list(disk, KIT_DIR, name_count, &segments), 0);
+	ck_assert_uint_gt(segments, 3);
+	snprintf(path, sizeof path, "%s/%06u.segment", KIT_DIR, segments - 1);
+	file_remove(path);
+	ck_refused("a segment is missing");
+	snprintf(path, sizeof path, "%s/%06u.segment", KIT_DIR, segments);
+	file_remove(path); /* both: nobody can tell */
+	ck_assert(kit_recover(&kit, 0, true));
+}
+END_TEST
+
 START_TEST(a_missing_first_segment_is_refused) {
 	segments_fill();
 	file_remove(KIT_FIRST_SEGMENT);
@@ -330,6 +355,7 @@ int main(void) {
 	tcase_add_test(all, a_refusal_changes_nothing);
 	tcase_add_test(all, a_missing_segment_in_the_middle_is_refused);
 	tcase_add_test(all, a_missing_first_segment_is_refused);
+	tcase_add_test(all, a_missing_last_segment_is_refused);
 	tcase_add_test(all, a_journal_that_ends_before_the_checkpoint_is_refused);
 	tcase_add_test(all, a_journal_that_is_gone_is_refused_if_there_was_a_checkpoint);
 	tcase_add_test(all, a_copied_segment_is_refused);

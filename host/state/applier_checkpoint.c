@@ -172,6 +172,16 @@ static bool runtime_seal(const struct checkpoint *checkpoint, struct kv *kv, str
 	return flush_and_put(checkpoint, kv, error) && flush_and_put(checkpoint, kv, error);
 }
 
+/* So that a compaction behind the next start knows, too. */
+static void removals_row_add(struct checkpoint *checkpoint, struct database *database) {
+	const struct removals removals = removals_now(database);
+	struct key key = key_removals(database->number);
+	struct buf value = {0};
+	removals_row_put(&value, &removals);
+	own_row_add(checkpoint, key_bytes(&key), &value);
+	buf_finish(&value);
+}
+
 static void database_written(struct checkpoint *checkpoint, struct database *database) {
 	if (checkpoint->written_count == checkpoint->written_capacity) {
 		checkpoint->written_capacity = checkpoint->written_capacity == 0 ? 64 : checkpoint->written_capacity * 2;
@@ -185,6 +195,7 @@ static void database_written(struct checkpoint *checkpoint, struct database *dat
 	database_row_put(&value, &row);
 	own_row_add(checkpoint, key_bytes(&key), &value);
 	buf_finish(&value);
+	removals_row_add(checkpoint, database);
 }
 
 /* Towards the end of the database's operations; *ret_end: there. */
@@ -257,6 +268,7 @@ static bool egress_step(struct store *store, struct checkpoint *checkpoint, stru
 	if (checkpoint->egress == checkpoint->egress_count) {
 		checkpoint->phase = CHECKPOINT_RUNTIME;
 		database_enter(store, checkpoint, REDO_RUNTIME);
+		removals_row_add(checkpoint, &store->runtime); /* as of before its own rows of this one */
 		return true;
 	}
 	struct egress *egress = checkpoint->egresses[checkpoint->egress];
@@ -276,7 +288,7 @@ static bool egress_step(struct store *store, struct checkpoint *checkpoint, stru
 
 /* ---- the runtime database ---- */
 
-/* Rows 'B' and 'E': what they tell is durable already. */
+/* Rows 'B', 'E' and 'r': what they tell is durable already. */
 static bool own_rows_write(const struct checkpoint *checkpoint, struct kv *kv, struct error *error) {
 	size_t count = 0;
 	struct kv_op *ops = check_alloc(checkpoint->own_row_count + 1, sizeof *ops);

@@ -14,7 +14,7 @@ enum {
 	REMOVALS_MIN_RUNTIME = 256 * 1024,
 	/* Worth it when so much of the database, at least, is what was removed: a quarter. */
 	REMOVED_PART = 4,
-	/* Of a row whose like was not written since the start, about. */
+	/* A row weighs so much at least, with its mark; and of a database that was written by a host which did not count, about. */
 	ROW_BYTES = 64,
 	/* A piece is this large, about: some hundred milliseconds, and nobody waits longer for the host to stop. */
 	PIECE_BYTES = 8 << 20,
@@ -35,6 +35,13 @@ void removals_note(struct database *database, const struct removals *batch) {
 	pthread_mutex_unlock(&database->removals_mutex);
 }
 
+struct removals removals_now(struct database *database) {
+	pthread_mutex_lock(&database->removals_mutex);
+	struct removals removals = database->removals;
+	pthread_mutex_unlock(&database->removals_mutex);
+	return removals;
+}
+
 /* What was removed, as bytes on disk: a row and its mark. */
 static uint64_t removed_bytes(const struct removals *removals) {
 	uint64_t row_bytes = removals->put_rows == 0 ? ROW_BYTES : removals->put_bytes / removals->put_rows;
@@ -49,21 +56,15 @@ static struct bytes key_last(void) {
 	return bytes_of("\xff", 1); /* rule 1: no key is beyond it */
 }
 
-/* Takes the removals of a database that is worth it. */
+/* It is worth it. */
 static bool compaction_due(struct database *database) {
 	struct kv *kv = atomic_load(&database->kv);
 	uint64_t least = database->number == REDO_RUNTIME ? REMOVALS_MIN_RUNTIME : REMOVALS_MIN;
 	if (kv == NULL)
 		return false;
-	pthread_mutex_lock(&database->removals_mutex);
-	struct removals removals = database->removals;
-	pthread_mutex_unlock(&database->removals_mutex);
-	if (removals.rows < least || removed_bytes(&removals) < kv->ops->size(kv, key_first(), key_last()) / REMOVED_PART)
-		return false;
-	pthread_mutex_lock(&database->removals_mutex);
-	database->removals.rows = 0;
-	pthread_mutex_unlock(&database->removals_mutex);
-	return true;
+	const struct removals removals = removals_now(database);
+	return removals.rows >= least &&
+		removed_bytes(&removals) >= kv->ops->size(kv, key_first(), key_last()) / REMOVED_PART;
 }
 
 static struct database *database_due(struct store *store) {
@@ -93,6 +94,22 @@ static bool piece_end(struct kv *kv, struct bytes from, struct buf *ret_end) {
 	return more;
 }
 
+static void compaction_begin(struct compaction *compaction, struct database *database) {
+	compaction->database = database;
+	compaction->removed_rows = removals_now(database).rows;
+	buf_reset(&compaction->from);
+	buf_append_bytes(&compaction->from, key_first());
+}
+
+/* Only now are they gone: one that a stop or a crash cuts short is begun again. */
+static void compaction_end(struct compaction *compaction) {
+	struct database *database = compaction->database;
+	pthread_mutex_lock(&database->removals_mutex);
+	database->removals.rows -= compaction->removed_rows;
+	pthread_mutex_unlock(&database->removals_mutex);
+	compaction->database = NULL;
+}
+
 /* Returns how long it took, at least 1. */
 static uint64_t piece_compact(struct compaction *compaction, struct kv *kv) {
 	uint64_t start_us = stopwatch_us();
@@ -103,7 +120,7 @@ static uint64_t piece_compact(struct compaction *compaction, struct kv *kv) {
 	buf_append_bytes(&compaction->from, bytes_buf(&end));
 	buf_finish(&end);
 	if (!more)
-		compaction->database = NULL;
+		compaction_end(compaction);
 	return stopwatch_us() - start_us + 1;
 }
 
@@ -112,11 +129,9 @@ uint64_t store_compact_step(struct store *store, uint64_t now_us) {
 	struct compaction *compaction = &store->compaction;
 	if (now_us < compaction->rest_until_us)
 		return compaction->rest_until_us - now_us;
-	if (compaction->database == NULL) {
-		compaction->database = database_due(store);
-		buf_reset(&compaction->from);
-		buf_append_bytes(&compaction->from, key_first());
-	}
+	struct database *due = compaction->database == NULL ? database_due(store) : NULL;
+	if (due != NULL)
+		compaction_begin(compaction, due);
 	uint64_t took_us = 0;
 	if (compaction->database != NULL)
 		took_us = piece_compact(compaction, atomic_load(&compaction->database->kv));

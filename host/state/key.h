@@ -4,6 +4,7 @@
  *   'F'                              format: written by the store when it is made
  *   'C'                              last checkpoint: written by the store
  *   'B' database:u32be               epoch of that database's last checkpoint: written by the store
+ *   'r' database:u32be               what was removed from that database, and what its rows weigh: written by the store
  *   'E' name                         end of an egress log at the last checkpoint: written by the store
  *   'L'                              layout of the queues: written by the flow
  *   'N'                              clock and counters that must not go back: written by the flow
@@ -45,6 +46,7 @@ enum key_kind {
 	KEY_FORMAT = 'F',
 	KEY_CHECKPOINT = 'C',
 	KEY_DATABASE = 'B',
+	KEY_REMOVALS = 'r',
 	KEY_EGRESS = 'E',
 	KEY_LAYOUT = 'L',
 	KEY_NUMBERS = 'N',

@@ -10,6 +10,8 @@ static const uint8_t format_magic[8] = {'s', 'o', 'f', 'u', 'n', 'd', 'b', 0};
 enum {
 	FORMAT_FIXED_BYTES = 8 + 4 + 4 + STORE_ID_BYTES + 4,
 	CHECKPOINT_ROW_BYTES = 8 + 8 + 1,
+	NUMBERED_KEY_BYTES = 1 + 4,
+	REMOVALS_ROW_BYTES = 8 + 8 + 8,
 	EGRESS_ROW_BYTES = 8 + 8 + 8 + 8 + 8,
 	EGRESS_ROW_BYTES_FIRST = 8 + 8 + 8, /* before there was retention */
 	/* NAME_MAX is 255; the rest is for the hash. */
@@ -55,11 +57,20 @@ bool checkpoint_row_take(struct bytes value, struct checkpoint_row *ret_row) {
 	return true;
 }
 
-struct key key_database(uint32_t number) {
-	struct key key = key_of(KEY_DATABASE);
+static struct key key_numbered(enum key_kind kind, uint32_t number) {
+	struct key key = key_of(kind);
 	for (int shift = 24; shift >= 0; shift -= 8)
 		key_u8(&key, (uint8_t)(number >> shift));
 	return key;
+}
+
+/* REQUIRES: NUMBERED_KEY_BYTES */
+static uint32_t key_number(struct bytes key) {
+	return (uint32_t)key.data[1] << 24 | (uint32_t)key.data[2] << 16 | (uint32_t)key.data[3] << 8 | key.data[4];
+}
+
+struct key key_database(uint32_t number) {
+	return key_numbered(KEY_DATABASE, number);
 }
 
 void database_row_put(struct buf *value, const struct database_row *row) {
@@ -68,13 +79,32 @@ void database_row_put(struct buf *value, const struct database_row *row) {
 }
 
 bool database_row_take(struct bytes key, struct bytes value, struct database_row *ret_row) {
-	if (key.size != 5 || value.size < 8)
+	if (key.size != NUMBERED_KEY_BYTES || value.size < 8)
 		return false;
-	ret_row->number =
-		(uint32_t)key.data[1] << 24 | (uint32_t)key.data[2] << 16 | (uint32_t)key.data[3] << 8 | key.data[4];
+	ret_row->number = key_number(key);
 	ret_row->epoch = little_u64(value.data);
 	struct bytes rest = bytes_of(value.data + 8, value.size - 8);
 	return sized_take(&rest, &ret_row->name) && ret_row->name.size > 0 && rest.size == 0;
+}
+
+struct key key_removals(uint32_t number) {
+	return key_numbered(KEY_REMOVALS, number);
+}
+
+void removals_row_put(struct buf *value, const struct removals *removals) {
+	buf_append_u64(value, removals->rows);
+	buf_append_u64(value, removals->put_rows);
+	buf_append_u64(value, removals->put_bytes);
+}
+
+bool removals_row_take(struct bytes key, struct bytes value, uint32_t *ret_number, struct removals *ret_removals) {
+	if (key.size != NUMBERED_KEY_BYTES || value.size != REMOVALS_ROW_BYTES)
+		return false;
+	*ret_number = key_number(key);
+	*ret_removals = (struct removals){.rows = little_u64(value.data),
+		.put_rows = little_u64(value.data + 8),
+		.put_bytes = little_u64(value.data + 16)};
+	return true;
 }
 
 void egress_row_put(struct buf *value, const struct egress_row *row) {

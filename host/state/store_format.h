@@ -47,6 +47,17 @@ struct key key_database(uint32_t number);
 void database_row_put(struct buf *value, const struct database_row *row);
 bool database_row_take(struct bytes key, struct bytes value, struct database_row *ret_row);
 
+/* 'r' number:u32be in runtime: what was written to that database. */
+struct removals {
+	uint64_t rows;      /* removed since it was last compacted */
+	uint64_t put_rows;  /* ever: with their bytes, what a row weighs */
+	uint64_t put_bytes; /* of keys and values */
+};
+
+struct key key_removals(uint32_t number);
+void removals_row_put(struct buf *value, const struct removals *removals);
+bool removals_row_take(struct bytes key, struct bytes value, uint32_t *ret_number, struct removals *ret_removals);
+
 /* 'E' name in runtime: how far an egress log was written and synced by the last checkpoint. */
 struct egress_row {
 	uint64_t end;     /* offset after the last record */

@@ -37,13 +37,6 @@ enum {
 #define EGRESS_SEGMENT_BYTES ((uint64_t)64 << 20)
 #define EGRESS_SEGMENT_PART 8
 
-/* What was written to a database since it was last compacted: removals, and what a row weighs. */
-struct removals {
-	uint64_t rows;
-	uint64_t put_rows; /* since the start */
-	uint64_t put_bytes;
-};
-
 struct database {
 	uint32_t number;
 	char *name;
@@ -101,6 +94,7 @@ struct checkpoint {
 struct compaction {
 	struct database *database; /* NULL: none */
 	struct buf from;           /* the next piece begins at this key */
+	uint64_t removed_rows;     /* that it was begun for */
 	uint64_t rest_until_us;
 };
 
@@ -258,6 +252,9 @@ bool applier_take(struct store *store, struct store_epoch *epoch);
 
 /* A batch has been written. [applier] */
 void removals_note(struct database *database, const struct removals *batch);
+
+/* What row 'r' of the database is to say. [any thread] */
+struct removals removals_now(struct database *database);
 
 /* ---- applier_checkpoint.c ---- */
 

@@ -24,6 +24,18 @@ static bool database_restore(struct store *store, struct bytes key, struct bytes
 	return true;
 }
 
+static bool removals_restore(struct store *store, struct bytes key, struct bytes value, struct error *error) {
+	uint32_t number;
+	struct removals removals;
+	if (!removals_row_take(key, value, &number, &removals) || number >= TABLE_DATABASES)
+		return row_damaged("removals", error);
+	struct database *database = number == REDO_RUNTIME ? &store->runtime : atomic_load(&store->databases[number]);
+	if (database == NULL)
+		return row_damaged("removals", error);
+	database->removals = removals;
+	return true;
+}
+
 static bool egress_row_restore(struct store *store, struct bytes key, struct bytes value, struct error *error) {
 	struct egress_row row;
 	if (!egress_row_take(value, &row))
@@ -129,7 +141,8 @@ static bool clean_forget(struct store *store, const struct checkpoint_row *row, 
 /* The store's own rows, and that all they name is there. */
 static bool rows_recover(struct store *store, struct checkpoint_row *ret_row, struct error *error) {
 	return checkpoint_read(atomic_load(&store->runtime.kv), "the runtime database", ret_row, error) &&
-		rows_restore(store, KEY_DATABASE, database_restore, error) && identities_check(store, error) &&
+		rows_restore(store, KEY_DATABASE, database_restore, error) &&
+		rows_restore(store, KEY_REMOVALS, removals_restore, error) && identities_check(store, error) &&
 		rows_restore(store, KEY_EGRESS, egress_row_restore, error);
 }
 

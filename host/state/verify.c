@@ -83,6 +83,8 @@ static bool runtime_row(
 	struct verify *verify, const char *path, struct bytes key, struct bytes value, struct error *error) {
 	struct known *known;
 	struct dropped_row dropped;
+	struct removals removals;
+	uint32_t number;
 	switch (key.data[0]) {
 	case KEY_DROPPED:
 		return dropped_row_take(value, &dropped) || damaged(error, path, key, "damaged row");
@@ -92,6 +94,8 @@ static bool runtime_row(
 		return checkpoint_row_take(value, &verify->checkpoint) || damaged(error, path, key, "damaged checkpoint");
 	case KEY_DATABASE:
 		return database_note(verify, key, value) || damaged(error, path, key, "damaged row");
+	case KEY_REMOVALS:
+		return removals_row_take(key, value, &number, &removals) || damaged(error, path, key, "damaged row");
 	case KEY_EGRESS:
 		known = known_add(&verify->egresses, &verify->egress_count);
 		buf_append(&known->name, key.data + 1, key.size - 1);

@@ -77,6 +77,27 @@ START_TEST(a_database_row) {
 }
 END_TEST
 
+START_TEST(a_row_of_removals) {
+	struct key key = key_removals(7);
+	static const uint8_t golden[] = {'r', 0, 0, 0, 7};
+	ck_assert_uint_eq(key.size, sizeof golden);
+	ck_assert_mem_eq(key.data, golden, sizeof golden);
+	const struct removals removals = {.rows = 1, .put_rows = 0x0203, .put_bytes = 0x040506};
+	removals_row_put(&made, &removals);
+	static const uint8_t value[] = {1, 0, 0, 0, 0, 0, 0, 0, 3, 2, 0, 0, 0, 0, 0, 0, 6, 5, 4, 0, 0, 0, 0, 0};
+	made_is(value, sizeof value);
+	uint32_t number;
+	struct removals taken;
+	ck_assert(removals_row_take(key_bytes(&key), bytes_buf(&made), &number, &taken));
+	ck_assert_uint_eq(number, 7);
+	ck_assert_uint_eq(taken.rows, removals.rows);
+	ck_assert_uint_eq(taken.put_rows, removals.put_rows);
+	ck_assert_uint_eq(taken.put_bytes, removals.put_bytes);
+	ck_assert(!removals_row_take(bytes_of(key.data, 4), bytes_buf(&made), &number, &taken));
+	ck_assert(!removals_row_take(key_bytes(&key), bytes_of(made.data, made.size - 1), &number, &taken));
+}
+END_TEST
+
 START_TEST(an_egress_row) {
 	struct egress_row row = {.end = 0x0102, .segment = 0x0304, .bytes = 0x0506, .start = 0x0708, .time_ms = 0x090a};
 	egress_row_put(&made, &row);
@@ -138,6 +159,7 @@ int main(void) {
 	tcase_add_test(cases, a_format_row);
 	tcase_add_test(cases, a_checkpoint_row);
 	tcase_add_test(cases, a_database_row);
+	tcase_add_test(cases, a_row_of_removals);
 	tcase_add_test(cases, an_egress_row);
 	tcase_add_test(cases, names_of_folders);
 	tcase_add_test(cases, long_names_fit_a_file_system_and_stay_apart);

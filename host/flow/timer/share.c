@@ -8,19 +8,15 @@ static bool serves(const struct shard *shard) {
 		atomic_load_explicit(&shard->input_pending, memory_order_relaxed) > 0;
 }
 
-static uint64_t sweep_share(const struct shard *shard, bool strained) {
-	if (strained)
-		return SWEEPS_STRAINED;
-	return serves(shard) ? SWEEPS_BESIDE : UINT64_MAX;
-}
-
 bool sweep_share_take(struct shard *shard) {
 	struct swept *swept = &shard->timers.swept;
 	const bool strained = atomic_load_explicit(&shard->flow->strained, memory_order_relaxed);
-	const uint64_t span = strained ? shard->turn_us / SWEEPS_STRAINED_US : shard->epoch;
-	if (swept->span != span || swept->strained != strained)
-		*swept = (struct swept){.span = span, .strained = strained};
-	if (swept->count >= sweep_share(shard, strained))
+	const bool beside = serves(shard), timed = strained && beside;
+	const uint64_t span = timed ? shard->turn_us / SWEEPS_STRAINED_US : shard->epoch;
+	const uint64_t share = strained ? SWEEPS_STRAINED : beside ? SWEEPS_BESIDE : UINT64_MAX;
+	if (swept->span != span || swept->timed != timed)
+		*swept = (struct swept){.span = span, .timed = timed};
+	if (swept->count >= share)
 		return false;
 	swept->count++;
 	return true;

@@ -11,8 +11,8 @@ enum {
 	 * without. With half as many an epoch is little shorter, for then it is the disk's sync that takes it; with twice as many the
 	 * sweep is no faster on two cores, for then it is the applier that takes them. */
 	SWEEPS_BESIDE = 64,
-	/* While the store falls behind, in SWEEPS_STRAINED_US: what it has takes long enough without them. Some must go, for time goes
-	 * on. Not in an epoch: those may be so short that as many would still fill the tables, and then everybody waits. */
+	/* While the store falls behind, in an epoch: what it has takes long enough without them. Some must go, for time goes on. Beside
+	 * inputs in SWEEPS_STRAINED_US: epochs may be so short that as many would still fill the tables, and then everybody waits. */
 	SWEEPS_STRAINED = 8,
 	SWEEPS_STRAINED_US = 2000,
 };

@@ -12,8 +12,8 @@ struct message_route;
 
 /* How many were sent lately (share.h). */
 struct swept {
-	uint64_t span; /* the epoch; strained: the piece of time */
-	bool strained;
+	uint64_t span; /* the epoch; timed: the piece of time */
+	bool timed;
 	uint64_t count;
 };
 

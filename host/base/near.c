@@ -35,7 +35,7 @@ static size_t slips_max(size_t size) {
 
 struct near near_begin(struct bytes wanted) {
 	struct near near = {.distance = 0};
-	if (wanted.size >= NEAR_NAME_BYTES || memchr(wanted.data, '\0', wanted.size) != NULL)
+	if (wanted.size == 0 || wanted.size >= NEAR_NAME_BYTES || memchr(wanted.data, '\0', wanted.size) != NULL)
 		return near;
 	bytes_copy((uint8_t *)near.wanted, wanted.data, wanted.size);
 	near.distance = slips_max(wanted.size) + 1;

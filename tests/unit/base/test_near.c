@@ -60,12 +60,20 @@ START_TEST(names_that_are_too_long_are_neither_wanted_nor_offered) {
 }
 END_TEST
 
+START_TEST(nothing_is_near_to_no_name) {
+	struct near near = near_begin(bytes_of(NULL, 0)); /* which memchr would not take */
+	near_offer(&near, "x");
+	ck_assert_str_eq(near.best, "");
+}
+END_TEST
+
 int main(void) {
 	Suite *suite = suite_create("base/near");
 	TCase *tests = tcase_create("near");
 	tcase_add_test(tests, the_distance_counts_slips);
 	tcase_add_test(tests, the_nearest_is_offered_if_it_is_near);
 	tcase_add_test(tests, names_that_are_too_long_are_neither_wanted_nor_offered);
+	tcase_add_test(tests, nothing_is_near_to_no_name);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

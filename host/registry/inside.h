@@ -411,6 +411,8 @@ struct lineage *lineage_add(struct registry *registry, const char *name); /* fou
 void lineages_destroy(struct registry *registry);
 /* The image of a version that may be in a view; NULL: it is not loaded. */
 struct plugin *plugin_of_verdict(const struct registry *registry, const struct verdict *verdict);
+/* Who serves, as any view is to have it: a change that waits for another fence has not come about, and nothing of it is durable. */
+const struct share *lineage_serves(const struct lineage *lineage);
 /* True if the version had a share before the fence that stands. */
 bool lineage_was(const struct lineage *lineage, const struct verdict *verdict);
 bool share_has(const struct share *share, const struct verdict *verdict);

@@ -58,6 +58,10 @@ bool lineage_has(const struct lineage *lineage, const struct verdict *verdict) {
 	return share_has(&lineage->now, verdict);
 }
 
+const struct share *lineage_serves(const struct lineage *lineage) {
+	return lineage->state == LINEAGE_ASKED ? &lineage->before : &lineage->now;
+}
+
 bool lineage_was(const struct lineage *lineage, const struct verdict *verdict) {
 	return share_has(&lineage->before, verdict);
 }
@@ -187,6 +191,19 @@ static void fence_answered(void *arg, uint64_t epoch, bool good) {
 		then(lineage->then_arg, good);
 }
 
+/* If there is none, what earlier drains have left is told apart from the new no more: this drain then ends without it. */
+static uint8_t side_next(const struct lineage *lineage) {
+	const struct registry *registry = lineage->registry;
+	uint16_t *types = check_alloc(registry->type_count + 1, sizeof(*types));
+	size_t count = 0;
+	for (size_t i = 1; i < registry->type_count; i++)
+		if (registry->types[i] != NULL && strcmp(registry->types[i]->plugin, lineage->name) == 0)
+			types[count++] = registry->types[i]->number;
+	uint8_t side = engine_side_next(registry->options.engine, lineage->side, types, count);
+	free(types);
+	return side;
+}
+
 static void fence_ask(struct lineage *lineage) {
 	struct registry *registry = lineage->registry;
 	if (registry->fencing || registry->commits != NULL) {
@@ -197,6 +214,7 @@ static void fence_ask(struct lineage *lineage) {
 	registry->publish_due = false; /* this view shows it */
 	lineage->state = LINEAGE_FENCING;
 	lineage->fence = FENCE_NEXT;
+	lineage->side = side_next(lineage);
 	types_ttl_update(registry, engine_fence_time_ms(registry->options.engine));
 	struct rows *rows = rows_create(registry, lineage);
 	struct view *view = registry_view(registry);
@@ -237,19 +255,6 @@ static void versions_place(struct lineage *lineage) {
 	verdict_place(lineage, lineage->before.percent > 0 ? lineage->before.canary : NULL);
 }
 
-/* If there is none, what earlier drains have left is told apart from the new no more: this drain then ends without it. */
-static uint8_t side_next(const struct lineage *lineage) {
-	const struct registry *registry = lineage->registry;
-	uint16_t *types = check_alloc(registry->type_count + 1, sizeof(*types));
-	size_t count = 0;
-	for (size_t i = 1; i < registry->type_count; i++)
-		if (registry->types[i] != NULL && strcmp(registry->types[i]->plugin, lineage->name) == 0)
-			types[count++] = registry->types[i]->number;
-	uint8_t side = engine_side_next(registry->options.engine, lineage->side, types, count);
-	free(types);
-	return side;
-}
-
 void lineage_seed(struct lineage *lineage, const struct verdict *canary) {
 	if (!types_ttl_differ(lineage->registry, lineage->name))
 		lineage->seed = hash_mix(registry_wall_ms(), hash_bytes(0, canary->hash, HASH_BYTES));
@@ -262,7 +267,6 @@ void lineage_change(struct lineage *lineage, const struct change *change) {
 	lineage->now = change->next;
 	lineage->previous = change->previous;
 	lineage->running = change->running;
-	lineage->side = side_next(lineage);
 	lineage->since_wall_ms = registry_wall_ms();
 	lineage->deadline_wall_ms = lineage->since_wall_ms + change->deadline_ms;
 	lineage->types = change->types;

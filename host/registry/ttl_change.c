@@ -18,8 +18,7 @@ static struct holders holders_of(const struct registry *registry, const struct f
 	const struct lineage *lineage = lineage_find(registry, type->plugin);
 	if (lineage == NULL)
 		return holders;
-	/* a change that waits for another plugin's fence has not come about yet */
-	const struct share *share = lineage->state == LINEAGE_ASKED ? &lineage->before : &lineage->now;
+	const struct share *share = lineage_serves(lineage);
 	const struct verdict *verdicts[] = {share->percent > 0 ? share->canary : NULL, share->base};
 	for (int i = 0; i < 2; i++) {
 		const struct plugin *plugin = plugin_of_verdict(registry, verdicts[i]);

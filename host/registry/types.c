@@ -168,8 +168,9 @@ static void plugin_bind(
 static void lineage_bind(const struct lineage *lineage, struct binding *bindings) {
 	const struct registry *registry = lineage->registry;
 	struct lineage_images images = {.count = 0};
-	struct split now = split_of(&images, registry, &lineage->now);
-	struct split before = split_of(&images, registry, &lineage->before);
+	const struct share nobody = {0};
+	struct split now = split_of(&images, registry, lineage_serves(lineage));
+	struct split before = split_of(&images, registry, lineage->state == LINEAGE_ASKED ? &nobody : &lineage->before);
 	bool drains = !lineage->running && (before.base != VERSION_NONE || before.canary != VERSION_NONE);
 	for (size_t i = 1; i < registry->type_count; i++) {
 		if (registry->types[i] == NULL || strcmp(registry->types[i]->plugin, lineage->name) != 0)
@@ -226,7 +227,7 @@ static size_t image_route(
 }
 
 static size_t lineage_route(const struct lineage *lineage, struct route *routes) {
-	const struct share *share = &lineage->now;
+	const struct share *share = lineage_serves(lineage);
 	bool canary = share->percent > 0 && plugin_of_verdict(lineage->registry, share->canary) != NULL;
 	uint64_t limit = canary ? SPLIT_WHOLE * share->percent / 100 : 0;
 	size_t count = image_route(lineage, routes, share->base, limit, SPLIT_WHOLE);

@@ -56,7 +56,7 @@ debian_make() {
 		say "making an empty Debian 12"
 		run_logged "$root.log" debootstrap --variant=minbase "${include[@]}" $suite "$root" "$mirror"
 		rm -f "$root.log"
-		[ -z "${debian_kept-}" ] || cp --archive "$root" "$debian_kept/base"
+		[ -z "${debian_kept-}" ] || cp --archive --one-file-system "$root" "$debian_kept/base"
 	fi
 	chmod 755 "$root" # mktemp made it for root alone; tests run as others too
 	network_copy "$root"

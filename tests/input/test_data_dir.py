@@ -234,6 +234,20 @@ def test_flipped_bytes_anywhere_are_refused_or_harmless(test):
 	expect(verdicts["refused"] > 0, "at least one flip was refused")
 
 
+def test_a_database_without_its_current_is_refused_and_keeps_its_tables(test):
+	"""LevelDB would begin an empty one in its place, and delete the tables: the refusal came behind that."""
+	program = small(test, 500)
+	host = stopped(test, program)
+	current = host.data / "runtime" / "CURRENT"
+	tables = sorted(path.name for path in current.parent.glob("*.ldb"))
+	current.rename(test.dir / "aside")
+	store.refused(host, ("current",))
+	expect_equal(sorted(path.name for path in current.parent.glob("*.ldb")), tables, "tables after the refusal")
+	(test.dir / "aside").rename(current)
+	host.start()
+	check_prefix(host, program, len(program.packed))
+
+
 def test_a_malformed_row_of_the_registry(test):
 	"""Refused once, with exit 3: a supervisor does not try again what cannot pass."""
 	import plyvel

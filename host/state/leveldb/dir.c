@@ -84,12 +84,12 @@ static int log_move(const char *from, const char *to, const char *name) {
 	return is_log(name) ? file_move(from, to, name) : 0;
 }
 
-static unsigned logs_count(const char *path) {
+static unsigned files_count(const char *path, bool (*counts)(const char *name)) {
 	DIR *dir = opendir(path);
 	unsigned count = 0;
 	struct dirent *entry;
 	while (dir != NULL && (entry = readdir(dir)) != NULL)
-		count += name_ends(entry->d_name, ".log") ? 1 : 0;
+		count += counts(entry->d_name) ? 1 : 0;
 	if (dir != NULL)
 		closedir(dir);
 	return count;
@@ -102,7 +102,7 @@ static char *aside_make(const char *path, int *ret_result) {
 }
 
 int leveldb_dir_set_aside(const char *path, unsigned *ret_count) {
-	*ret_count = logs_count(path);
+	*ret_count = files_count(path, is_log);
 	if (*ret_count == 0)
 		return 0;
 	int result;
@@ -111,6 +111,13 @@ int leveldb_dir_set_aside(const char *path, unsigned *ret_count) {
 		result = dir_each(path, aside, log_move);
 	free(aside);
 	return result;
+}
+
+bool leveldb_dir_headless(const char *path) {
+	char *current = path_join(path, "CURRENT");
+	bool gone = access(current, F_OK) != 0 && errno == ENOENT;
+	free(current);
+	return gone && files_count(path, is_table) > 0;
 }
 
 /* ---- the end of a MANIFEST ---- */

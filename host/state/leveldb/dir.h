@@ -3,8 +3,13 @@
 #ifndef HOST_STATE_LEVELDB_DIR_H
 #define HOST_STATE_LEVELDB_DIR_H
 
+#include <stdbool.h>
 #include <stddef.h>
 #include <stdint.h>
+
+/* Its tables are there, and CURRENT is gone: told to create what is missing, LevelDB would begin an empty database and delete
+ * them. None that a crash leaves is like this: CURRENT is durable before the first table. */
+bool leveldb_dir_headless(const char *path);
 
 /* Rule 15: moves all *.log files into <path>/set-aside/. Counts them. */
 int leveldb_dir_set_aside(const char *path, unsigned *ret_count);

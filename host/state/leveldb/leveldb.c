@@ -118,11 +118,23 @@ static leveldb_t *db_after_cut(const struct leveldb_kv *kv, char **text) {
 	return db;
 }
 
+static bool headless_report(const struct leveldb_kv *kv, struct error *error) {
+	error_set(error, ERROR_STORE_FAILED, "cannot open database %s: its file CURRENT is missing", kv->path);
+	error_found(error, "tables without it");
+	error_expected(error, "a file CURRENT that names the MANIFEST");
+	error_hint(error, "nothing was changed: put it back, or restore the whole data directory from one backup");
+	return false;
+}
+
 /* The pool's open(). */
 static void *db_open(struct pooled *pooled, bool create, bool first, struct error *error) {
 	const struct leveldb_kv *kv =
 		(const struct leveldb_kv *)(const void *)((const char *)pooled - offsetof(struct leveldb_kv, pooled));
 	char *text;
+	if (create && kv->shadow == NULL && leveldb_dir_headless(kv->path)) {
+		headless_report(kv, error);
+		return NULL;
+	}
 	leveldb_t *db = db_try(kv, create, &text);
 	if (db == NULL && first)
 		db = db_after_cut(kv, &text);

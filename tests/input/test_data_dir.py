@@ -15,11 +15,11 @@ from lib import harness, store
 from lib.beside import Beside
 from lib.campaign import play_counts
 from lib.crc32c import crc32c
-from lib.harness import Skip, expect, expect_equal
+from lib.harness import Failed, Skip, expect, expect_equal
 from lib.host import Host
 from lib.http import HttpError
 from lib.program import Program, Shape, difference, emitted_numbers
-from lib.rpc import RpcError
+from lib.rpc import Closed, RpcError
 
 SMALL = Shape(instances=50, nodes=20)
 
@@ -310,6 +310,86 @@ def judge(host, first, second):
 	right = (whole == len(first.packed) and counts == dict(sum((Counter(one[0]) for one in wanted), Counter()))
 		and emits == sorted(wanted[0][1] + wanted[1][1]))
 	return "right" if right else None
+
+
+# ---- files of the store that are gone, or cannot be read ----
+
+def killed_with_all_kinds(test):
+	"""A store with tables, with egress logs, and with records in the journal behind them."""
+	host = Host(test, plugins=("counter", "play"), shards=1).start()
+	for round in range(2):
+		with host.rpc() as rpc:
+			rpc.ingest("counter", f"c{round}", 1, [f"k{number % 500}" for number in range(5000)])
+			rpc.ingest("play", f"p{round}", 1, [{"id": f"i{number}", "msg": {"add": 1,
+				"emit": {"egress": "play", "payload": number}}} for number in range(500)])
+		host.barrier()
+		if round == 0:
+			host.stop()
+			host.start()
+	host.kill()
+	return host
+
+
+def kinds_check(host):
+	host.barrier()
+	expect_equal(sum(values["count"] for values in host.dump("demo/counter").values()), 10000, "counts of counter")
+	expect_equal(sum(values["count"] for values in host.dump("test/play").values()), 1000, "counts of play")
+	expect_equal([record["payload"] for record in host.egress("play")], [*range(500)] * 2, "egress")
+
+
+def parts_of(data):
+	"""Files that a store cannot do without: of each database its tables, MANIFEST and CURRENT; the journal's segments with records;
+	egress logs."""
+	parts = store.segments(data) + [path for path in (data / "egress").rglob("*") if path.is_file()]
+	for database in store.databases(data):
+		parts += [path for path in database.iterdir() if path.suffix == ".ldb" or path.name == "CURRENT"
+			or path.name.startswith("MANIFEST-")]
+	return [path.relative_to(data) for path in parts]
+
+
+def judge_without(host, part, unreadable):
+	"""How a host without that file ends: it is refused, or says at the first read that its store has failed. What it said; None: it
+	did not need to read it."""
+	host.spawn()
+	try:
+		host.wait_ready()
+		kinds_check(host)
+	except (Failed, HttpError, RpcError, Closed, OSError, ValueError):
+		if host.process.poll() is None:
+			host.kill()
+		else:
+			expect(host.wait_exit() in (3, 4), f"exit code without {part}: {host.errors()[-300:]}")
+		said = host.errors()
+		expect("sofund: " in said or "store_failed" in said or "level=error" in said or " error " in said,
+			f"without {part} it says why: {said[-300:]}")
+		return said
+	host.kill()
+	expect(unreadable, f"{part} is gone, and nobody missed it")  # unreadable: nobody needed it, and all is right
+	return None
+
+
+def test_a_file_that_is_gone_or_unreadable_is_named_and_nothing_is_lost(test):
+	"""Put back, it is as if nothing had been: what was refused has changed nothing that counts."""
+	host = killed_with_all_kinds(test)
+	parts = parts_of(host.data)
+	expect({part.parts[0] for part in parts} >= {"runtime", "types", "journal", "egress"}, f"what there is: {parts}")
+	for part in parts:
+		for unreadable in (False, True):
+			copy = store.copied_host(test, host.data, shards=1)
+			path, aside = copy.data / part, test.dir / "aside"
+			path.rename(aside)
+			if unreadable:
+				path.mkdir()  # opens, and no byte of it can be read
+			said = judge_without(copy, part, unreadable)
+			words = [part.name, str(part.parent), "journal", "egress"]
+			expect(said is None or any(word in said for word in words), f"it names what it lacks, {part}: {said}")
+			if unreadable:
+				path.rmdir()
+			aside.rename(path)
+			copy.start()
+			kinds_check(copy)
+			store.drop(copy)
+	test.note(f"{len(parts)} files, each once away and once unreadable")
 
 
 if __name__ == "__main__":

@@ -1,12 +1,14 @@
 #!/usr/bin/python3
 """README.md and plugin-api/README.md to the letter: their code blocks are run in their order, in an empty folder. A block of
-a file (```c, ```cmake) is written to the name that stands before it; ```sh is run."""
+a file (```c, ```cmake) is written to the name that stands before it; ```sh is run. Indented C is a part of a file: it must
+compile once what it leaves out stands around it."""
 
 import os
 import re
 import signal
 import subprocess
 import sys
+import textwrap
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -15,6 +17,15 @@ from lib import harness
 from lib.harness import REPOSITORY, expect, expect_equal
 
 BLOCK = re.compile(r"(?:`([\w.]+)`:\n\n)?^```(sh|c|cmake)\n(.*?)^```", re.MULTILINE | re.DOTALL)
+
+INDENTED = re.compile(r"^\n((?:    .*\n|\n(?=    ))+)", re.MULTILINE)
+
+# What the statements of examples name without declaring it.
+SURROUNDINGS = """#include <sofun/sofun.h>
+#include <sofun/testing.h>
+static sofun_test *test;
+static sofun_bytes user, prefix, from, line;
+"""
 
 
 def script_of(page):
@@ -64,6 +75,37 @@ def test_plugin_api_readme(test):
 	expect(answer < state and re.search(r"total\s+\S+\s+4\b", printed), f"the call and the state: {printed}")
 	expect(printed.index("\n9\n") > state and re.search(r"greeter +0\.2\.0 +live", printed), f"the newer version, with the state: {printed}")
 	expect("demo/hello" in printed, f"inspect: {printed}")
+
+
+def source_of(example):
+	"""A file of an indented example: its declarations as they are, its statements inside an invoke, and an invoke for each
+	function that shows none."""
+	parts = example.split("\n\n")
+	outside = [part for part in parts if part.startswith(("SOFUN_FUNCTION(", "SOFUN_SCHEMA(", "static "))]
+	statements = [part for part in parts if part not in outside]
+	text = "\n\n".join(outside) + "\n"
+	if not outside:
+		text = 'SOFUN_STATELESS_FUNCTION(example, "demo/example");\n'
+	functions = re.findall(r"^SOFUN_(?:STATELESS_)?FUNCTION\((\w+)", text, re.MULTILINE)
+	for name in functions:
+		if f"int {name}_invoke(" not in text:
+			text += (f"static int {name}_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {{\n"
+				"\t(void)context, (void)plugin_data, (void)message;\n" + "\n".join(statements) + "\nreturn 0;\n}\n")
+	members = ", ".join(f"SOFUN_WITH_FUNCTION({name})" for name in functions)
+	return SURROUNDINGS + text + f'SOFUN_PLUGIN("example", "1.0.0", {members});\n'
+
+
+def test_plugin_api_examples_compile(test):
+	page = (REPOSITORY / "plugin-api" / "README.md").read_text()
+	page = re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
+	examples = [textwrap.dedent(text).strip() for text in INDENTED.findall(page)]
+	for word in ("SOFUN_EARLIER(", "SOFUN_ON_EXPIRE", "sofun_test_advance(", "send_after(", "SOFUN_TABLE(", "SOFUN_ON_RESULT"):
+		expect(any(word in example for example in examples), f"an example with {word}")
+	for example in examples:
+		source = source_of(example)
+		compiler = subprocess.run(["cc", "-std=c11", "-fsyntax-only", "-Wall", "-Wextra", "-Wpedantic", "-Wno-unused", "-Werror",
+			"-I", REPOSITORY / "plugin-api" / "include", "-x", "c", "-"], input=source, text=True, stderr=subprocess.PIPE)
+		expect_equal(compiler.returncode, 0, f"{compiler.stderr} for {source}")
 
 
 def test_links_lead_somewhere(test):

@@ -1,6 +1,6 @@
 /* What a callback may cause, with C strings and plain numbers: send, reply, emit, fail, log. Each answers what the
- * host answered (0, or SOFUN_... of types.h), except sofun_fail. Threads as in host.h: send and fail inside any
- * callback, reply and emit inside invoke, log anywhere.
+ * host answered (0, or SOFUN_... of types.h), except sofun_fail. Where each may be called, its brackets in host.h
+ * say.
  */
 #ifndef SOFUN_EFFECTS_H
 #define SOFUN_EFFECTS_H

@@ -88,9 +88,9 @@ typedef struct sofun_function {
 	 * gone with all its state. Handling a message successfully is a touch; reading it from outside is none. */
 	uint64_t idle_ttl_ms;
 	/* Since 1.1; may be NULL. Called once for each instance that expires, ahead of a message that finds it expired. It reads
-	 * the state as it was when the instance ended, may send, emit and log; it sets nothing and replies to nobody. 0: its effects become durable
-	 * together with the instance's end. Not 0: it is tried again by policy, and after the last attempt there is a dead
-	 * letter and the instance ends all the same. Thread and plugin_data as invoke's. */
+	 * the state as it was when the instance ended, may send, emit and log; it sets nothing and replies to nobody. 0: its
+	 * effects become durable together with the instance's end. Not 0: it is tried again by policy, and after the last
+	 * attempt there is a dead letter and the instance ends all the same. Thread and plugin_data as invoke's. */
 	int (*on_expire)(sofun_context *context, void *plugin_data, const sofun_expiry *expiry);
 	/* Since 1.1; may be NULL. An operation (operation.h) that this function started: it may block and take long, and it is
 	 * called for many operations at once, on threads of the host's pool. It sees metadata and plugin_data, no state. 0:

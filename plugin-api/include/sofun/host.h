@@ -3,9 +3,10 @@
  *
  * Brackets name the thread and the state in which a function may be called:
  *   [any]       any thread, from init until fini returns
- *   [invoke]    the thread that runs the callback, inside a function's invoke
- *   [state]     the same, inside invoke or migrate; in migrate, get is of the old values and set of the new (function.h)
- *   [callback]  the same, inside invoke or route; what asks for no effect also inside migrate
+ *   [invoke]    the thread that runs the callback, inside a function's invoke or on_result; emit also inside on_expire
+ *   [state]     the same, inside invoke, on_result or migrate; in migrate, get is of the old values and set of the new
+ *               (function.h). get also inside on_expire
+ *   [callback]  the same, inside invoke, on_result, on_expire or route; what asks for no effect also inside migrate
  */
 #ifndef SOFUN_HOST_H
 #define SOFUN_HOST_H
@@ -49,8 +50,8 @@ struct sofun_host {
 	 * MessagePack object. Both are copied. A router may call it too. [callback] */
 	int (*send)(sofun_context *context, const sofun_address *to, sofun_bytes type, sofun_bytes payload);
 
-	/* The answer to a call. The last one before invoke returns counts. Without a caller that waits it is SOFUN_OK and
-	 * does nothing. [invoke] */
+	/* The answer to a call. The last one before invoke (or on_result) returns counts. Without a caller that waits it is
+	 * SOFUN_OK and does nothing. [invoke] */
 	int (*reply)(sofun_context *context, sofun_bytes type, sofun_bytes payload);
 
 	/* A record at the end of an egress, visible once the epoch is durable. [invoke] */

@@ -84,8 +84,8 @@ typedef struct sofun_operation {
 
 	/* Starts an operation of this address. metadata: one MessagePack object, copied; it tells work what to do, and on_result
 	 * what it was about. *ret_id is unique for all time. SOFUN_NOT_ALLOWED: the function has no on_result, or no work and
-	 * the operation is not OUTSIDE. SOFUN_TOO_LARGE: this invocation has started 1,024. SOFUN_BUSY: operations.pending_max are under way; return non-zero to be tried again, or go
-	 * on without. [invoke] and on_result */
+	 * the operation is not OUTSIDE. SOFUN_TOO_LARGE: this invocation has started 1,024. SOFUN_BUSY: operations.pending_max
+	 * are under way; return non-zero to be tried again, or go on without. [invoke] */
 	int (*start)(sofun_context *context, uint32_t flags, sofun_bytes metadata, uint64_t *ret_id);
 
 	/* The result of an operation that is OUTSIDE, or whose work returned SOFUN_WORK_LATER: SOFUN_RESULT_SUCCESS with one

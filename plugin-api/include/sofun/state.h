@@ -1,6 +1,5 @@
-/* State values by their kind. All [state]: from inside a function's invoke or migrate only. They answer what the host
- * answered (0, or SOFUN_... of types.h); an error of the store should make the callback return non-zero, so that the
- * host tries again.
+/* State values by their kind. All [state], which host.h explains. They answer what the host answered (0, or SOFUN_... of
+ * types.h); an error of the store should make the callback return non-zero, so that the host tries again.
  *
  * `value` is the constant that SOFUN_FUNCTION made: counter_count for the value `count` of the function `counter`. A
  * value that was never set reads as 0, 0.0, false or empty; sofun_get_raw tells unset ({NULL, 0}) from set.

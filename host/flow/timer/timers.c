@@ -134,12 +134,13 @@ static void timer_fire(struct shard *shard, struct lane *lane, const struct due 
 	uint8_t sweep = head->flags & MESSAGE_SWEEP;
 	if (sweep != 0)
 		tally_add(&shard_type_tally(shard, head->type)->sweeps_sent, 1);
+	else
+		shard->counts.timers_sent++;
 	effects_born(shard, head, shard->colour);
 	head->flags |= MESSAGE_TIMED | sweep;
 	memcpy(queue_reserve(channel, head->size), head, head->size);
 	queue_commit(channel, head->size);
 	shard->counts.channels_in++;
-	shard->counts.timers_sent++;
 	shard->epoch_bytes += head->size;
 	shard->epoch_messages++;
 	if (to == shard->index)

@@ -174,6 +174,14 @@ static json_t *undeclared_json(const struct registry *registry) {
 	return settings;
 }
 
+static json_t *timers_json(struct engine *engine) {
+	struct engine_timers timers;
+	engine_timers(engine, &timers);
+	const bool known = timers.next_ms > 0 && timers.next_ms < UINT64_MAX;
+	return json_pack("{s:I, s:b, s:o}", "pending", (json_int_t)timers.pending, "more", timers.more, "next_ms",
+		known ? json_integer((json_int_t)timers.next_ms) : json_null());
+}
+
 static void status_show(struct exchange *exchange) {
 	struct control *control = exchange->control;
 	struct engine_status engine;
@@ -192,6 +200,7 @@ static void status_show(struct exchange *exchange) {
 	json_object_set_new(status, "blocked", blocked_json(control->engine));
 	json_object_set_new(status, "undecided", undecided_json(control->engine));
 	json_object_set_new(status, "operations", operations_json(control->engine, &engine));
+	json_object_set_new(status, "timers", timers_json(control->engine));
 	json_object_set_new(status, "waiting", waiting_json(control->engine));
 	json_object_set_new(status, "plugins", plugins_json(control->registry));
 	json_object_set_new(status, "settings_without_effect", undeclared_json(control->registry));

@@ -204,6 +204,13 @@ static void look_operation(void *arg, const struct operation *operation) {
 	look_add(look, left || operation->birth_epoch < binding->fence, &what, id);
 }
 
+/* Counts what is counted already: of those that wait in the store alone nobody knows how many they are. */
+static struct survey_timers look_timers(const struct shard *shard) {
+	const struct lane *messages = &shard->timers.messages;
+	return (struct survey_timers){
+		.count = lane_count(messages), .whole = lane_is_whole(messages), .next_ms = lane_next_ms(messages)};
+}
+
 static void survey_take(struct shard *shard, bool calls) {
 	struct look look = {.shard = shard,
 		.view = atomic_load(&shard->flow->view),
@@ -212,6 +219,7 @@ static void survey_take(struct shard *shard, bool calls) {
 	look.survey->leaving.shown = 0;
 	look.survey->others.shown = 0;
 	look.survey->image_count = 0;
+	look.survey->timers = look_timers(shard);
 	if (calls)
 		look_call(&look);
 	for (size_t i = 0; i < shard->waits.count; i++)

@@ -1,4 +1,4 @@
-/* Surveys: who waits on each shard, by single address, and for what. Taken when somebody asks, at a message boundary: by the
+/* Surveys: who waits on each shard, by single address, and for what; and the delayed messages. Taken when somebody asks, at a message boundary: by the
  * shard at the end of its turn, or by the committer on its behalf while it sleeps or is inside a plugin, so a call that does
  * not end is seen, too. Nothing on the way of a message is counted for it. Figures, like the metrics: they do not wait for an
  * epoch. Private to host/flow. */
@@ -42,10 +42,17 @@ struct survey_image {
 	uint64_t addresses;
 };
 
+struct survey_timers {
+	uint64_t count;   /* delayed messages that stand in memory */
+	bool whole;       /* that is all of them */
+	uint64_t next_ms; /* when the first one is due, as lane_next_ms says it */
+};
+
 /* Of one shard; under surveys.mutex, but for what its holder alone looks at. */
 struct survey {
 	struct survey_list leaving; /* for a version that leaves */
 	struct survey_list others;
+	struct survey_timers timers;
 	size_t image_count;
 	struct survey_image images[SURVEY_IMAGES_MAX];
 	uint64_t entries; /* of the note when it was last looked at, */

@@ -4,6 +4,7 @@ another number of shards, a clock that jumps, and far more of them than memory h
 waits for it."""
 
 import struct
+import subprocess
 import sys
 import threading
 import time
@@ -90,6 +91,34 @@ def test_a_cancelled_one_never_comes_and_its_token_is_free_again(test):
 	send(host, "a", send=[after(0, "b", {"add": 1}, "t")])
 	clock(host, START_MS + 3000)
 	expect_equal(count(host, "b"), 6, "a timer without delay, its token free since the other was sent")
+
+
+def pending(host):
+	"""What the status says of delayed messages, and what the command makes of it."""
+	host.barrier()
+	harness.wait_until(lambda: not host.status()["timers"]["more"], what="all timers to stand in memory")
+	timers = host.status()["timers"]
+	printed = subprocess.run([host.test.find("bin/sofun"), "--control", host.control, "status"], check=True, text=True, capture_output=True).stdout
+	return (timers["pending"], timers["next_ms"]), [line for line in printed.splitlines() if "delayed message" in line]
+
+
+def test_the_status_tells_how_many_are_pending(test):
+	host = clocked(test, shards=2).start()
+	expect_equal(pending(host), ((0, None), []), "before any is set")
+	for id in "abcdef":  # of both shards
+		send(host, id, send=[after(2000, "x", {"add": 1}), after(1000 + ord(id), "x", {"add": 1}, "t")])
+	send(host, "a", cancel="t")
+	due_ms = START_MS + 1000 + ord("b")
+	expected = (11, due_ms)
+	expect_equal(pending(host)[0], expected, "after six were set twice, and one cancelled")
+	expect("11 delayed messages wait" in pending(host)[1][0], f"the command: {pending(host)[1]}")
+	host.kill()
+	host.start()
+	expect_equal(pending(host)[0], expected, "after a kill")
+	clock(host, due_ms)
+	expect_equal(pending(host)[0], (10, due_ms + 1), "after the first came")
+	clock(host, START_MS + 2000)
+	expect_equal(pending(host), ((0, None), []), "after all came")
 
 
 def test_the_clock_may_jump(test):
@@ -291,6 +320,9 @@ def test_far_more_timers_than_memory_has_room_for(test):
 	waiting = host.resident_bytes()
 	test.note(f"{timers} timers wait in {waiting >> 20} MiB resident")
 	expect(waiting < limit + (48 << 20), f"{waiting >> 20} MiB resident while {timers} timers wait, of {limit >> 20} allowed")
+	told = host.status()["timers"]
+	expect(0 < told["pending"] < timers and told["more"], f"those in memory are not all: {told}")
+	expect_equal(told["next_ms"], START_MS + 1000, "when the first is due")
 	host.kill()
 	host.start()
 	for second in range(30, 301, 30):  # each answered in time, however many are due

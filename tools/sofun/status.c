@@ -53,6 +53,18 @@ static void operations_print(const json_t *operations) {
 	buf_finish(&id);
 }
 
+static void timers_print(const json_t *timers) {
+	const json_t *next = json_object_get(timers, "next_ms");
+	const long long pending = number(timers, "pending");
+	char time[TIME_TEXT_BYTES];
+	if (!json_is_integer(next))
+		return;
+	time_text(json_integer_value(next), time);
+	printf("\n%s%lld delayed message%s for %s time; the next is due at %s\n",
+		json_is_true(json_object_get(timers, "more")) ? "at least " : "", pending, pending == 1 ? " waits" : "s wait",
+		pending == 1 ? "its" : "their", time);
+}
+
 static void migrations_print(const json_t *migrations) {
 	size_t index;
 	const json_t *row;
@@ -124,6 +136,7 @@ static int status_run(const struct invocation *run) {
 		plugins_print(json_object_get(status, "plugins"), json_object_get(status, "refused"));
 		waiting_print(json_object_get(status, "waiting"));
 		operations_print(json_object_get(status, "operations"));
+		timers_print(json_object_get(status, "timers"));
 		migrations_print(json_object_get(status, "migrations"));
 		addresses_print(json_object_get(status, "blocked"), "because their state cannot be migrated");
 		addresses_print(json_object_get(status, "undecided"),
@@ -147,8 +160,8 @@ const struct command status_command = {
 	.usage = "",
 	.summary = "what the host runs and how it fares",
 	.help =
-		"Shows the host, its counters, its plugins with what they wait for, and the files that it refused, each with what\n"
-		"was found, what was expected and what to do.\n\n"
+		"Shows the host, its counters, its plugins with what they wait for, the files that it refused, each with what was\n"
+		"found, what was expected and what to do, operations that are under way, and delayed messages that are not due yet.\n\n"
 		"  sofun status\n"
 		"  sofun --json status | jq .accepted",
 	.run = status_run,

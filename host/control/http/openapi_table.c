@@ -333,6 +333,10 @@ static const struct openapi_field status_fields[] = {{.name = "version", .type =
 	{.name = "pid", .type = "integer", .about = "of sofund"},
 	{.name = "worker_pid", .type = "integer", .about = "of its worker"},
 	{.name = "recovered", .type = "string", .about = "how this life began", .words = "none,clean,crash"},
+	{.name = "timers",
+		.type = "any",
+		.about =
+			"{pending, more, next_ms}: delayed messages, more: there are others in the store, when the first is due"},
 	{.name = "plugins", .type = "[Plugin]", .about = "that are in"}, END_OF_FIELDS};
 
 const struct openapi_component openapi_components[] = {

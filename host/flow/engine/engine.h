@@ -180,6 +180,14 @@ struct engine_wait {
 uint64_t engine_waits_each(
 	struct engine *engine, uint32_t image, void (*each)(void *arg, const struct engine_wait *wait), void *arg);
 
+/* The last survey: delayed messages that wait for their time. */
+struct engine_timers {
+	uint64_t pending;
+	bool more;        /* there are others in the store, or it was not asked yet */
+	uint64_t next_ms; /* when the first one is due; 0: not known yet, UINT64_MAX: there is none */
+};
+void engine_timers(struct engine *engine, struct engine_timers *ret_timers);
+
 /* The table that every init gets. Valid until engine_destroy. */
 const struct sofun_host *engine_host(struct engine *engine);
 

@@ -49,6 +49,21 @@ uint64_t engine_waits_each(
 	return addresses;
 }
 
+void engine_timers(struct engine *engine, struct engine_timers *ret_timers) {
+	struct flow *flow = &engine->flow;
+	*ret_timers = (struct engine_timers){.next_ms = UINT64_MAX};
+	pthread_mutex_lock(&flow->surveys.mutex);
+	for (uint32_t i = 0; i < flow->shards_count; i++) {
+		const struct survey *survey = flow->shards[i]->survey;
+		const struct survey_timers unknown = {0}, *timers = survey == NULL ? &unknown : &survey->timers;
+		ret_timers->pending += timers->count;
+		ret_timers->more |= !timers->whole;
+		if (timers->next_ms < ret_timers->next_ms)
+			ret_timers->next_ms = timers->next_ms;
+	}
+	pthread_mutex_unlock(&flow->surveys.mutex);
+}
+
 void engine_left_add(struct engine *engine, uint16_t type, uint8_t side, uint64_t *left) {
 	for (uint32_t shard = 0; shard < engine->flow.shards_count; shard++)
 		for (uint8_t other = 0; other < MESSAGE_SIDES; other++)

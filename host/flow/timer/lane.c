@@ -164,7 +164,7 @@ uint64_t lane_next_ms(const struct lane *lane) {
 }
 
 static bool has_few(const struct lane *lane) {
-	return lane->horizon.due_ms != UINT64_MAX && lane_count(lane) < LOAD_BELOW;
+	return !lane_is_whole(lane) && lane_count(lane) < LOAD_BELOW;
 }
 
 uint64_t lane_turn_ms(const struct lane *lane) {

@@ -59,6 +59,11 @@ static inline size_t lane_count(const struct lane *lane) {
 	return lane->heap.count + lane->run.count;
 }
 
+/* They are all there are; else the store has more of them, or was not asked yet. */
+static inline bool lane_is_whole(const struct lane *lane) {
+	return lane->horizon.due_ms == UINT64_MAX;
+}
+
 /* The later half leaves memory if the lane takes more than so many bytes of it. */
 void lane_fit(struct lane *lane, size_t bytes_max);
 

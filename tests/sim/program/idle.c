@@ -17,7 +17,7 @@ static const sofun_value idle_values[] = {
 static uint64_t idle_ended_ms(
 	sofun_context *context, const sofun_address *self, enum terms_way way, uint64_t from_ms, uint64_t now_ms) {
 	return program_hooks.ended(
-		program_hooks.arg, context, way, bytes_of(self->id.data, self->id.size), from_ms, now_ms);
+		program_hooks.arg, context, (int)way, bytes_of(self->id.data, self->id.size), from_ms, now_ms);
 }
 
 static int idle_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {

@@ -275,7 +275,11 @@ def test_state_of_tables_and_lists(test):
 	page = command.json("state", "ledger/book", "a", "--table", "lines", "--after", "17")["lists"]["lines"]
 	expect_equal((page["items"], page["next"]), ([18, 19], None), "the end of a list")
 	expect("k11" in command.text("state", "ledger/book", "a", "--table", "entries", "--after", "k10"), "a table, readable")
-	expect("list lines of 20" in command.text("state", "ledger/book", "a"), "what there is is named")
+	command.run("call", "ledger/book", "one", json.dumps([["set", "k", 1]]))
+	told = command.text("state", "ledger/book", "a") + command.text("state", "ledger/book", "one")
+	for line in ("table entries: more than 10 entries; --table entries shows them", "list lines: 20 items; --table lines shows them",
+			"table entries: 1 entry; --table entries shows it"):
+		expect(line in told.splitlines(), f"what there is is named: {told}")
 	command.error(NOT_FOUND, "state", "ledger/book", "a", "--table", "none")
 	command.error(USAGE, "state", "ledger/book", "--table", "entries")
 

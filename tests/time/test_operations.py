@@ -2,6 +2,7 @@
 """Asynchronous operations on the true binary (fixture errand): what comes of each returns once, to the same address, which waits
 or goes on; across SIGKILL, swaps and another number of shards; with a full pool nobody else waits."""
 
+import subprocess
 import sys
 import threading
 import time
@@ -104,6 +105,10 @@ def test_an_address_waits_and_others_pass(test):
 	expect_equal(values(host, "waits")["order"], "m1", "an address that waits")
 	shown = host.http.get(f"/v1/state/{TYPE}/waits")["operations"]
 	expect_equal([(row["state"], row["waits"]) for row in shown], [("running", True)], "its operation")
+	told = subprocess.run([test.find("bin/sofun"), "--control", host.control, "state", TYPE, "waits"], check=True, text=True,
+		capture_output=True).stdout.splitlines()
+	expect(any(line.startswith("operation since ") and line.endswith(": running; messages wait for its result") for line in told),
+		f"the command: {told}")
 	expect_equal(len(operations(host)["oldest"]), 2, "the oldest")
 	error = harness.raised(HttpError, lambda: host.barrier(timeout_ms=200))
 	expect_equal(error.status, 408, "a barrier over an operation that runs")

@@ -9,7 +9,10 @@
 #include "show/table.h"
 #include "wire/json.h"
 
-enum { LIMIT_MAX = 1000000 };
+enum {
+	LIMIT_MAX = 1000000,
+	OPERATIONS_TOLD_MAX = 20, /* lines, for people; --json has all */
+};
 
 static void next_tell(const json_t *next) {
 	if (next == NULL || json_is_null(next))
@@ -41,28 +44,38 @@ static int instances_print(const struct invocation *run, const json_t *answer) {
 	return EXIT_OK;
 }
 
-/* The tables or lists of an instance by name: what is in them is asked for by --table. */
-static void many_tell(json_t *many, const char *key, const char *kind) {
+/* The tables or lists of an instance by name: what is in them is asked for by --table. A list knows its length; of a table the
+ * answer has a page. */
+static void many_tell(json_t *many, const char *kind, const char *key, const char *one) {
 	const char *name;
 	json_t *page;
 	json_object_foreach(many, name, page) {
 		const json_t *length = json_object_get(page, "length");
-		const json_t *shown = json_object_get(page, key);
-		bool more = !json_is_null(json_object_get(page, "next"));
-		if (length != NULL)
-			printf("%s %s of %lld; --table %s shows it\n", kind, name, (long long)json_integer_value(length), name);
-		else
-			printf("%s %s of %s%zu; --table %s shows it\n", kind, name, more ? "more than " : "",
-				json_array_size(shown), name);
+		const bool more = length == NULL && !json_is_null(json_object_get(page, "next"));
+		const long long count = length != NULL ? (long long)json_integer_value(length)
+											   : (long long)json_array_size(json_object_get(page, key));
+		printf("%s %s: %s%lld %s; --table %s shows %s\n", kind, name, more ? "more than " : "", count,
+			count == 1 && !more ? one : key, name, count == 1 && !more ? "it" : "them");
 	}
 }
 
-static int instance_print(const struct invocation *run, const json_t *answer) {
-	if (run->json) {
-		output_json(answer);
-		return EXIT_OK;
+static void operations_tell(const json_t *operations) {
+	size_t i;
+	const json_t *at;
+	json_array_foreach(operations, i, at) {
+		if (i == OPERATIONS_TOLD_MAX) {
+			printf("and %zu operations more\n", json_array_size(operations) - i);
+			break;
+		}
+		char since[TIME_TEXT_BYTES];
+		time_text(json_integer_value(json_object_get(at, "since_ms")), since);
+		printf("%soperation since %s: %s%s\n", i == 0 ? "\n" : "", since,
+			json_string_value(json_object_get(at, "state")),
+			json_is_true(json_object_get(at, "waits")) ? "; messages wait for its result" : "");
 	}
-	printf("schema %lld\n", (long long)json_integer_value(json_object_get(answer, "schema")));
+}
+
+static void values_print(const json_t *answer) {
 	static const struct table_column columns[] = {{"VALUE", 12, 0}, {"EXPIRES", 0, 1}, {"CONTENT", 24, 0}};
 	struct table table;
 	table_init(&table, columns, 3);
@@ -79,14 +92,25 @@ static int instance_print(const struct invocation *run, const json_t *answer) {
 		table_cell_json(&table, value);
 	}
 	table_print(&table);
-	many_tell(json_object_get(answer, "tables"), "entries", "table");
-	many_tell(json_object_get(answer, "lists"), "items", "list");
-	const json_t *whole = json_object_get(expires, "*");
+}
+
+static int instance_print(const struct invocation *run, const json_t *answer) {
+	if (run->json) {
+		output_json(answer);
+		return EXIT_OK;
+	}
+	printf("schema %lld\n", (long long)json_integer_value(json_object_get(answer, "schema")));
+	if (json_object_size(json_object_get(answer, "values")) > 0)
+		values_print(answer);
+	many_tell(json_object_get(answer, "tables"), "table", "entries", "entry");
+	many_tell(json_object_get(answer, "lists"), "list", "items", "item");
+	const json_t *whole = json_object_get(json_object_get(answer, "expires"), "*");
 	char time[TIME_TEXT_BYTES];
 	if (json_is_integer(whole)) {
 		time_text(json_integer_value(whole), time);
 		printf("\nthe instance expires at %s if no message comes before\n", time);
 	}
+	operations_tell(json_object_get(answer, "operations"));
 	return EXIT_OK;
 }
 
@@ -209,8 +233,8 @@ const struct command state_command = {
 	.summary = "the instances of a function, or the values of one",
 	.help =
 		"Without ID: a page of the instances of the function NS/NAME, in the order of their ids. With ID: its durable\n"
-		"values, and which tables and lists it has; with --table, a page of one of them: --after takes a key, or the\n"
-		"index of an item. An instance without state: exit 4.\n\n"
+		"values, which tables and lists it has, when what ends by itself will, and the operations under way; with --table, a\n"
+		"page of that table or list: --after takes a key, or the index of an item. An instance without state: exit 4.\n\n"
 		"  sofun state auth/source --limit 100 --values\n"
 		"  sofun state auth/source 203.0.113.7\n"
 		"  sofun state shop/cart ada --table items --limit 50",

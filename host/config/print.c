@@ -133,11 +133,19 @@ static struct bytes preset_of(const struct config_shown *shown) {
 	return strcmp(shown->key, "shards") == 0 ? bytes_text("the CPUs") : shown->preset;
 }
 
+/* With its unit, unless it says that itself or is no number. */
+static void preset_append(struct buf *text, const struct config_shown *shown) {
+	const struct bytes preset = preset_of(shown);
+	const bool unit = shown->number && preset.data == shown->preset.data && strcmp(shown->unit, "bytes") != 0;
+	buf_append_bytes(text, preset);
+	if (unit && shown->unit[0] != '\0')
+		buf_printf(text, " %s", shown->unit);
+}
+
 static void help_line(void *arg, const struct config_shown *shown) {
-	struct bytes preset = preset_of(shown);
-	buf_printf(arg, "  %-26s %s%s[%.*s%s%s]\n", shown->key, shown->meaning, shown->meaning[0] != '\0' ? "  " : "",
-		(int)preset.size, (const char *)preset.data, shown->number && strcmp(shown->unit, "bytes") != 0 ? " " : "",
-		strcmp(shown->unit, "bytes") != 0 ? shown->unit : "");
+	buf_printf(arg, "  %-26s %s%s[", shown->key, shown->meaning, shown->meaning[0] != '\0' ? "  " : "");
+	preset_append(arg, shown);
+	buf_printf(arg, "]\n");
 }
 
 static void help_sink(void *arg, const char *key, const char *value, const char *meaning, const char *reason) {
@@ -200,11 +208,9 @@ static void yaml_document(struct buf *text) {
 }
 
 static void man_setting(void *arg, const struct config_shown *shown) {
-	struct bytes preset = preset_of(shown);
-	bool unit = shown->unit[0] != '\0' && strcmp(shown->unit, "bytes") != 0;
-	buf_printf(arg, ".TP\n.B %s\n%s. Default: %.*s%s%s. %s.%s\n", shown->key, shown->meaning, (int)preset.size,
-		(const char *)preset.data, unit && shown->number ? " " : "", unit ? shown->unit : "", shown->reason,
-		shown->live ? " May change while the host runs." : "");
+	buf_printf(arg, ".TP\n.B %s\n%s. Default: ", shown->key, shown->meaning);
+	preset_append(arg, shown);
+	buf_printf(arg, ". %s.%s\n", shown->reason, shown->live ? " May change while the host runs." : "");
 }
 
 static void man_document(struct buf *text) {

@@ -18,5 +18,6 @@ void engine_call_late(struct engine *engine, uint16_t type, uint64_t waited_ms, 
 	error_set(ret_error, ERROR_TIMEOUT, "no reply in time");
 	error_found(ret_error, "no reply after %llu ms", (unsigned long long)waited_ms);
 	error_advise(ret_error, "a reply within timeout_ms",
-		"the message stands: `sofun status` shows what it waits for; timeout_ms, or --timeout, waits longer, send not at all");
+		"the message stands. For a function that never replies there is send; else `sofun status` shows what it waits for, and "
+		"timeout_ms, or --timeout, waits longer");
 }

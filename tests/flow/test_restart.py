@@ -62,6 +62,20 @@ def test_sigterm_in_the_middle_of_traffic_loses_nothing(test):
 	expect_equal(sum(values["count"] for values in host.dump("demo/counter").values()), answered, "counts = durable positions")
 
 
+def test_sigterm_while_the_store_is_behind(test):
+	"""The last epochs may have to wait until earlier ones are applied, and the shards have ended by then: it hung, mostly at the first or second."""
+	host = Host(test, plugins=("bench",), shards=1, settings={"limits.memory_bytes": "32MiB"}).start()
+	order = {"left": 1_000_000_000, "ids": 1_000_000, "seed": 1, "batch": 512, "delay_ms": 0, "target": "idle"}
+	host.http.post("/v1/functions/bench/driver/d?mode=send", order)
+	handled = 0
+	for _ in range(test.by_scale(4, 20)):
+		wait_until(lambda: host.status()["handled"] > handled + 200_000, 60, "messages are handled")
+		host.stop()
+		host.start()
+		expect_equal(host.status()["recovered"], "clean", "it ended in order")
+		handled = host.status()["handled"]
+
+
 def test_two_hosts_do_not_share_a_data_directory(test):
 	host = Host(test).start()
 	other = Host(test, data=host.data, plugins=()).spawn()

@@ -58,8 +58,9 @@ struct engine {
 	uint64_t drain_epoch[TYPES_MAX]; /* once it is durable, `owed` speaks of the time after adoption */
 
 	bool started;
-	bool abandoned; /* a thread of the pool did not return */
-	_Atomic bool ending;
+	bool abandoned;         /* a thread of the pool did not return */
+	_Atomic bool ending;    /* no shard runs any more */
+	_Atomic bool committed; /* nor the committer: no epoch comes */
 	pthread_t committer_thread;
 	pthread_t applier_thread;
 	pthread_t reader_thread;

@@ -43,6 +43,12 @@ static void *shard_main(void *arg) {
 	return NULL;
 }
 
+static bool waits_for_space(const struct engine *engine) {
+	struct store_figures figures;
+	store_figures(engine->flow.store, &figures);
+	return figures.waiting_for_space || atomic_load(&engine->committer.waiting_for_space);
+}
+
 static void *committer_main(void *arg) {
 	struct engine *engine = arg;
 	while (!atomic_load(&engine->ending)) {
@@ -50,15 +56,18 @@ static void *committer_main(void *arg) {
 			park_sleep(&engine->flow.committer_park, committer_idle_us(&engine->committer));
 	}
 	while (!atomic_load(&engine->flow.failed) && !committer_settled(&engine->committer)) {
-		if (!committer_step(&engine->committer) && atomic_load(&engine->committer.waiting_for_space))
+		if (committer_step(&engine->committer))
+			continue;
+		if (waits_for_space(engine))
 			break; /* what is not durable was not acknowledged */
+		park_sleep(&engine->flow.committer_park, committer_idle_us(&engine->committer));
 	}
 	return NULL;
 }
 
 static void *applier_main(void *arg) {
 	struct engine *engine = arg;
-	while (!atomic_load(&engine->ending)) {
+	while (!atomic_load(&engine->committed)) { /* the last epochs may have to wait until earlier ones are applied */
 		struct error error;
 		if (store_failed(engine->flow.store, &error)) {
 			flow_fail(&engine->flow, &error);
@@ -147,6 +156,8 @@ void engine_threads_stop(struct engine *engine) {
 	park_wake(&engine->reader_park);
 	park_wake(&engine->reclaimer_park);
 	pthread_join(engine->committer_thread, NULL);
+	atomic_store(&engine->committed, true);
+	store_applier_wake(flow->store);
 	pthread_join(engine->applier_thread, NULL);
 	pthread_join(engine->reader_thread, NULL);
 	for (uint32_t i = 0; i < flow->pool.slot_count && !engine->abandoned; i++)

@@ -234,11 +234,15 @@ class Host:
 		return {id: self.values(type, id) for id in self.ids(type)}
 
 	def settle(self, loaded):
-		"""Until so many images are loaded and none is on its way out: then the next change of a version is taken."""
+		"""Until so many images are loaded and none is on its way out: then the next change of a version is taken. A sanitizer keeps
+		the code of those that have gone mapped, for its reports: they are stuck then."""
+		kept = bool(self.test.sanitizer())
+
 		def settled():
 			status = self.status()
-			return status["images"]["loaded"] == loaded and not any(
-				row["state"] in ("draining", "stuck") for row in status["plugins"])
+			gone = status["images"]["stuck"] if kept else 0
+			return status["images"]["loaded"] - gone == loaded and not any(
+				row["state"] == "draining" or row["state"] == "stuck" and not kept for row in status["plugins"])
 		wait_until(settled, 30, f"{loaded} images are loaded, and none leaves")
 
 	def dead(self):

@@ -13,6 +13,16 @@ SEGMENT_HEADER_BYTES = 4096
 BLOCK_BYTES = 4096
 
 
+def table_bytes(data):
+	"""Of the types' databases on the disk, beside a host that compacts: a file may go between its name and its size."""
+	def size(path):
+		try:
+			return path.stat().st_size
+		except FileNotFoundError:
+			return 0
+	return sum(size(path) for path in (data / "types").rglob("*.ldb"))
+
+
 def fed(test, program, plugins=("play",), shards=2, settings=None, records=None):
 	"""A running host that has taken the first `records` records of the program, all durable; (host, producer)."""
 	host = Host(test, plugins=plugins, shards=shards, settings=settings).start()

@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import harness
+from lib import harness, store
 from lib.harness import expect, expect_equal, wait_until
 from lib.mayfly import TYPE, call, clock, load, started
 
@@ -17,7 +17,7 @@ TEXT = "x" * 400
 
 
 def disk_bytes(host):
-	return sum(path.stat().st_size for path in (host.data / "types").rglob("*.ldb"))
+	return store.table_bytes(host.data)
 
 
 def fill(host, number, batch=500, text=TEXT, first=0):

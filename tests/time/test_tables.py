@@ -8,7 +8,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
-from lib import harness
+from lib import harness, store
 from lib.harness import expect, expect_equal, raised, wait_until
 from lib.host import Host
 from lib.http import HttpError
@@ -34,7 +34,7 @@ def state(host, id, query="", type=BOOK):
 
 def database_bytes(host):
 	"""Tables of the function's database, in bytes: what a table that is no longer named leaves is not there any more."""
-	return sum(path.stat().st_size for path in (host.data / "types").rglob("*.ldb"))
+	return store.table_bytes(host.data)
 
 
 def fill(host, id, count, bytes, type=BOOK):

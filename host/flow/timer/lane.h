@@ -92,7 +92,7 @@ uint64_t lane_late_ms(const struct lane *lane, uint64_t now_ms);
 
 /* ---- a load ---- */
 
-/* It should be asked for now. */
+/* The store is to be asked for more: what it has next is due before long, and little stands in memory. */
 bool lane_load_wanted(const struct lane *lane, uint64_t now_ms);
 
 /* From here on what is set stays in memory. epoch: the last in which one was set; serial: none has it or a later one. */

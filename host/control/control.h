@@ -9,7 +9,7 @@
 #include "config/live.h"
 #include "egress/hub.h"
 #include "flow/engine/engine.h"
-#include "flow/request.h"
+#include "flow/request/request.h"
 #include "registry/events.h"
 #include "registry/registry.h"
 #include "state/store.h"

@@ -4,7 +4,7 @@
 #define HOST_CONTROL_RETENTION_H
 
 #include "flow/engine/engine.h"
-#include "flow/request.h"
+#include "flow/request/request.h"
 #include "state/store.h"
 
 struct event_base;

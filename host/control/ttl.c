@@ -3,7 +3,7 @@
 
 #include "base/check.h"
 #include "control/handlers.h"
-#include "flow/answer_error.h"
+#include "flow/request/answer_error.h"
 #include "wire/json.h"
 
 /* "ns/name" of the path; the caller's. */

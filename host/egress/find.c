@@ -6,7 +6,7 @@
 #include "egress/acked.h"
 #include "egress/hub_inside.h"
 #include "egress/incarnation.h"
-#include "flow/answer_error.h"
+#include "flow/request/answer_error.h"
 
 struct egress_finding {
 	struct egress_hub *hub;

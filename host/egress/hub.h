@@ -14,7 +14,7 @@
 #include "base/bytes.h"
 #include "base/error.h"
 #include "flow/engine/engine.h"
-#include "flow/request.h"
+#include "flow/request/request.h"
 
 enum { EGRESS_NAME_MAX = 63 }; /* longer ones no plugin can declare */
 

@@ -1,8 +1,8 @@
 /* Takes a message to its instance: to the version that its birth and id say, behind what waits there already. */
 #include "base/check.h"
-#include "flow/attempt.h"
-#include "flow/expiry.h"
-#include "flow/undecided.h"
+#include "flow/expiry/expiry.h"
+#include "flow/invocation/attempt.h"
+#include "flow/queue/undecided.h"
 
 struct instance *dispatch_fit(struct shard *shard, struct instance *instance, uint32_t value_count) {
 	if (instance->value_count >= value_count)

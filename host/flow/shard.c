@@ -4,11 +4,11 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "flow/dead_letter.h"
-#include "flow/enter.h"
-#include "flow/expiry.h"
+#include "flow/counts/owed.h"
+#include "flow/dead/letter.h"
+#include "flow/expiry/expiry.h"
+#include "flow/invocation/enter.h"
 #include "flow/migration/migrate.h"
-#include "flow/owed.h"
 #include "state/key.h"
 
 enum {

@@ -7,19 +7,19 @@
 #define HOST_FLOW_SHARD_H
 
 #include "base/heap.h"
-#include "flow/dead_act.h"
+#include "flow/counts/tally.h"
+#include "flow/dead/act.h"
 #include "flow/entries/entries.h"
+#include "flow/expiry/sweep_age.h"
 #include "flow/flow.h"
-#include "flow/instance.h"
-#include "flow/invocation.h"
+#include "flow/instance/instance.h"
+#include "flow/invocation/invocation.h"
 #include "flow/keyed/keyed.h"
 #include "flow/message.h"
 #include "flow/operation/operations.h"
-#include "flow/sweep_age.h"
-#include "flow/tally.h"
+#include "flow/queue/wait_row.h"
 #include "flow/timer/timers.h"
 #include "flow/trial/trial.h"
-#include "flow/wait_row.h"
 #include "supervisor/note.h"
 
 enum hold { HOLD_RUN, HOLD_PLUGIN, HOLD_IDLE, HOLD_CUT };

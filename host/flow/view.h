@@ -8,7 +8,7 @@
 
 #include "base/bytes.h"
 #include "config/config.h"
-#include "flow/ttl.h"
+#include "flow/expiry/ttl.h"
 #include "sofun/plugin.h"
 
 struct image; /* plugin/image.h */

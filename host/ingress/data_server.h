@@ -8,7 +8,7 @@
 
 #include "config/config.h"
 #include "flow/engine/engine.h"
-#include "flow/request.h"
+#include "flow/request/request.h"
 
 struct doors;
 struct egress_hub;

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "flow/answer_error.h"
+#include "flow/request/answer_error.h"
 #include "ingress/connection.h"
 
 static void pending_close(struct pending *pending) {

@@ -33,7 +33,7 @@
 #include <event2/event.h>
 
 #include "flow/engine/figures.h"
-#include "flow/ttl_parts.h"
+#include "flow/expiry/ttl_parts.h"
 #include "plugin/examine.h"
 #include "plugin/image.h"
 #include "plugin/inbox.h"

@@ -5,7 +5,7 @@
 #include <sys/stat.h>
 
 #include "base/check.h"
-#include "flow/answer_error.h"
+#include "flow/request/answer_error.h"
 #include "registry/inside.h"
 
 static bool directory_same(const char *path, const char *directory) {

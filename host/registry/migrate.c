@@ -14,7 +14,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/varint.h"
-#include "flow/instance_record.h"
+#include "flow/instance/record.h"
 #include "limits.h"
 #include "registry/inside.h"
 #include "state/key.h"

@@ -1,4 +1,4 @@
-/* A new version's probation (crash.probation_ms): what exhausts its attempts there waits for the verdict (flow/undecided.c), and
+/* A new version's probation (crash.probation_ms): what exhausts its attempts there waits for the verdict (flow/queue/undecided.c), and
  * the version goes back by itself if it fails more than the one before. The end of the probation is by the flow's clock, so
  * that with --test-clock it comes when the test says so; the comparison is of counts only.
  *

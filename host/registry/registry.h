@@ -17,7 +17,7 @@
 #include "config/config.h"
 #include "flow/engine/engine.h"
 #include "flow/engine/figures.h"
-#include "flow/request.h"
+#include "flow/request/request.h"
 #include "limits.h"
 #include "state/disk.h"
 #include "state/store.h"

@@ -5,7 +5,7 @@
 
 #include "base/check.h"
 #include "base/log.h"
-#include "flow/answer_error.h"
+#include "flow/request/answer_error.h"
 #include "registry/inside.h"
 
 /* Who is answered once the fence is durable. */

@@ -9,7 +9,7 @@
 #include "base/check.h"
 #include "base/log.h"
 #include "base/near.h"
-#include "flow/answer_error.h"
+#include "flow/request/answer_error.h"
 #include "registry/inside.h"
 
 /* ---- terms ---- */

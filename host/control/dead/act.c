@@ -4,7 +4,7 @@
 #include "base/check.h"
 #include "control/handlers.h"
 #include "control/read/read.h"
-#include "flow/dead_letter.h"
+#include "flow/dead/letter.h"
 #include "state/key.h"
 
 struct dead_act {

@@ -1,7 +1,7 @@
 /* Many dead letters at once: POST /v1/dead/retry and /v1/dead/drop act on those that a filter means.
  *
  * One request does a bounded piece of work, oldest letter first: batch by batch the reader thread looks for what matches,
- * then the engine takes each letter as if it had been asked for alone (flow/dead_act.h), so each goes once whoever else
+ * then the engine takes each letter as if it had been asked for alone (flow/dead/act.h), so each goes once whoever else
  * asks, and its answer is durable. What is left is told by `next`, from which another request goes on. `through` is where
  * it all ends: what fails again is a letter behind it, so whoever repeats until `next` is null never goes in a circle. */
 #include <stdlib.h>
@@ -12,7 +12,7 @@
 #include "control/handlers.h"
 #include "control/http/body.h"
 #include "control/read/read.h"
-#include "flow/answer_error.h"
+#include "flow/request/answer_error.h"
 #include "state/key.h"
 #include "wire/json.h"
 

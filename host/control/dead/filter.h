@@ -5,7 +5,7 @@
 #include <jansson.h>
 
 #include "control/http/target.h"
-#include "flow/dead_letter.h"
+#include "flow/dead/letter.h"
 
 /* The keys of a filter, as a query and as a body have them. */
 #define DEAD_FILTER_KEYS "type,id,code,plugin,version,since_ms,before_ms"

@@ -3,7 +3,7 @@
 #include "base/check.h"
 #include "control/dead/filter.h"
 #include "control/handlers.h"
-#include "flow/dead_letter.h"
+#include "flow/dead/letter.h"
 #include "state/key.h"
 #include "wire/cursor.h"
 #include "wire/json.h"

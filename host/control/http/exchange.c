@@ -15,7 +15,7 @@
 #include "control/http/http_error.h"
 #include "control/http/peers.h"
 #include "door/door.h"
-#include "flow/answer_error.h"
+#include "flow/request/answer_error.h"
 #include "wire/json.h"
 
 #define EXCHANGE_MAGIC 0x48545450u

@@ -3,9 +3,9 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "flow/counts/owed.h"
 #include "flow/engine/inside.h"
-#include "flow/invocation.h"
-#include "flow/owed.h"
+#include "flow/invocation/invocation.h"
 #include "flow/recover/recover.h"
 
 /* Of limits.memory_bytes less its base: what functions keep warm, and what may wait in memory before it is paged out. The

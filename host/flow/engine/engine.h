@@ -102,7 +102,7 @@ struct engine_answer {
 	struct bytes
 		payload;       /* call: the reply's MessagePack; on an error: its text for people; empty: what its code means */
 	struct bytes type; /* call: the reply's type; empty if none. On an error: what was found, if that can be said */
-	/* Only of the host's own parts on the loop thread, which may have more to say; NULL: see flow/answer_error.h. */
+	/* Only of the host's own parts on the loop thread, which may have more to say; NULL: see flow/request/answer_error.h. */
 	const struct error *error;
 };
 

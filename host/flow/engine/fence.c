@@ -2,8 +2,8 @@
 #include <stdlib.h>
 
 #include "base/check.h"
+#include "flow/counts/owed.h"
 #include "flow/engine/inside.h"
-#include "flow/owed.h"
 
 void engine_fence(struct engine *engine, uint64_t token, const struct engine_fence *order) {
 	struct flow *flow = &engine->flow;

@@ -24,7 +24,7 @@ struct engine_function_figures {
 	uint64_t sweeps_done;             /* looked at, those that an earlier process sent too */
 	uint64_t sweeps;                  /* came due and were not looked at yet (timer/backlog.h); not by version */
 	uint64_t waiting;                 /* messages that wait for a live version; not by version */
-	struct histogram_figures seconds; /* of one attempt in 64 (flow/tally.h) */
+	struct histogram_figures seconds; /* of one attempt in 64 (flow/counts/tally.h) */
 };
 
 /* Every function type that has a name, in order of its number. */

@@ -2,7 +2,7 @@
 #ifndef HOST_FLOW_ENGINE_INSIDE_H
 #define HOST_FLOW_ENGINE_INSIDE_H
 
-#include "flow/commit.h"
+#include "flow/epoch/commit.h"
 #include "flow/keyed/sweep.h"
 
 /* A read for the reader thread, and on its way back. */

@@ -1,6 +1,6 @@
 /* Requests on their way in: from the loop thread into the input queue of the shard that will take them. */
 #include "base/check.h"
-#include "flow/dead_letter.h"
+#include "flow/dead/letter.h"
 #include "flow/engine/inside.h"
 #include "state/key.h"
 

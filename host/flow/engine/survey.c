@@ -1,7 +1,7 @@
 /* Who waits, as the rest of the host asks for it. [loop thread] */
 #include "base/check.h"
+#include "flow/counts/owed.h"
 #include "flow/engine/inside.h"
-#include "flow/owed.h"
 
 void engine_survey(struct engine *engine, uint64_t token) {
 	struct surveys *surveys = &engine->flow.surveys;

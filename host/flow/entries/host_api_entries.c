@@ -4,7 +4,7 @@
 
 #include "flow/entries/entries.h"
 #include "flow/entries/read.h"
-#include "flow/host_api_inside.h"
+#include "flow/invocation/host_api_inside.h"
 #include "state/key.h"
 
 enum { ENTRY_COST_BYTES = 64 }; /* of an entry, besides its key and its object, against INVOCATION_BYTES_MAX */

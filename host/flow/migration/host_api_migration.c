@@ -1,7 +1,7 @@
 /* The host table inside migrate: state_get is of the old values, state_set of the new; nothing else has an effect. A table
  * of its own, so that the calls inside invoke are not slowed by a question. */
 #include "flow/entries/header.h"
-#include "flow/host_api_inside.h"
+#include "flow/invocation/host_api_inside.h"
 #include "flow/migration/migrate.h"
 
 static int migration_get(sofun_context *context, uint32_t value, sofun_bytes *ret_msgpack) {

@@ -1,8 +1,8 @@
 #include "flow/migration/migrate.h"
 
 #include "base/varint.h"
-#include "flow/enter.h"
-#include "flow/expiry.h"
+#include "flow/expiry/expiry.h"
+#include "flow/invocation/enter.h"
 #include "flow/shard.h"
 #include "plugin/image.h"
 

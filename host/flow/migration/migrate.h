@@ -6,7 +6,7 @@
 #ifndef HOST_FLOW_MIGRATION_MIGRATE_H
 #define HOST_FLOW_MIGRATION_MIGRATE_H
 
-#include "flow/invocation.h"
+#include "flow/invocation/invocation.h"
 
 struct shard;
 

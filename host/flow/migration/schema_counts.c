@@ -3,7 +3,7 @@
 #include <stdlib.h>
 
 #include "base/check.h"
-#include "flow/instance_record.h"
+#include "flow/instance/record.h"
 #include "state/key.h"
 #include "state/store.h"
 #include "wire/cursor.h"

@@ -2,7 +2,7 @@
 #include "flow/operation/effects.h"
 
 #include "base/check.h"
-#include "flow/invocation.h"
+#include "flow/invocation/invocation.h"
 #include "flow/operation/pool.h"
 #include "flow/shard.h"
 #include "sofun/operation.h"

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "flow/flow.h"
-#include "flow/queue.h"
+#include "flow/queue/queue.h"
 #include "flow/recover/recovery.h"
 #include "flow/shard.h"
 #include "state/key.h"

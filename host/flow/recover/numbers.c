@@ -1,5 +1,5 @@
 /* Counters that must not go back: what was given a number once is not met under it again. */
-#include "flow/dead_letter.h"
+#include "flow/dead/letter.h"
 #include "flow/keyed/keyed_rows.h"
 #include "flow/recover/recovery.h"
 #include "flow/shard.h"

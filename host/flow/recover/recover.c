@@ -4,10 +4,10 @@
 
 #include "base/check.h"
 #include "base/log.h"
+#include "flow/counts/owed.h"
 #include "flow/flow.h"
 #include "flow/operation/restore.h"
-#include "flow/owed.h"
-#include "flow/queue.h"
+#include "flow/queue/queue.h"
 #include "flow/recover/recovery.h"
 #include "flow/shard.h"
 #include "state/key.h"

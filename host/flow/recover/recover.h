@@ -11,7 +11,7 @@
 #ifndef HOST_FLOW_RECOVER_RECOVER_H
 #define HOST_FLOW_RECOVER_RECOVER_H
 
-#include "flow/commit.h"
+#include "flow/epoch/commit.h"
 
 /* Sets flow->layout; a change of the number of shards begins a new one. *ret_changed: its row must be written. */
 bool recover_layout(struct flow *flow, bool *ret_changed, struct error *error);

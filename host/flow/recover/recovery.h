@@ -2,8 +2,8 @@
 #ifndef HOST_FLOW_RECOVER_RECOVERY_H
 #define HOST_FLOW_RECOVER_RECOVERY_H
 
+#include "flow/queue/wait_row.h"
 #include "flow/recover/recover.h"
-#include "flow/wait_row.h"
 
 enum { LAYOUTS_MAX = 0xffffff };
 

@@ -1,7 +1,7 @@
 /* Queues of this layout become channels, parks and waits again, where they stood; their messages stay in the store until they
  * are wanted, and are only counted. */
 #include "flow/flow.h"
-#include "flow/queue.h"
+#include "flow/queue/queue.h"
 #include "flow/recover/recovery.h"
 #include "flow/shard.h"
 

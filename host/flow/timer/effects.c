@@ -2,7 +2,7 @@
 #include "flow/timer/effects.h"
 
 #include "base/check.h"
-#include "flow/invocation.h"
+#include "flow/invocation/invocation.h"
 #include "flow/shard.h"
 #include "sofun/timer.h"
 

@@ -3,7 +3,7 @@
 #include <string.h>
 
 #include "base/check.h"
-#include "flow/instance_record.h"
+#include "flow/instance/record.h"
 #include "node_entries.h"
 #include "program_inside.h"
 #include "wire/cursor.h"

@@ -4,7 +4,7 @@
 
 #include "base/check.h"
 #include "base/hash.h"
-#include "flow/invocation.h"
+#include "flow/invocation/invocation.h"
 #include "state/key.h"
 
 /* The first has nothing to go back to, and the last nobody to take over from it. */

@@ -4,7 +4,7 @@
 #define TESTS_SIM_TERMS_H
 
 #include "base/bytes.h"
-#include "flow/ttl_parts.h"
+#include "flow/expiry/ttl_parts.h"
 #include "sofun/plugin.h"
 
 enum terms_way { TERMS_IDLE, TERMS_BLIP, TERMS_WAYS };

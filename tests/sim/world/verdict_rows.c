@@ -1,7 +1,7 @@
 /* The end of a run, row by row. */
 #include "base/check.h"
 #include "flow/entries/header.h"
-#include "flow/instance_record.h"
+#include "flow/instance/record.h"
 #include "state/key.h"
 #include "state/reclaim.h"
 #include "world_inside.h"

@@ -4,8 +4,8 @@
 #include <stdlib.h>
 
 #include "flow/flow_clock.h"
-#include "flow/instance.h"
-#include "flow/request.h"
+#include "flow/instance/instance.h"
+#include "flow/request/request.h"
 #include "flow/view.h"
 
 struct heard {

@@ -3,13 +3,13 @@
 #include <stdio.h>
 #include <stdlib.h>
 
-#include "flow/dead_letter.h"
+#include "flow/dead/letter.h"
 #include "flow/entries/header.h"
-#include "flow/instance_record.h"
+#include "flow/instance/record.h"
 #include "flow/message.h"
 #include "flow/operation/rows.h"
+#include "flow/queue/wait_row.h"
 #include "flow/timer/place.h"
-#include "flow/wait_row.h"
 #include "sofun/function.h"
 #include "sofun/operation.h"
 #include "state/reclaim.h"

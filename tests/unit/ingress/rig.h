@@ -5,7 +5,7 @@
 #include <event2/event.h>
 
 #include "fake_engine.h"
-#include "flow/request.h"
+#include "flow/request/request.h"
 #include "ingress/data_server.h"
 
 struct rig {

@@ -17,7 +17,7 @@ bool recover_layout(struct flow *flow, bool *ret_changed, struct error *error) {
 	struct buf row = {0};
 	uint64_t layout = 1;
 	uint64_t shards = flow->shards_count;
-	uint64_t epoch = 0; /* as of rows from before it was kept */
+	uint64_t epoch = 0; /* not said: the row is of a host that did not know what its last start had moved */
 	int found = store_get(flow->store, REDO_RUNTIME, key_bytes(&key), &row, error);
 	bool good = found >= 0;
 	if (found == 1 && !row_read(bytes_buf(&row), &layout, &shards, &epoch))
@@ -25,7 +25,7 @@ bool recover_layout(struct flow *flow, bool *ret_changed, struct error *error) {
 	buf_finish(&row);
 	if (!good)
 		return false;
-	*ret_changed = found == 0 || shards != flow->shards_count;
+	*ret_changed = found == 0 || shards != flow->shards_count || epoch == 0;
 	flow->layout_epoch = *ret_changed ? flow->incarnation : epoch;
 	flow->layout = (uint32_t)layout + (shards != flow->shards_count ? 1 : 0);
 	return true;

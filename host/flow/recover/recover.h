@@ -13,7 +13,8 @@
 
 #include "flow/epoch/commit.h"
 
-/* Sets flow->layout; a change of the number of shards begins a new one. *ret_changed: its row must be written. */
+/* Sets flow->layout; a change of the number of shards begins a new one. *ret_changed: its row must be written. What was born
+ * before flow->layout_epoch may have been moved into it. */
 bool recover_layout(struct flow *flow, bool *ret_changed, struct error *error);
 
 /* Numbers of dead letters and types, the count of idempotency keys. */

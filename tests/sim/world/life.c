@@ -95,6 +95,7 @@ bool host_start(struct world *world) {
 		return false;
 	deaths_life_begins(world->config.shards);
 	engine_start(world->engine, swaps_view(&world->swaps));
+	engine_gather(world->engine, world_below(world, 4) != 0);
 	life_forget(world);
 	if (atomic_load(&world->engine->flow.failed))
 		world_unable(world, "the engine failed at its start", &world->engine->flow.failure);

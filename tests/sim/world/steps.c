@@ -138,8 +138,14 @@ static void client_run(struct world *world) {
 		producers_step(world);
 }
 
+/* The end of a turn of the loop: only now are shards woken for what came in it, and behind one without inputs no cut waits for
+ * more (flow/gather.h). */
+static void loop_run(struct world *world) {
+	(void)engine_turn(world->engine);
+}
+
 static void turn_take(struct world *world) {
-	uint64_t choice = world_below(world, 17);
+	uint64_t choice = world_below(world, 19);
 	if (choice < 8)
 		shard_run(world);
 	else if (choice < 11)
@@ -152,6 +158,8 @@ static void turn_take(struct world *world) {
 		clock_run(world);
 	else if (choice < 16)
 		work_step(world);
+	else if (choice < 18)
+		loop_run(world);
 	else
 		engine_take_answers(world->engine, world_answered, world);
 }
@@ -187,6 +195,7 @@ bool world_done(struct world *world) {
 
 /* The barrier's epoch and one more must be there. */
 void world_settle(struct world *world) {
+	engine_gather(world->engine, false);
 	for (int i = 0; i < 20000; i++) {
 		struct flow *flow = &world->engine->flow;
 		for (uint32_t s = 0; s < flow->shards_count; s++) {

@@ -60,14 +60,24 @@ static size_t types_waiting(const struct plugin *plugin, struct registry_waiting
 	return count;
 }
 
+/* The type whose instances only it takes down to what has a share now, from its fence on: messages of before are not all that
+ * it will stay for. */
+static const char *migration_awaited(const struct plugin *plugin) {
+	const struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
+	if (plugin->state != PLUGIN_DRAINING || fence_pending(plugin) || lineage == NULL ||
+		lineage_has(lineage, plugin->verdict))
+		return NULL;
+	return plugin_keeps_for(plugin, true);
+}
+
 /* Why it has not gone yet, and whose messages wait for it. */
 static size_t plugin_waiting(const struct plugin *plugin, const struct waits *waits, struct registry_waiting *waiting) {
 	size_t count = 0;
+	const char *migrated = migration_awaited(plugin);
 	if (plugin->state == PLUGIN_STUCK)
 		waiting[count++] = (struct registry_waiting){plugin->stuck_reason, "", plugin->since_wall_ms, 0, -1};
-	if (plugin_is_kept(plugin) && plugin_keeps_for(plugin, true) != NULL)
-		waiting[count++] =
-			(struct registry_waiting){"migration", plugin_keeps_for(plugin, true), plugin->since_wall_ms, 0, -1};
+	if (migrated != NULL)
+		waiting[count++] = (struct registry_waiting){"migration", migrated, plugin->since_wall_ms, 0, -1};
 	if (plugin->state == PLUGIN_LEAVING && waits->count == 0)
 		waiting[count++] = (struct registry_waiting){
 			atomic_load(&plugin->image->working) > 0 ? "operation" : "running", "", plugin->since_wall_ms, 0, -1};

@@ -224,8 +224,7 @@ def test_what_cannot_go_down_keeps_the_newer_version(test):
 	row = wait_until(lambda: next((row for row in migrations(host).values() if row["refused"]), None), 30, "it is shown")
 	expect_equal((row["schema"], row["left"], row["refused"], row["reason"]), (1, 1, 1, "the text is stuck below"), "how")
 	expect_equal(versions_loaded(host), {"1.0.0": "live", "2.0.0": "draining"}, "the newer version stays")
-	waiting = next(p for p in host.status()["plugins"] if p["version"] == "2.0.0")["waiting_for"]
-	expect_equal([(w["reason"], w["address"]) for w in waiting], [("migration", TYPE)], "what it stays for")
+	expect_equal(waits_of(host, "2.0.0"), [("migration", TYPE)], "what it stays for")
 	host.rpc().send(TYPE, "held", 1)
 	wait_until(lambda: blocked(host)["count"] == 1, 20, "its message waits in sight")
 	host.kill()
@@ -236,6 +235,26 @@ def test_what_cannot_go_down_keeps_the_newer_version(test):
 	wait_until(lambda: versions_loaded(host) == {"2.0.0": "live"}, 60, "the newer one is live again")
 	expect_equal(shown(host, "held"), [2, 6, "stuck below", 0, 0], "the message that waited was handled")
 	expect_equal((blocked(host)["count"], host.dead()), (0, []), "nobody waits, nothing is dead")
+
+
+def waits_of(host, version):
+	"""[(reason, address)]"""
+	return [(w["reason"], w["address"]) for p in host.status()["plugins"] if p["version"] == version for w in p["waiting_for"]]
+
+
+def test_what_a_version_stays_for_is_said_while_it_drains(test):
+	"""From the fence of the rollback on, and not only once its messages are done."""
+	host = started(test, "moving", settings={"retry.attempts": 2, "retry.backoff_ms": 60000})
+	load(test, host, "moving_2")
+	only_version(host, "2.0.0")
+	call(host, "held", "stuck below")
+	with host.rpc() as rpc:
+		rpc.send(TYPE, "late", True)
+		wait_until(lambda: ("retry", f"{TYPE}/late") in waits_of(host, "2.0.0"), 30, "a message that keeps it draining waits")
+	plugin_call(host, "rollback", drain="accepted")
+	drain = next(p for p in host.status()["plugins"] if p["version"] == "2.0.0")["drain"]
+	expect(drain is not None and drain["left"] == 1, f"it drains: {drain}")
+	expect(("migration", TYPE) in waits_of(host, "2.0.0"), f"what it stays for: {waits_of(host, '2.0.0')}")
 
 
 def test_a_version_that_stays_for_its_way_down_can_be_a_canary(test):

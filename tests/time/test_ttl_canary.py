@@ -16,6 +16,7 @@ from lib.mayfly import START_MS, TYPE, call, clock, ended, expires, filed, load,
 FILES = {"2.0.0": "mayfly_2", "4.0.0": "mayfly_4"}
 DECLARED = {"2.0.0": (1000, 100, 50), "4.0.0": (6000, 600, 300)}  # whole instances, mark, note
 IDS = [f"i{number}" for number in range(16)]
+MANY = [f"u{number}" for number in range(64)]  # the host cuts them by chance: so many that either half has some
 
 
 def settled(host, loaded):
@@ -24,16 +25,25 @@ def settled(host, loaded):
 	wait_until(lambda: not ttl(host)["filing"], 30, "entries of expiry are made")
 
 
-def change(host, what, **order):
+def once_through(order, what):
 	"""What the change before it has left to do is waited for."""
 	def asked():
 		try:
-			host.http.post(f"/v1/plugins/mayfly/{what}", order)
+			order()
 			return True
 		except HttpError as error:
-			expect_equal((error.status, error.error["message"]), (409, "mayfly is changing already"), f"{what} {order}")
+			expect_equal((error.status, error.error["message"]), (409, "mayfly is changing already"), what)
 			return False
-	wait_until(asked, 30, f"{what} {order}")
+	wait_until(asked, 30, what)
+
+
+def change(host, what, **order):
+	once_through(lambda: host.http.post(f"/v1/plugins/mayfly/{what}", order), f"{what} {order}")
+
+
+def unloaded(host):
+	once_through(lambda: host.http.json("DELETE", "/v1/plugins/mayfly"), "unload")
+	host.settle(0)
 
 
 def swap(host, version, loaded, **more):
@@ -74,15 +84,14 @@ def unswept(test, shards):
 	"""While no version is live nobody sweeps; what the ids had of times stays with each of them."""
 	host = two_versions(test, shards)
 	swap(host, "4.0.0", 2, canary=50)
-	has = owners(host)
+	has = owners(host, MANY)
 	short, long = of(has, "2.0.0"), of(has, "4.0.0")
 	expect(len(short) > 1 and len(long) > 1, f"ids of both: {has}")
-	for id in IDS:
+	for id in MANY:
 		call(host, id, 1, "m", "n")
 	expect_equal((expires(host, short[0]), expires(host, long[0])),
 		({"*": 1000, "mark": 100, "note": 50}, {"*": 6000, "mark": 600, "note": 300}), "when each ends")
-	host.http.json("DELETE", "/v1/plugins/mayfly")
-	host.settle(0)
+	unloaded(host)
 	return host, short, long
 
 
@@ -124,7 +133,7 @@ def test_what_a_canary_has_ended_is_not_woken_by_its_end(test):
 	"""The other way round: the canary's time is the shorter one, and on_expire of what it ended has not been through yet."""
 	host = two_versions(test, 2, base="4.0.0", settings={"retry.attempts": 2, "retry.backoff_ms": 5000})
 	swap(host, "2.0.0", 2, canary=50)
-	ids = [f"c{number}" for number in range(12)]
+	ids = MANY
 	for id in ids:
 		call(host, id, 13, "m")  # on_expire fails: it waits
 	short = [id for id in ids if expires(host, id)["*"] == 1000]
@@ -292,8 +301,7 @@ class Run:
 
 	def absence(self):
 		"""No version is live, so nobody sweeps what ends; then one has all ids."""
-		self.host.http.json("DELETE", "/v1/plugins/mayfly")
-		self.host.settle(0)
+		unloaded(self.host)
 		self.step()
 		self.compare("while no version is live")
 		if self.random.random() < 0.5:

@@ -1,6 +1,7 @@
 #!/usr/bin/python3
 """The supervisor: the worker may die any death, the started process, the lock and the sockets stay; and they go together."""
 
+import http.client
 import os
 import signal
 import sys
@@ -24,10 +25,19 @@ def worker_of(host):
 	return Http(host.control).get("/v1/status")["worker_pid"]
 
 
+def another_worker(host, before):
+	"""None while it is not there, and whoever asks may be answered by the one that is about to die."""
+	try:
+		after = worker_of(host)
+	except (OSError, http.client.HTTPException):
+		return None
+	return after if after != before else None
+
+
 def killed_worker(host, number=signal.SIGKILL):
 	before = worker_of(host)
 	os.kill(before, number)
-	after = wait_until(lambda: (pid := worker_of(host)) != before and pid, 20, "another worker")
+	after = wait_until(lambda: another_worker(host, before), 20, "another worker")
 	host.worker = after
 	return after
 

@@ -12,6 +12,7 @@ from lib import harness
 from lib.harness import expect, expect_equal, wait_until
 from lib.host import Host
 from lib.http import Http, HttpError
+from lib.nap import Nap
 from lib.rpc import RpcError
 from lib.shards import Places
 
@@ -71,8 +72,7 @@ def test_a_long_call_on_shard_0_holds_up_no_letter_of_others(test):
 	play, sleeper = Places(host.data, 1), Places(host.data, 2)  # numbered as they came
 	others = [id for id in numbers if play.shard(id, shards) != 0]
 	again, dropped, filtered = others[:6], others[6:10], others[10]
-	with host.rpc() as rpc:
-		call = rpc.request("call", {"to": "sleeper/nap", "id": next(f"n{n}" for n in range(1000) if sleeper.shard(f"n{n}", shards) == 0), "payload": 2500})
+	with Nap(host, next(f"n{n}" for n in range(1000) if sleeper.shard(f"n{n}", shards) == 0)) as nap:
 		wait_until(lambda: napping(host), 5, "the nap")
 		for id in again:
 			host.http.post(f"/v1/dead/{numbers[id]}/retry")
@@ -80,7 +80,7 @@ def test_a_long_call_on_shard_0_holds_up_no_letter_of_others(test):
 			host.http.json("DELETE", f"/v1/dead/{numbers[id]}")
 		expect_equal(host.http.post("/v1/dead/drop", {"type": "test/play", "id": filtered})["count"], 1, "dropped by a filter")
 		expect(napping(host), "all of it was answered while the call ran")
-		expect_equal(rpc.answer(call)["payload"], 2500, "the nap's answer")
+		nap.end()
 	left = set(numbers) - {*again, *dropped, filtered}
 	for lives in ("before", "behind"):
 		expect_equal((counts(host), {letter["id"] for letter in host.dead()}), ({id: 1 for id in again}, left), f"{lives} a kill")

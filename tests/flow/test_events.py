@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
-from lib.harness import Skip, expect, expect_equal, wait_until
+from lib.harness import Skip, expect, expect_equal, patient, wait_until
 from lib.host import Host
 
 
@@ -38,7 +38,7 @@ class Events:
 		self.head, _, self.text = self.text.partition(b"\r\n\r\n")
 
 	def _more(self, until, deadline_s=10.0):
-		end = time.monotonic() + deadline_s
+		end = time.monotonic() + patient(deadline_s)
 		while until not in self.text:
 			self.socket.settimeout(max(0.01, end - time.monotonic()))
 			data = self.socket.recv(1 << 16)

@@ -81,8 +81,8 @@ def test_a_file_exactly_once_across_kills_and_rotation(test):
 	kills, sent, torn = 0, 0, 0
 	while kills < test.by_scale(20, 100):
 		rpc = host.rpc()
-		end = time.monotonic() + chance.uniform(0.05, 0.35)
-		while time.monotonic() < end:
+		end, enough = time.monotonic() + chance.uniform(0.05, 0.35), sent + 90
+		while time.monotonic() < end or sent < enough:
 			numbers = [rpc.request("send", {"to": "test/play", "id": f"i{n % 3}",
 				"payload": {"emit": {"egress": "play", "payload": "x" * chance.randint(0, 300)}}}) for n in range(30)]
 			for number in numbers:

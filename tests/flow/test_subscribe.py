@@ -11,7 +11,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
-from lib.harness import Failed, expect, expect_equal, raised, wait_until
+from lib.harness import Failed, expect, expect_equal, patient, raised, wait_until
 from lib.host import Host
 from lib.rpc import Closed, RpcError
 
@@ -40,7 +40,7 @@ class Subscriber:
 
 	def take(self, deadline_s=10.0):
 		"""One notification more."""
-		frame = self.rpc.notification(time.monotonic() + deadline_s)
+		frame = self.rpc.notification(time.monotonic() + patient(deadline_s))
 		expect_equal(frame[:2], [2, "records"], "notification")
 		params = frame[2][0]
 		expect_equal(params["subscription"], self.number, "subscription")
@@ -168,7 +168,7 @@ def test_a_younger_subscriber_takes_the_name(test):
 	emit(host, range(5))
 	older = Subscriber(host, name="n", **{"from": "acked"}).until(5)
 	younger = Subscriber(host, name="n", **{"from": "acked"}).until(5)
-	frame = older.rpc.notification(time.monotonic() + 10)
+	frame = older.rpc.notification(time.monotonic() + patient(10))
 	expect_equal((frame[1], frame[2][0]["subscription"], frame[2][0]["code"]), ("ended", older.number, "conflict"), "the older")
 	emit(host, [5])
 	younger.until(6)

@@ -420,7 +420,7 @@ def test_healthz_tells_the_phases(test):
 
 
 def test_healthz_says_starting_while_plugins_are_staged(test):
-	host = Host(test, plugins=(), settings={"stage.patience_ms": 1500})
+	host = Host(test, plugins=(), settings={"stage.patience_ms": 20000})
 	whole = test.plugin("play").read_bytes()
 	target = host.plugins_dir() / "play.so"
 	target.write_bytes(whole[:len(whole) // 2])
@@ -480,7 +480,7 @@ def test_who_waits_at_the_stop_is_told(test):
 	thread.start()
 	wait_until(lambda: host.status()["handled"] == 1, 10, "the call was handled, and never replies")
 	host.stop()
-	thread.join(10)
+	thread.join(60)
 	expect_equal(answers, [(503, "stopping")], "the answer")
 	host.start()
 	expect_equal((host.status()["recovered"], host.values("test/play", "a")["count"]), ("clean", 1), "after the restart")

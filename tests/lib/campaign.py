@@ -116,7 +116,7 @@ class Campaign:
 			self._live_until(min(total, self.producer.durable + max(1, int((total - self.producer.durable) * share))))
 			life += 1
 			self._kill_and_restart(shards[life % len(shards)])
-		self.producer.finish(max(1.0, end - time.monotonic()))
+		self.producer.finish(max(30.0, end - time.monotonic()))
 		return self
 
 	def _provide(self):

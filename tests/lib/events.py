@@ -9,7 +9,7 @@ from lib.http import connected
 class Events:
 	"""A listener, written from the specification of server-sent events."""
 
-	def __init__(self, host, last_id=None, query="", timeout=20.0):
+	def __init__(self, host, last_id=None, query="", timeout=60.0):
 		self.socket = connected(host.control, timeout)
 		self.file = self.socket.makefile("rb")
 		head = f"GET /v1/events{query} HTTP/1.1\r\nHost: a\r\nAccept: text/event-stream\r\n"

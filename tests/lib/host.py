@@ -10,7 +10,7 @@ import subprocess
 import time
 from pathlib import Path
 
-from lib.harness import Failed, expect_equal, wait_until
+from lib.harness import Failed, expect_equal, patient, wait_until
 from lib.http import Http, HttpError, id_quoted
 from lib.rpc import Closed, Rpc
 
@@ -117,6 +117,7 @@ class Host:
 	def stop(self, deadline_s=30.0):
 		"""SIGTERM; the host must end by itself with 0."""
 		self.process.terminate()
+		deadline_s = patient(deadline_s)
 		try:
 			code = self.process.wait(deadline_s)
 		except subprocess.TimeoutExpired as error:
@@ -126,6 +127,7 @@ class Host:
 
 	def wait_exit(self, deadline_s=30.0):
 		"""For a host that is to end by itself: its exit code."""
+		deadline_s = patient(deadline_s)
 		try:
 			code = self.process.wait(deadline_s)
 		except subprocess.TimeoutExpired as error:

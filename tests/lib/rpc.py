@@ -7,6 +7,7 @@ import time
 import msgpack
 
 from lib.errors import complete
+from lib.harness import patient
 from lib.http import connected
 
 
@@ -40,7 +41,7 @@ def ingest_bytes(number, ingress, producer, first, packed_records):
 
 
 class Rpc:
-	def __init__(self, path, timeout=30.0, tls=None):
+	def __init__(self, path, timeout=60.0, tls=None):
 		self.timeout = timeout
 		try:
 			self.socket = connected(path, timeout, tls)
@@ -162,7 +163,7 @@ class Rpc:
 
 	def closed_by_host(self, deadline_s=10.0):
 		"""True once the host has closed this connection; frames that come before are dropped."""
-		deadline = time.monotonic() + deadline_s
+		deadline = time.monotonic() + patient(deadline_s)
 		try:
 			while True:
 				self.frame(deadline)

@@ -1,12 +1,11 @@
 #!/usr/bin/python3
 """While a version drains: how many messages are left on each shard, the oldest, what each waits for by name; in the status, in the
 list of versions, in the refusal of a third version and in the events. Past its deadline what waits goes to the new version, and a
-call that still runs holds its image, and nobody else."""
+call that still runs holds its image, and nobody else. What waits in backoff waits for a clock that stands until all has been looked at."""
 
 import re
 import subprocess
 import sys
-import time
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
@@ -16,9 +15,11 @@ from lib.events import Events
 from lib.harness import expect, expect_equal, raised, wait_until
 from lib.host import Host
 from lib.http import HttpError
+from lib.nap import Nap
 from lib.shards import Places
 
 BACKOFF = {"retry.backoff_ms": 2500, "retry.backoff_ms_max": 2500}
+STANDING = ("--test-clock", "1000000000000")
 
 
 def two_versions(test, plugin="play", **more):
@@ -37,6 +38,10 @@ def version(host, version, plugins=("play", "sleeper")):
 	return next((row for row in host.status()["plugins"] if row["version"] == version and row["name"] in plugins), None)
 
 
+def clock(host, advance_ms):
+	host.http.post("/v1/clock", {"advance_ms": advance_ms})
+
+
 def gone(host, number, deadline_s=20, plugins=("play", "sleeper")):
 	"""Under a sanitizer nothing is unmapped: it stays, and owes nothing."""
 	def gone_now():
@@ -50,7 +55,7 @@ def waits(row):
 
 
 def test_a_drain_names_what_it_waits_for(test):
-	host = two_versions(test, shards=2, settings=BACKOFF)
+	host = two_versions(test, shards=2, settings=BACKOFF, flags=STANDING)
 	ids = [f"i{number}" for number in range(12)] + ["a b/ü"]
 	events = Events(host)
 	with host.rpc() as rpc:
@@ -84,6 +89,7 @@ def test_a_drain_names_what_it_waits_for(test):
 	shown = subprocess.run([test.find("bin/sofun"), "--data", host.data, "status"], capture_output=True, text=True, check=True).stdout
 	expect(f"play 1.0.0 drains: {len(ids) + 5} left, on shard 0: {left[0]}, 1: {left[1]}" in shown, f"the command: {shown}")
 	expect("waits for: retry test/play/i3 since" in shown, f"the command: {shown}")
+	clock(host, 2500)
 	gone(host, "1.0.0")
 	told = []
 	while True:
@@ -100,12 +106,11 @@ def test_a_drain_names_what_it_waits_for(test):
 
 
 def test_many_are_counted_and_the_oldest_named(test):
-	host = two_versions(test, shards=2, settings={"retry.backoff_ms": 2500, "retry.backoff_ms_max": 2500})
+	host = two_versions(test, shards=2, settings=BACKOFF, flags=STANDING)
 	with host.rpc() as rpc:
 		rpc.send("test/play", "first", {"fail_times": 1, "add": 1})
 		wait_until(lambda: version(host, "1.0.0")["waiting_total"] == 1, 10, "the first waits")
-		since_ms = version(host, "1.0.0")["waiting_for"][0]["since_ms"]
-		wait_until(lambda: host.status()["time_ms"] > since_ms + 20, 5, "the others come later")
+		clock(host, 20)  # the others come later
 		numbers = [rpc.request("send", {"to": "test/play", "id": f"i{n}", "payload": {"fail_times": 1, "add": 1}}) for n in range(1000)]
 		for number in numbers:
 			rpc.answer(number)
@@ -114,23 +119,25 @@ def test_many_are_counted_and_the_oldest_named(test):
 	row = version(host, "1.0.0")
 	expect_equal((row["waiting_total"], len(row["waiting_for"]), row["drain"]["left"]), (1001, 100, 1001), "how many")
 	expect_equal(row["waiting_for"][0]["address"], "test/play/first", "the oldest")
+	clock(host, 2500)
 	gone(host, "1.0.0")
 
 
 def test_past_the_deadline_what_waits_goes_to_the_new_version(test):
 	"""The witness: a message that fails with its last attempt is a dead letter that names the version."""
-	host = two_versions(test, shards=2, settings={**BACKOFF, "retry.attempts": 2, "crash.probation_ms": 1})
+	host = two_versions(test, shards=2, settings={**BACKOFF, "retry.attempts": 2, "crash.probation_ms": 1}, flags=STANDING)
 	with host.rpc() as rpc:
 		for id in ("a", "b", "c"):
 			rpc.send("test/play", id, {"fail": "x"})
 			rpc.send("test/play", id, {"add": 7})
 	wait_until(lambda: version(host, "1.0.0")["waiting_total"] == 3, 10, "all have failed once")
-	swap(host, "1.1.0", deadline_ms=200)
+	swap(host, "1.1.0", deadline_ms=3000)
 	expect_equal(version(host, "1.0.0")["drain"]["left"], 6, "left")
-	gone(host, "1.0.0", 2)  # before the second attempt
+	gone(host, "1.0.0")  # before the second attempt: the clock stands
 	expect_equal(host.status()["in_flight"], 6, "they still wait")
 	host.kill()
 	host.restart()
+	clock(host, 2500)
 	wait_until(lambda: host.status()["in_flight"] == 0, 20, "all are handled")
 	expect_equal([(row["id"], row["version"], row["attempts"]) for row in sorted(host.dead(), key=lambda row: row["id"])],
 		[(id, "1.1.0", 2) for id in ("a", "b", "c")], "the new version had the second attempt")
@@ -144,13 +151,12 @@ def test_a_call_past_the_deadline_holds_its_image_and_nobody_else(test):
 	nap = next(f"n{number}" for number in range(100) if places.shard(f"n{number}", 2) == 0)
 	beside = [f"m{number}" for number in range(100) if places.shard(f"m{number}", 2) == 1][:5]
 	behind = next(f"b{number}" for number in range(100) if places.shard(f"b{number}", 2) == 0)
-	with host.rpc() as rpc, host.rpc() as other:
-		long = rpc.request("call", {"to": "sleeper/nap", "id": nap, "payload": 3000})
+	with Nap(host, nap) as long, host.rpc() as rpc, host.rpc() as other:
 		wait_until(lambda: waits(version(host, "1.0.0")) == {("running", f"sleeper/nap/{nap}")}, 2, "the call is shown")
 		after = rpc.request("call", {"to": "sleeper/nap", "id": behind, "payload": 1})
-		swap(host, "1.1.0", "sleeper", deadline_ms=200)
+		swap(host, "1.1.0", "sleeper", deadline_ms=1000)
 		expect_equal(version(host, "1.0.0")["state"], "draining", "it drains")
-		row = wait_until(lambda: (row := version(host, "1.0.0"))["state"] == "stuck" and row, 2.5, "it is stuck")
+		row = wait_until(lambda: (row := version(host, "1.0.0"))["state"] == "stuck" and row, 10, "it is stuck")
 		expect(("running", f"sleeper/nap/{nap}") in waits(row), f"what for: {row}")
 		expect_equal((row["drain"]["left"], row["drain"]["shards"]), (1, [1, 0]), "one call is left, on its shard")
 		expect_equal(host.status()["images"], {"loaded": 2, "unloaded": 0, "stuck": 1}, "images")
@@ -159,7 +165,7 @@ def test_a_call_past_the_deadline_holds_its_image_and_nobody_else(test):
 		error = raised(HttpError, lambda: swap(host, "1.0.0", "sleeper"))
 		expect_equal((error.status, error.code), (409, "conflict"), "back to what is stuck")
 		expect("1 calls left" in error.error["found"] and nap in error.error["found"], f"a third version: {error.error}")
-		expect_equal(rpc.answer(long)["payload"], 3000, "the call ended as if nothing was")
+		long.end()
 		expect_equal(rpc.answer(after)["payload"], 1, "what was behind it is answered")
 	gone(host, "1.0.0")
 	wait_until(lambda: host.status()["images"] == {"loaded": 1, "unloaded": 1, "stuck": 0}, 10, "its image is unmapped")
@@ -174,7 +180,7 @@ def test_a_backlog_is_shown_as_accepted(test):
 		before, next_one = ("1.0.0", "1.1.0") if fans % 2 == 1 else ("1.1.0", "1.0.0")
 		with host.rpc() as rpc:
 			fan = rpc.request("send", {"to": "test/play", "id": "fan", "payload": {"add": 1, "send": sends}})
-			nap = rpc.request("call", {"to": "sleeper/nap", "id": "n", "payload": 1000})
+			nap = Nap(host, "n")
 			wait_until(lambda: waits(host.plugin("sleeper")) == {("running", "sleeper/nap/n")}, 5, "the nap")
 			swap(host, next_one)
 			row = version(host, before, ("play",))
@@ -184,8 +190,8 @@ def test_a_backlog_is_shown_as_accepted(test):
 				next_turns = {("backlog", f"test/play/i{number}") for number in range(5000 - left, min(5100 - left, 5000))}
 				expect(waits(row) and waits(row) <= next_turns, f"whose turn is next: {waits(row) - next_turns}")  # those in memory nearby
 				expect_equal({one["since_ms"] for one in row["waiting_for"]}, {row["drain"]["since_ms"]}, "since the fence")
+			nap.end()
 			rpc.answer(fan)
-			rpc.answer(nap)
 		gone(host, before, plugins=("play",))
 		host.barrier()
 		if left > 0:

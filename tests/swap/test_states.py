@@ -112,7 +112,8 @@ def swapped_under_backlog(test, drain, backoff_ms):
 	messages = test.by_scale(200000, 1000000)
 	expected = backlog(host, messages)
 	found = host.status()["in_flight"]
-	killed_within(test, host, 0.1, lambda: swap(host, other(host), drain))
+	version = other(host)
+	killed_within(test, host, 0.1, lambda: swap(host, version, drain))
 	left = host.status()["in_flight"]
 	version = other(host)
 	swap_until_live(host, version, drain)
@@ -253,7 +254,7 @@ def test_during_sigterm(test):
 		code = host.process.wait(30)
 		thread.join()
 		host.kill()
-		expect_equal(code, -9 if round == 1 else 0, "how it ended")
+		expect(code == 0 or (round == 1 and code == -9), f"how it ended: {code}")
 		host.restart()
 		answers.append(answer[0] is not None)
 		if answers[-1]:

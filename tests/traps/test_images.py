@@ -331,12 +331,13 @@ def test_a_live_plugin_that_cannot_be_loaded_parks(test):
 
 
 BACKOFF = {"retry.backoff_ms": 1500, "retry.backoff_ms_max": 1500}
+STANDING = ("--test-clock", "1000000000000")  # what waits in backoff does so until the clock is moved
 
 
 def test_a_drain_waits_for_what_was_accepted(test):
 	"""A message in backoff is the old version's; who asks meanwhile is told, and what comes meanwhile waits for the next."""
 	plain_build(test)
-	host = Host(test, plugins=("play",), shards=2, settings=BACKOFF).start()
+	host = Host(test, plugins=("play",), shards=2, settings=BACKOFF, flags=STANDING).start()
 	answer = {}
 	with host.rpc() as rpc:
 		before = rpc.request("call", {"to": "test/play", "id": "a", "payload": {"fail_times": 1, "add": 5, "reply": True}})
@@ -345,14 +346,17 @@ def test_a_drain_waits_for_what_was_accepted(test):
 		thread.start()
 		wait_until(lambda: host.plugin("play")["state"] == "draining", 10, "it drains")
 		after = rpc.request("call", {"to": "test/play", "id": "b", "payload": {"add": 7, "reply": True}})
-		waiting = host.plugin("play")["waiting_for"]
-		expect_equal([(one["reason"], one["address"]) for one in waiting], [("retry", "test/play/a")], "what it waits for")
+		def waits():
+			waiting = host.plugin("play")["waiting_for"]
+			return [(one["reason"], one["address"]) for one in waiting] == [("retry", "test/play/a")] and waiting
+		waiting = wait_until(waits, 10, "what it waits for")
 		expect(waiting[0]["since_ms"] > 0, f"{waiting}")
 		images_add_up(host.status())
 		error = raised(HttpError, lambda: unload(host, "play"))
 		expect_equal((error.status, error.code), (409, "conflict"), "a second unload")
 		error = raised(HttpError, lambda: load(host, test.plugin("play")))
 		expect_equal((error.status, error.code), (409, "conflict"), "a load while it drains")
+		host.http.post("/v1/clock", {"advance_ms": 1500})
 		expect_equal(rpc.answer(before)["payload"], 5, "what was accepted before is answered")
 		thread.join()
 		expect_equal(answer["state"], "retired", "the unload's answer")
@@ -364,12 +368,15 @@ def test_a_drain_waits_for_what_was_accepted(test):
 
 def test_a_file_dropped_while_its_plugin_drains_is_taken_afterwards(test):
 	plain_build(test)
-	host = Host(test, plugins=("play",), shards=2, settings={"retry.backoff_ms": 5000, "retry.backoff_ms_max": 5000}).start()
+	host = Host(test, plugins=("play",), shards=2, settings=BACKOFF, flags=STANDING).start()
 	with host.rpc() as rpc:
 		rpc.send("test/play", "a", {"fail_times": 1, "add": 5})
 		(host.plugins_dir() / "play.so").unlink()
 		wait_until(lambda: host.plugin("play")["state"] == "draining", 10, "it drains")
 		host.drop("play")
+		host.drop("counter")
+		host.wait_live("counter")  # so the one before it has been looked at, too, and was told to wait
+		host.http.post("/v1/clock", {"advance_ms": 1500})
 		wait_until(lambda: host.status()["images"]["unloaded"] == 1, 20, "the old image is gone")
 		host.wait_live("play")
 		expect_equal(rpc.call("test/play", "a", {"add": 1, "reply": True}), 6, "its state")
@@ -377,7 +384,7 @@ def test_a_file_dropped_while_its_plugin_drains_is_taken_afterwards(test):
 
 def test_a_drain_goes_on_after_a_kill(test):
 	plain_build(test)
-	host = Host(test, plugins=("play",), shards=2, settings={"retry.backoff_ms": 6000, "retry.backoff_ms_max": 6000}).start()
+	host = Host(test, plugins=("play",), shards=2, settings=BACKOFF, flags=STANDING).start()
 	with host.rpc() as rpc:
 		rpc.send("test/play", "a", {"fail_times": 1, "add": 5})
 	wait_until(lambda: host.status()["in_flight"] == 1, 10, "it waits in backoff")
@@ -387,6 +394,8 @@ def test_a_drain_goes_on_after_a_kill(test):
 	wait_until(lambda: host.status()["epoch"] > epoch, 10, "the fence is durable")
 	host.kill()
 	host.start()
+	expect_equal(host.plugin("play")["state"], "draining", "it still drains")
+	host.http.post("/v1/clock", {"advance_ms": 1500})
 	wait_until(lambda: host.plugin("play") is None, 30, "and then it is gone")
 	expect_equal(host.values("test/play", "a"), {"count": 5}, "the old version did what was its own")
 	host.stop()

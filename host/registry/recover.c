@@ -150,7 +150,7 @@ static void verdict_settle(struct verdict *verdict, const struct lineage *lineag
 	if (live || drains)
 		verdict->state = live ? VERDICT_LIVE : VERDICT_DRAINING;
 	else if (state == VERDICT_DRAINING && lineage != NULL && lineage->now.base != NULL)
-		return; /* kept for its way down, as far as that is needed (keep.c) */
+		return; /* kept for its way down, as far as that is needed (loaded/keep.c) */
 	else if (state == VERDICT_LIVE || state == VERDICT_DRAINING || (state == VERDICT_ATTEMPTING && verdict->kept != 0))
 		verdict->state = VERDICT_RETIRED;
 	verdict->written = verdict->written && state == verdict->state;

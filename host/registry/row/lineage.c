@@ -1,4 +1,4 @@
-/* Row 'W': the versions of a plugin; its grammar is plugin/FORMAT.md. The fence stands at a fixed place, since the epoch
+/* Row 'W': the versions of a plugin. The fence stands at a fixed place, since the epoch
  * is found only when the row is about to be written. */
 #include <string.h>
 
@@ -118,9 +118,5 @@ bool lineage_read(struct registry *registry, struct bytes key, struct bytes valu
 		name[key.size - 1] = '\0';
 		good = lineage_take(registry, &cursor, lineage_add(registry, name));
 	}
-	if (good)
-		return true;
-	error_set(error, ERROR_STORE_FAILED, "a row 'W' of the runtime database is malformed");
-	error_hint(error, "run `sofund --verify` on the data directory");
-	return false;
+	return good || row_malformed(error, KEY_SHARE);
 }

@@ -6,7 +6,7 @@
  * version stays loaded for its way down, and is to go some time. Only while one version has all of the type: with two, both
  * schemas have their reason.
  *
- * Entries of expiry go the same way, once times became shorter than the entries tell (ttl.c): instances whose
+ * Entries of expiry go the same way, once times became shorter than the entries tell (ttl/ttl.c): instances whose
  * generation is below that change are given new ones, and the row 't' remembers until all have them. */
 #include <stdlib.h>
 #include <string.h>

@@ -1,6 +1,6 @@
 /* Versions that have no share any more and stay for their way down: after a rollback across schemas the instances that the
  * newer version wrote need its migrate. It is drained, routes nothing and handles no message; the shards find it among the
- * versions of the binding when they meet such an instance, the background (migrate.c) looks for the others, and when
+ * versions of the binding when they meet such an instance, the background (type/migrate.c) looks for the others, and when
  * the counts say that there is none it leaves like any other.
  *
  * Why so, and not all of them migrated before the old version goes live: a rollback is for a version that does harm, and must not

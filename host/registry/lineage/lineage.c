@@ -1,6 +1,6 @@
 /* The versions of a plugin and how they change. Every change is a fence: one epoch, the same on all shards, durable with
  * the rows that say it (rule 29). What was born before it is finished by the versions of before, while it drains; then
- * the view is settled, and what is in no share any more leaves (retire.c). */
+ * the view is settled, and what is in no share any more leaves (loaded/retire.c). */
 #include <stdlib.h>
 #include <string.h>
 

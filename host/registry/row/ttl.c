@@ -1,4 +1,4 @@
-/* Row 't' of the runtime database; its grammar is plugin/FORMAT.md. */
+/* Row 't': when the state of a type ends by itself. */
 #include "base/check.h"
 #include "registry/inside.h"
 #include "state/key.h"
@@ -136,9 +136,7 @@ bool type_ttl_read(struct registry *registry, struct bytes key, struct bytes val
 	if (number < registry->type_count && registry->types[number] != NULL && registry->types[number]->ttl.count == 0 &&
 		ttl_read(&cursor, registry->types[number]))
 		return true;
-	error_set(error, ERROR_STORE_FAILED, "a row '%c' of the runtime database is malformed", KEY_TTL);
-	error_hint(error, "run `sofund --verify` on the data directory");
-	return false;
+	return row_malformed(error, KEY_TTL);
 }
 
 void type_ttl_commit(struct registry *registry, struct function_type *type) {

@@ -1,7 +1,7 @@
 /* A candidate on its way from a file to live. One at a time, each step by the thread that stage.h names:
  *
  *   candidate_start → examine → candidate_examined → row `attempting` → candidate_attempt → open
- *     → candidate_opened → fence (lineage.c) → candidate_live
+ *     → candidate_opened → fence (lineage/lineage.c) → candidate_live
  *
  * From `attempting` on it is in open.c; one that is to be kept ready ends there with the row `ready`. Whatever
  * refuses ends in candidate_refuse; nothing was visible before the fence. */

@@ -1,4 +1,4 @@
-/* Rows 'T', 'V', 'W' and 't' byte by byte (plugin/FORMAT.md, registry/rows.c, registry/share.c, registry/ttl_row.c). */
+/* Rows 'T', 'V', 'W' and 't' byte by byte (plugin/FORMAT.md, registry/row/). */
 #include <check.h>
 #include <stdlib.h>
 

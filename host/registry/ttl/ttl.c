@@ -1,7 +1,7 @@
 /* When state of a type ends by itself: what its versions declare, settings above that, the command above both. A change of
  * any of them is a fence, like a change of versions: every shard goes by it from one epoch on, and the rows 't' that say
  * since when are durable with the epoch before. Rows of instances are not touched: whoever looks at one works its end out
- * anew. Only the entries by which the sweep finds it may come too late then, or be missing: migrate.c files those
+ * anew. Only the entries by which the sweep finds it may come too late then, or be missing: type/migrate.c files those
  * in the background. */
 #include <stdlib.h>
 #include <string.h>

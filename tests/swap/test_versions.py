@@ -4,6 +4,7 @@ restart."""
 
 import shutil
 import sys
+import threading
 from functools import partial
 from pathlib import Path
 
@@ -12,7 +13,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import harness
 from lib.harness import expect, expect_equal, raised, wait_until
 from lib.host import Host
-from lib.http import HttpError
+from lib.http import Http, HttpError
 
 refusal = partial(raised, HttpError)
 
@@ -109,6 +110,27 @@ def test_rollback_is_one_step(test):
 	host.restart()
 	wait_until(lambda: not host.status()["refused"], 5, "nothing is refused")
 	expect_equal(versions(host)["1.0.0"], ("live", 100), "the file of 1.1.0 in the directory does not bring it back")
+
+
+def test_of_two_rollbacks_at_once_one_is_a_conflict(test):
+	"""While the one stages its version the other finds no copy of it to be staged: that is no missing file, but a change under way."""
+	host = Host(test, shards=2).start()
+	load(host, test, "next/play")
+	for round in range(5):
+		settled(host)
+		answers = []
+
+		def ask():
+			answers.append(Http(host.control).raw("POST", "/v1/plugins/play/rollback", "{}"))
+		threads = [threading.Thread(target=ask) for _ in range(2)]
+		for thread in threads:
+			thread.start()
+		for thread in threads:
+			thread.join()
+		expect_equal(sorted(status for status, _, _ in answers), [200, 409], f"round {round}: {answers}")
+		settled(host)
+		expect_equal(versions(host)["1.0.0"], ("live", 100), "what is live")
+		swap(host, "1.1.0")
 
 
 def test_the_same_version_with_other_bytes_is_refused(test):

@@ -28,6 +28,7 @@ struct offer {
 
 /* A swap by name and version, while the version is staged. */
 struct swap {
+	const struct lineage *lineage;
 	bool running;
 	uint64_t deadline_ms;
 	uint32_t percent; /* of a canary; 0: all of it */

@@ -110,6 +110,29 @@ bool lineage_busy(const struct lineage *lineage, struct error *ret_error) {
 	return true;
 }
 
+static bool swap_staged(const struct lineage *lineage) {
+	const struct registry *registry = lineage->registry;
+	const struct candidate *current = registry->current;
+	if (current != NULL && current->swap != NULL && current->swap->lineage == lineage)
+		return true;
+	for (const struct candidate *waiting = registry->waiting; waiting != NULL; waiting = waiting->next)
+		if (waiting->swap != NULL && waiting->swap->lineage == lineage)
+			return true;
+	return false;
+}
+
+bool lineage_taken(const struct lineage *lineage, struct error *ret_error) {
+	if (lineage_busy(lineage, ret_error))
+		return true;
+	if (lineage == NULL || !swap_staged(lineage))
+		return false;
+	error_set(ret_error, ERROR_CONFLICT, "%s is changing already", lineage->name);
+	error_found(ret_error, "a version of it is on its way in");
+	error_expected(ret_error, "that it is live, or was refused");
+	error_hint(ret_error, "`sofun versions %s` shows what is live; then do it again", lineage->name);
+	return true;
+}
+
 /* ---- the fence ---- */
 
 static void fence_ask(struct lineage *lineage);

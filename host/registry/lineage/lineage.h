@@ -99,6 +99,8 @@ bool share_loaded(const struct registry *registry, const struct share *share); /
 bool lineage_has(const struct lineage *lineage, const struct verdict *verdict);
 /* True while a change of it has not come to its end; *ret_error says what is awaited. */
 bool lineage_busy(const struct lineage *lineage, struct error *ret_error);
+/* The same, and while a version that was asked for by name is being staged: its copy is not there for a second request. */
+bool lineage_taken(const struct lineage *lineage, struct error *ret_error);
 /* A version of it is in no new view, and not unmapped yet. */
 bool lineage_leaves_any(const struct lineage *lineage);
 /* Its change is through but for the closing of what it left: nothing is owed any more. */

@@ -257,7 +257,7 @@ static void go_back(struct lineage *lineage, const struct comparison *comparison
 
 static bool may_go_back(const struct lineage *lineage) {
 	struct error busy;
-	if (lineage->judged || lineage->registry->stopped || lineage_busy(lineage, &busy))
+	if (lineage->judged || lineage->registry->stopped || lineage_taken(lineage, &busy))
 		return false;
 	if (lineage->now.percent > 0)
 		return plugin_of_verdict(lineage->registry, lineage->now.base) != NULL;

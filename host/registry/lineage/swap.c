@@ -42,7 +42,7 @@ static bool lineage_admits(const struct registry *registry, const char *name, st
 		answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, error);
 		return false;
 	}
-	if (lineage_busy(lineage, error))
+	if (lineage_taken(lineage, error))
 		return false;
 	if (lineage != NULL)
 		return true;
@@ -94,14 +94,16 @@ static void lineage_reshare(struct lineage *lineage, const struct share *next, c
 	lineage_change(lineage, &change);
 }
 
-static void stage_version(struct registry *registry, struct verdict *verdict, const struct registry_swap *order,
+static void stage_version(struct lineage *lineage, struct verdict *verdict, const struct registry_swap *order,
 	bool rollback, registry_done *done, void *arg) {
+	struct registry *registry = lineage->registry;
 	const char *file = verdict->file[0] != '\0' ? verdict->file : verdict->image;
 	struct candidate *candidate =
 		candidate_add(registry, path_join(registry->images, verdict->image), check_strdup(file));
 	candidate->force = true;
 	candidate->swap = check_alloc(1, sizeof(*candidate->swap));
 	*candidate->swap = (struct swap){
+		.lineage = lineage,
 		.running = order->running,
 		.deadline_ms = order->deadline_ms,
 		.percent = order->percent == 100 ? 0 : order->percent,
@@ -114,7 +116,7 @@ static void stage_version(struct registry *registry, struct verdict *verdict, co
 }
 
 void lineage_previous_back(struct lineage *lineage, const struct registry_swap *order, registry_done *done, void *arg) {
-	stage_version(lineage->registry, lineage->previous, order, true, done, arg);
+	stage_version(lineage, lineage->previous, order, true, done, arg);
 }
 
 /* ---- the requests ---- */
@@ -205,7 +207,7 @@ static void swap_now(
 	else if (verdict == NULL && !version_missing(lineage, order->version, &error))
 		late_error(registry, done, arg, &error);
 	else
-		stage_version(registry, verdict, order, false, done, arg);
+		stage_version(lineage, verdict, order, false, done, arg);
 }
 
 /* Whoever names a version wants that one, and no other that happens to be next. */

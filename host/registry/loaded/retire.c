@@ -338,7 +338,7 @@ static bool unload_refused(
 	const struct registry *registry, const struct plugin *plugin, const char *name, struct error *error) {
 	if (registry->stopped) {
 		answer_error(&(struct engine_answer){.code = ERROR_STOPPING}, error);
-	} else if (lineage_busy(lineage_find(registry, name), error)) {
+	} else if (lineage_taken(lineage_find(registry, name), error)) {
 		return true;
 	} else if (plugin == NULL) {
 		error_set(error, ERROR_NOT_FOUND, "there is no plugin of that name");

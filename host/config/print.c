@@ -128,16 +128,17 @@ static const char ingress_meaning[] = "line, json or msgpack";
 static const char ingress_reason[] =
 	"what the router declares; set it where producers send another form, and the host translates";
 
-/* A default of this machine is no default of the document. */
-static struct bytes preset_of(const struct config_shown *shown) {
-	return strcmp(shown->key, "shards") == 0 ? bytes_text("the CPUs") : shown->preset;
+/* A default of this machine is no default of the document: that has it in words, and in sofun.yaml an example. */
+static const char *preset_words(const struct config_shown *shown) {
+	return strcmp(shown->key, "shards") == 0 ? "the CPUs" : NULL;
 }
+static const char preset_example[] = "2";
 
 /* With its unit, unless it says that itself or is no number. */
 static void preset_append(struct buf *text, const struct config_shown *shown) {
-	const struct bytes preset = preset_of(shown);
-	const bool unit = shown->number && preset.data == shown->preset.data && strcmp(shown->unit, "bytes") != 0;
-	buf_append_bytes(text, preset);
+	const char *words = preset_words(shown);
+	const bool unit = shown->number && words == NULL && strcmp(shown->unit, "bytes") != 0;
+	buf_append_bytes(text, words != NULL ? bytes_text(words) : shown->preset);
 	if (unit && shown->unit[0] != '\0')
 		buf_printf(text, " %s", shown->unit);
 }
@@ -186,9 +187,11 @@ void config_settings_print(struct buf *text) {
 }
 
 static void yaml_setting(void *arg, const struct config_shown *shown) {
-	struct bytes preset = preset_of(shown);
-	buf_printf(arg, "\n# %s\n# %s%s%s.\n#%s: %.*s\n", shown->meaning, shown->reason,
-		shown->unit[0] != '\0' ? "; unit: " : "", shown->unit, shown->key, (int)preset.size, (const char *)preset.data);
+	const char *words = preset_words(shown);
+	struct bytes preset = words != NULL ? bytes_text(preset_example) : shown->preset;
+	buf_printf(arg, "\n# %s\n# %s%s%s%s%s.\n#%s: %.*s\n", shown->meaning, shown->reason,
+		shown->unit[0] != '\0' ? "; unit: " : "", shown->unit, words != NULL ? "; default: " : "",
+		words != NULL ? words : "", shown->key, (int)preset.size, (const char *)preset.data);
 	if (shown->live)
 		buf_printf(arg, "# (may change while the host runs)\n");
 }

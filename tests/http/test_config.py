@@ -3,6 +3,7 @@
 request and by SIGHUP."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -56,6 +57,15 @@ def test_the_documents_are_made_from_the_table(test):
 			expect(one["key"] in text and one["meaning"] in text, f"{one['key']} is in the {name}")
 		expect(one["reason"] in yaml.stdout and one["reason"] in man.stdout, f"why {one['key']} is so")
 	expect_equal(sofund(test, "--settings", "runes").returncode, 2, "another form")
+
+
+def test_the_example_file_is_good_with_every_setting_in_it(test):
+	file = test.dir / "sofun.yaml"
+	bare = re.sub(r"^#(?=\S)", "", sofund(test, "--settings", "yaml").stdout, flags=re.MULTILINE)
+	expect(bare.count("\n") > 100 and "\nshards: " in bare, "the settings")
+	file.write_text(bare)
+	ended = sofund(test, "--check-config", "--config", str(file))
+	expect_equal((ended.returncode, ended.stderr), (0, ""), "taken as it is")
 
 
 def test_a_request_changes_a_setting_at_once(test):

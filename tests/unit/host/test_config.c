@@ -328,8 +328,7 @@ static void settings_uncomment(struct buf *text, struct buf *ret_text) {
 	const char *at = (const char *)text->data;
 	while (*at != '\0') {
 		size_t size = strcspn(at, "\n");
-		bool setting =
-			at[0] == '#' && at[1] != ' ' && strncmp(at, "#ingresses", 10) != 0 && strncmp(at, "#shards", 7) != 0;
+		bool setting = at[0] == '#' && at[1] != ' ';
 		buf_append(ret_text, at + (setting ? 1 : 0), size - (setting ? 1 : 0));
 		buf_append_u8(ret_text, '\n');
 		at += at[size] == '\n' ? size + 1 : size;

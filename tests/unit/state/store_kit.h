@@ -3,8 +3,8 @@
 #ifndef TESTS_STORE_KIT_H
 #define TESTS_STORE_KIT_H
 
-#include "fault_disk.h"
-#include "sim_kv.h"
+#include "faults/fault_disk.h"
+#include "faults/sim_kv.h"
 #include "state/store.h"
 
 enum {

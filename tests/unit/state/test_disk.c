@@ -7,7 +7,7 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
-#include "fault_disk.h"
+#include "faults/fault_disk.h"
 
 static char root[64];
 static struct fault_disk *faults;

@@ -3,7 +3,7 @@
 #ifndef TESTS_JOURNAL_KIT_H
 #define TESTS_JOURNAL_KIT_H
 
-#include "fault_disk.h"
+#include "faults/fault_disk.h"
 #include "state/journal/journal.h"
 
 enum { KIT_SEGMENT_BYTES = 64 << 10, KIT_EPOCHS_MAX = 4096 };

@@ -60,9 +60,11 @@ void registry_on_settled(struct registry *registry, void (*settled)(void *arg), 
 struct registry_waiting {
 	const char *reason; /* those of engine_wait; "messages", "migration" and why it is stuck without a single address */
 	const char *address; /* "ns/name/id", percent-encoded; "ns/name", or "" */
-	uint64_t since_ms;   /* milliseconds since 1970 */
-	uint64_t messages;   /* of that address; 0: not counted apart */
-	int shard;           /* -1: none in particular */
+	/* Milliseconds since 1970: of an address by the flow's clock; else, and since the fence, by the machine's, as the deadline of
+	 * the drain is. They differ under --test-clock alone. */
+	uint64_t since_ms;
+	uint64_t messages; /* of that address; 0: not counted apart */
+	int shard;         /* -1: none in particular */
 };
 
 /* How far a version is that leaves. */

@@ -81,7 +81,7 @@ def source_of(example):
 	"""A file of an indented example: its declarations as they are, its statements inside an invoke, and an invoke for each
 	function that shows none."""
 	parts = example.split("\n\n")
-	outside = [part for part in parts if part.startswith(("SOFUN_FUNCTION(", "SOFUN_SCHEMA(", "static "))]
+	outside = [part for part in parts if part.startswith(("SOFUN_FUNCTION(", "SOFUN_STATELESS_FUNCTION(", "SOFUN_SCHEMA(", "static "))]
 	statements = [part for part in parts if part not in outside]
 	text = "\n\n".join(outside) + "\n"
 	if not outside:
@@ -91,7 +91,9 @@ def source_of(example):
 		if f"int {name}_invoke(" not in text:
 			text += (f"static int {name}_invoke(sofun_context *context, void *plugin_data, const sofun_message *message) {{\n"
 				"\t(void)context, (void)plugin_data, (void)message;\n" + "\n".join(statements) + "\nreturn 0;\n}\n")
-	members = ", ".join(f"SOFUN_WITH_FUNCTION({name})" for name in functions)
+	members = ", ".join([f"SOFUN_WITH_FUNCTION({name})" for name in functions] +
+		[f"SOFUN_WITH_ROUTER({name})" for name in re.findall(r"^SOFUN_ROUTER\((\w+)", text, re.MULTILINE)] +
+		[f"SOFUN_WITH_EGRESS({name})" for name in re.findall(r'sofun_emit\(context, ("\w+")', text)])
 	return SURROUNDINGS + text + f'SOFUN_PLUGIN("example", "1.0.0", {members});\n'
 
 
@@ -99,7 +101,7 @@ def test_plugin_api_examples_compile(test):
 	page = (REPOSITORY / "plugin-api" / "README.md").read_text()
 	page = re.sub(r"^```.*?^```", "", page, flags=re.MULTILINE | re.DOTALL)
 	examples = [textwrap.dedent(text).strip() for text in INDENTED.findall(page)]
-	for word in ("SOFUN_EARLIER(", "SOFUN_ON_EXPIRE", "sofun_test_advance(", "send_after(", "SOFUN_TABLE(", "SOFUN_ON_RESULT"):
+	for word in ("SOFUN_ROUTER(", "SOFUN_EARLIER(", "SOFUN_ON_EXPIRE", "sofun_test_advance(", "send_after(", "SOFUN_TABLE(", "SOFUN_ON_RESULT"):
 		expect(any(word in example for example in examples), f"an example with {word}")
 	for example in examples:
 		source = source_of(example)

@@ -8,7 +8,8 @@
 #include "base/log.h"
 
 enum {
-	FAILURE_LOOK_US = 50000, /* a store that fails while nobody asks anything is noticed this soon */
+	/* So soon a store is noticed that fails while nobody asks anything, and so long a call keeps others waiting who came before it. */
+	LOOK_US = 50000,
 	FAILURE_LINGER_MS = 500, /* for this long clients and health checks are told why, before the host ends */
 	DRAIN_LOOK_US = 2000,
 };
@@ -58,9 +59,7 @@ static void tick_over(evutil_socket_t fd, short what, void *arg) {
 	(void)fd, (void)what, (void)arg;
 }
 
-static void failure_look(evutil_socket_t fd, short what, void *arg) {
-	(void)fd, (void)what;
-	struct loop *loop = arg;
+static void failure_look(struct loop *loop) {
 	struct engine_status status;
 	engine_status(loop->control->engine, &status);
 	if (!status.failed)
@@ -70,6 +69,13 @@ static void failure_look(evutil_socket_t fd, short what, void *arg) {
 	requests_refuse(loop->control->requests, ERROR_STORE_FAILED, status.error.message);
 	if (monotonic_ms() - loop->failed_ms >= FAILURE_LINGER_MS)
 		loop->stop = true;
+}
+
+static void look(evutil_socket_t fd, short what, void *arg) {
+	(void)fd, (void)what;
+	struct loop *loop = arg;
+	failure_look(loop);
+	engine_look(loop->control->engine);
 }
 
 /* ---- life ---- */
@@ -95,7 +101,7 @@ struct loop *loop_create(const struct control *control) {
 	loop->control = control;
 	loop->answers = event_new(base, engine_answer_fd(control->engine), EV_READ | EV_PERSIST, answers_ready, loop);
 	loop->tick = evtimer_new(base, tick_over, NULL);
-	loop->watch = event_new(base, -1, EV_PERSIST, failure_look, loop);
+	loop->watch = event_new(base, -1, EV_PERSIST, look, loop);
 	loop->terminate = evsignal_new(base, SIGTERM, stop_asked, loop);
 	loop->interrupt = evsignal_new(base, SIGINT, stop_asked, loop);
 	loop->hangup = evsignal_new(base, SIGHUP, hung_up, loop);
@@ -109,7 +115,7 @@ struct loop *loop_create(const struct control *control) {
 	check(event_add(loop->terminate, NULL) == 0);
 	check(event_add(loop->interrupt, NULL) == 0);
 	check(event_add(loop->hangup, NULL) == 0);
-	timer_add(loop->watch, FAILURE_LOOK_US);
+	timer_add(loop->watch, LOOK_US);
 	sigset_t set = own_signals();
 	check(pthread_sigmask(SIG_UNBLOCK, &set, NULL) == 0);
 	return loop;

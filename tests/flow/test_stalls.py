@@ -9,8 +9,9 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
-from lib.harness import Failed, expect_equal, wait_until
+from lib.harness import Failed, expect, expect_equal, wait_until
 from lib.host import Host
+from lib.rpc import request_bytes
 from lib.nap import Nap
 from lib.shards import Places
 
@@ -71,6 +72,44 @@ def test_a_host_with_a_sleeping_shard_still_survives_a_kill(test):
 	host.barrier()
 	for id, count in told.items():
 		expect_equal(host.values("demo/counter", id)["count"], count, f"count of {id}")
+
+
+def at_once(rpc, calls):
+	"""One write: they stand in the shard's input together. The numbers to ask for."""
+	numbers = range(rpc.number + 1, rpc.number + 1 + len(calls))
+	rpc.raw(b"".join(request_bytes(number, "call", call) for number, call in zip(numbers, calls)))
+	rpc.number = numbers[-1]
+	return numbers
+
+
+def test_who_came_before_a_slow_call_does_not_wait_for_it(test):
+	"""On its own shard: their epoch is cut at the last message boundary, which is before the call, and not at the end of the turn."""
+	host = Host(test, plugins=("counter", "sleeper"), shards=1).start()
+	for plugin in ("counter", "sleeper"):
+		host.wait_live(plugin)
+	with host.rpc() as rpc:
+		for turn in range(3):
+			start = time.monotonic()
+			*before, nap = at_once(rpc, [{"to": "demo/counter", "id": f"c{index}", "payload": 1} for index in range(8)] +
+				[{"to": "sleeper/nap", "id": "n", "payload": 2000}])
+			for number in before:
+				expect_equal(rpc.answer(number)["payload"], turn + 1, "a count")
+			took = time.monotonic() - start
+			expect(took < 1.0, f"calls ahead of one that takes 2 s were answered after {took:.2f} s")
+			expect_equal(rpc.answer(nap)["payload"], 2000, "the slow one")
+
+
+def test_a_turn_of_slow_calls_answers_them_meanwhile(test):
+	host = Host(test, plugins=("sleeper",), shards=1).start()
+	host.wait_live("sleeper")
+	with host.rpc() as rpc:
+		start = time.monotonic()
+		numbers = at_once(rpc, [{"to": "sleeper/nap", "id": f"n{index}", "payload": 40} for index in range(50)])
+		rpc.answer(numbers[0])
+		first = time.monotonic() - start
+		rpc.answer(numbers[-1])
+		all = time.monotonic() - start
+		expect(first < all / 2, f"the first of 50 was answered after {first:.2f} s, the last after {all:.2f}")
 
 
 def ping_pong(test, burst, left, settings):

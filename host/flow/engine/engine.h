@@ -37,6 +37,9 @@ void engine_gather(struct engine *engine, bool gathers);
  * sleep. Behind a turn that had none nobody waits for any. */
 bool engine_turn(struct engine *engine);
 
+/* Now and then, whatever happens: who came before a call that takes its time is not to wait for it. */
+void engine_look(struct engine *engine);
+
 /* ---- requests; each is answered exactly once, by token, through engine_take_answers ---- */
 
 /* records: `count` MessagePack objects, back to back, already checked to be well-formed. session: a number that is

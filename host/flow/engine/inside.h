@@ -53,6 +53,7 @@ struct engine {
 	uint64_t submitted;              /* shards that were given something and not woken yet */
 	uint64_t submitted_bytes;        /* and how much */
 	bool brought;                    /* this turn of the loop had an input */
+	uint64_t calls[SHARDS_MAX];      /* how many a shard had begun at the last look */
 	struct fence *fence;             /* on its way; NULL: none */
 	uint64_t drain_fence[TYPES_MAX]; /* for which drain_epoch counts */
 	uint64_t drain_epoch[TYPES_MAX]; /* once it is durable, `owed` speaks of the time after adoption */

@@ -93,6 +93,8 @@ void world_inside_hook(void *arg) {
 			store_applier_step(world->store);
 		if (world_below(world, 4) == 0)
 			work_step(world);
+		if (world_below(world, 8) == 0)
+			engine_look(world->engine);
 	}
 	world->inside = nested;
 	world->result->cuts_inside += world->engine->committer.epoch - before;

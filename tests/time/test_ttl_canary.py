@@ -129,6 +129,25 @@ def test_values_that_the_shorter_time_has_ended_stay_unset(test):
 		host.end()
 
 
+def test_what_the_shortest_time_has_ended_stays_so_behind_two_more_changes(test):
+	"""Of the times that are over, the one that reached furthest decides, and not the last one."""
+	host, short, long = unswept(test, 2)
+	clock(host, 1500)
+	for idle_ms in (6000, 5000):
+		ttl(host, idle_ttl_ms=idle_ms)
+		expect_equal(sorted(host.ids(TYPE)), long, f"what there is when {idle_ms} ms hold for all")
+	host.kill()
+	host.restart(shards=1)
+	expect_equal(sorted(host.ids(TYPE)), long, "after a kill")
+	load(host, "mayfly_4")
+	swap(host, "4.0.0", 1)
+	expect_equal([call(host, id, 1) for id in (short[0], long[0])], [[0, "", ""], [1, "", ""]], "for messages, too")
+	clock(host, 4999)
+	expect_equal(sorted(host.ids(TYPE)), sorted([short[0], *long]), "before the last one holds to its end")
+	clock(host, 5000)
+	expect_equal(sorted(host.ids(TYPE)), sorted([short[0], long[0]]), "behind it: those alone that were touched")
+
+
 def test_what_a_canary_has_ended_is_not_woken_by_its_end(test):
 	"""The other way round: the canary's time is the shorter one, and on_expire of what it ended has not been through yet."""
 	host = two_versions(test, 2, base="4.0.0", settings={"retry.attempts": 2, "retry.backoff_ms": 5000})

@@ -7,23 +7,31 @@
 
 enum { WAITING_MAX = MANIFEST_FUNCTIONS_MAX + WAITS_SHOWN_MAX + 3 };
 
-/* Those without an image never ran in this process. */
-/* While its fence is on its way a change has not happened: what is asked for is not live yet, what serves still is. */
+/* While its fence is on its way a change has not happened: what is asked for is not live yet, what serves still is. The fence that
+ * cuts a drain short changes no version. */
 static bool fence_pending(const struct plugin *plugin) {
 	const struct lineage *lineage = lineage_find(plugin->registry, plugin->verdict->name);
-	return plugin->image != NULL && (plugin->state == PLUGIN_LIVE || plugin->state == PLUGIN_DRAINING) &&
-		lineage != NULL && (lineage->state == LINEAGE_ASKED || lineage->state == LINEAGE_FENCING);
+	bool pending = lineage != NULL && (lineage->state == LINEAGE_ASKED || lineage->state == LINEAGE_FENCING) &&
+		lineage->late.base == NULL && lineage->late.percent == 0;
+	return pending && plugin->image != NULL &&
+		(lineage_was(lineage, plugin->verdict) || lineage_has(lineage, plugin->verdict));
 }
 
-/* Nobody can reach it before its fence has come back: until then it is not shown, nor counted. */
-static bool plugin_arrives(const struct plugin *plugin) {
+/* It is to serve, and does not before its fence has come back. */
+static bool plugin_awaits_fence(const struct plugin *plugin) {
 	return fence_pending(plugin) &&
 		!lineage_was(lineage_find(plugin->registry, plugin->verdict->name), plugin->verdict);
 }
 
+/* Nobody can reach it before that: until then it is not shown, nor counted; unless it had stayed for its way down. */
+static bool plugin_arrives(const struct plugin *plugin) {
+	return plugin_awaits_fence(plugin) && plugin->keep_view == 0;
+}
+
+/* Those without an image never ran in this process. */
 static const char *plugin_state_name(const struct plugin *plugin) {
 	if (fence_pending(plugin))
-		return image_state_name(IMAGE_LIVE);
+		return image_state_name(plugin_awaits_fence(plugin) ? IMAGE_DRAINING : IMAGE_LIVE);
 	if (plugin->image != NULL)
 		return image_state_name(plugin->image->state);
 	if (plugin->state == PLUGIN_RETIRING)

@@ -144,6 +144,24 @@ def test_past_the_deadline_what_waits_goes_to_the_new_version(test):
 	expect_equal({id: host.values("test/play", id)["count"] for id in ("a", "b", "c")}, {"a": 7, "b": 7, "c": 7}, "nothing is dropped")
 
 
+def test_both_versions_are_shown_while_a_drain_is_cut_short(test):
+	"""That is a fence, too, which takes as long as the disk does; but who is live, and who leaves, is known."""
+	test.need_plain_build("the sanitizer's library must come first")
+	slow = test.dir / "slow"
+	host = two_versions(test, settings=BACKOFF, flags=STANDING, environment={"LD_PRELOAD": str(test.find("failing_sync.so")), "SLOW_SYNC": str(slow)})
+	with host.rpc() as rpc:
+		rpc.send("test/play", "a", {"fail_times": 1, "add": 1})
+	wait_until(lambda: version(host, "1.0.0")["waiting_total"] == 1, 10, "it has failed once")
+	swap(host, "1.1.0", deadline_ms=500)
+	slow.touch()
+	wait_until(lambda: "plugin_drain_late" in host.errors(), 10, "the drain is cut short")
+	status = host.status()
+	expect_equal({row["version"]: row["state"] for row in status["plugins"]}, {"1.0.0": "draining", "1.1.0": "live"}, "versions")
+	expect_equal(status["images"]["loaded"], 2, "images")
+	slow.unlink()
+	gone(host, "1.0.0")
+
+
 def test_a_call_past_the_deadline_holds_its_image_and_nobody_else(test):
 	test.need_plain_build("nothing is unmapped there")
 	host = two_versions(test, "sleeper", shards=2)

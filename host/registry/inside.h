@@ -65,7 +65,9 @@ enum {
 	LEAVING_MS_MAX = 1000,
 	/* How often a drain is looked at. */
 	DRAIN_LOOK_MS = 5,
-	POSTPONE_MS = 1000, /* closing an image takes milliseconds; a call that is still in it may take for ever */
+	/* Closing an image takes milliseconds, and seconds where the disk is slow, for its rows must be durable; a call that is
+	 * still in it may take for ever. */
+	POSTPONE_MS = 10000,
 };
 
 struct registry {

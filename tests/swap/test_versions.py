@@ -56,6 +56,21 @@ def test_a_swap_waits_for_an_image_that_is_being_closed(test):
 	settled(host)
 
 
+def test_a_swap_waits_for_an_image_while_the_disk_is_slow(test):
+	"""What closes an image is rows that must be durable: on a disk that others keep busy that is seconds, and no reason to refuse."""
+	test.need_plain_build("the sanitizer's library must come first")
+	slow = test.dir / "slow"
+	host = Host(test, plugins=(), shards=2, environment={"LD_PRELOAD": str(test.find("failing_sync.so")), "SLOW_SYNC": str(slow)}).start()
+	for name in ("play", "next/play"):
+		load(host, test, name)
+	settled(host)
+	slow.touch()
+	for version in ("1.0.0", "1.1.0"):
+		expect_equal(swap(host, version)["version"], version, "what is live")
+	slow.unlink()
+	settled(host)
+
+
 def test_a_newer_version_goes_live_by_itself(test):
 	host = Host(test, shards=2).start()
 	answers(host, "a", 1)

@@ -39,8 +39,22 @@ void arena_finish(struct table_arena *arena) {
 	}
 }
 
-static size_t size_round(size_t size) {
-	return (size + ARENA_UNIT_BYTES - 1) / ARENA_UNIT_BYTES * ARENA_UNIT_BYTES;
+static size_t round_up(size_t size, size_t step) {
+	return (size + step - 1) & ~(step - 1);
+}
+
+/* Rounds it up to that of its class. */
+static unsigned size_class(size_t *size) {
+	if (__builtin_expect(*size <= ARENA_SMALL_BYTES_MAX, 1)) {
+		*size = round_up(*size, ARENA_UNIT_BYTES);
+		return (unsigned)(*size / ARENA_UNIT_BYTES);
+	}
+	const unsigned power = 63 - (unsigned)__builtin_clzll(*size - 1); /* the one below it */
+	const unsigned step = power - ARENA_STEP_BITS;
+	check(power < ARENA_SIZE_BITS);
+	*size = round_up(*size, (size_t)1 << step);
+	return ARENA_SMALL_CLASSES + (power - ARENA_SMALL_BITS) * ARENA_STEPS +
+		(unsigned)((*size - ((size_t)1 << power)) >> step) - 1;
 }
 
 static void chunk_add(struct table_arena *arena, size_t size) {
@@ -67,16 +81,13 @@ static void place_ask(const struct buf *ready) {
 }
 
 uint8_t *arena_take(struct table_arena *arena, size_t size) {
-	size = size_round(size);
-	if (size <= ARENA_AGAIN_BYTES_MAX) {
-		struct buf *ready = &arena->ready[size / ARENA_UNIT_BYTES];
-		if (ready->size > 0) {
-			uint8_t *place;
-			ready->size -= sizeof place;
-			memcpy(&place, ready->data + ready->size, sizeof place);
-			place_ask(ready);
-			return place;
-		}
+	struct buf *ready = &arena->ready[size_class(&size)];
+	if (ready->size > 0) {
+		uint8_t *place;
+		ready->size -= sizeof place;
+		memcpy(&place, ready->data + ready->size, sizeof place);
+		place_ask(ready);
+		return place;
 	}
 	if (arena->chunks == NULL || arena->chunks->capacity - arena->used < size)
 		chunk_add(arena, size);
@@ -86,9 +97,7 @@ uint8_t *arena_take(struct table_arena *arena, size_t size) {
 }
 
 void arena_give(struct table_arena *arena, uint8_t *place, size_t size) {
-	size = size_round(size);
-	if (size <= ARENA_AGAIN_BYTES_MAX)
-		buf_append(&arena->given[size / ARENA_UNIT_BYTES], &place, sizeof place);
+	buf_append(&arena->given[size_class(&size)], &place, sizeof place);
 }
 
 void arena_recycle(struct table_arena *arena) {

@@ -9,9 +9,15 @@
 
 enum {
 	ARENA_UNIT_BYTES = 8,
-	/* Larger places are not handed out again: they are rare, and few fit each other. */
-	ARENA_AGAIN_BYTES_MAX = 512,
-	ARENA_CLASSES = ARENA_AGAIN_BYTES_MAX / ARENA_UNIT_BYTES + 1,
+	/* Up to here places are multiples of the unit; above it there are ARENA_STEPS sizes from one power of two to the next, so
+	 * that a run of waiting messages fits where one before it stood that was about as long. */
+	ARENA_SMALL_BITS = 9,
+	ARENA_SMALL_BYTES_MAX = 1 << ARENA_SMALL_BITS,
+	ARENA_STEP_BITS = 2,
+	ARENA_STEPS = 1 << ARENA_STEP_BITS,
+	ARENA_SIZE_BITS = 40, /* of the largest place: far more than a key and a value may have */
+	ARENA_SMALL_CLASSES = ARENA_SMALL_BYTES_MAX / ARENA_UNIT_BYTES + 1,
+	ARENA_CLASSES = ARENA_SMALL_CLASSES + (ARENA_SIZE_BITS - ARENA_SMALL_BITS) * ARENA_STEPS,
 };
 
 struct arena_chunk;
@@ -20,7 +26,7 @@ struct table_arena {
 	struct arena_chunk *chunks; /* newest first; places come from the first */
 	size_t used;                /* of the first */
 	uint64_t bytes;             /* memory of all */
-	/* Places by size in units: those given back lately, and those that may be handed out. */
+	/* Places by their size: those given back lately, and those that may be handed out. */
 	struct buf given[ARENA_CLASSES];
 	struct buf ready[ARENA_CLASSES];
 };

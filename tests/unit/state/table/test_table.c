@@ -215,6 +215,49 @@ START_TEST(memory_grows_with_the_keys_and_not_with_their_changes) {
 }
 END_TEST
 
+/* As runs of waiting messages are: each epoch puts a row and removes the one before it. */
+START_TEST(memory_of_large_rows_that_went_is_used_again) {
+	enum { ROWS = 1000, ROW_BYTES_MIN = 20000, ROW_BYTES_MORE = 40000 };
+	static uint8_t content[ROW_BYTES_MIN + ROW_BYTES_MORE];
+	uint64_t most = 0;
+	for (uint64_t number = 1; number <= ROWS; number++) {
+		struct store_epoch *epoch = store_epoch_create(1);
+		char text[40];
+		epoch->epoch = number;
+		redo_remove(&epoch->parts[0], 1, key_of_number(number - 1, text));
+		redo_put(&epoch->parts[0], 1, key_of_number(number, text),
+			bytes_of(content, ROW_BYTES_MIN + number * 7919 % ROW_BYTES_MORE));
+		ck_assert(table_take(table, epoch, no_egress, NULL));
+		most = table_bytes(table) > most ? table_bytes(table) : most;
+	}
+	ck_assert_uint_lt(most, 4u << 20); /* all of them together: 40 MB */
+}
+END_TEST
+
+START_TEST(large_values_stay_as_they_are) {
+	enum { LARGE = 50, ROUNDS = 40 };
+	static uint8_t content[ROUNDS * 1000];
+	for (uint64_t round = 1; round < ROUNDS; round++) {
+		struct store_epoch *epoch = store_epoch_create(1);
+		epoch->epoch = round;
+		for (uint64_t key = 0; key < LARGE; key++) {
+			char text[40];
+			memset(content, (int)(key + round), sizeof content);
+			redo_put(&epoch->parts[0], 1, key_of_number(key, text), bytes_of(content, 500 + (key * round) % 64 * 9));
+		}
+		ck_assert(table_take(table, epoch, no_egress, NULL));
+		for (uint64_t key = 0; key < LARGE; key++) {
+			char text[40];
+			struct bytes value;
+			ck_assert_int_eq(table_get(table, 1, key_of_number(key, text), &value), TABLE_VALUE);
+			ck_assert_uint_eq(value.size, 500 + (key * round) % 64 * 9);
+			memset(content, (int)(key + round), sizeof content);
+			ck_assert_mem_eq(value.data, content, value.size);
+		}
+	}
+}
+END_TEST
+
 START_TEST(what_a_reader_holds_is_not_overwritten) {
 	enum { HELD = 100 };
 	overwrite(1, 4, HELD);
@@ -306,6 +349,8 @@ int main(void) {
 	tcase_add_test(cases, the_newest_of_each_key_is_found);
 	tcase_add_test(cases, a_malformed_operation_is_told);
 	tcase_add_test(cases, memory_grows_with_the_keys_and_not_with_their_changes);
+	tcase_add_test(cases, memory_of_large_rows_that_went_is_used_again);
+	tcase_add_test(cases, large_values_stay_as_they_are);
 	tcase_add_test(cases, what_a_reader_holds_is_not_overwritten);
 	tcase_add_test(cases, what_is_being_looked_up_is_not_overwritten);
 	tcase_add_test(cases, runs_come_in_the_order_of_keys_and_start_over);

@@ -8,7 +8,7 @@ struct instance *dispatch_fit(struct shard *shard, struct instance *instance, ui
 	if (instance->value_count >= value_count)
 		return instance;
 	struct instance *wide = cache_widen(&shard->cache, instance, value_count);
-	for (struct wait *wait = wide->wait; wait != NULL; wait = wait->under)
+	for (struct wait *wait = instance_wait(wide); wait != NULL; wait = wait->under)
 		wait->instance = wide;
 	for (size_t i = 0; (wide->flags & INSTANCE_DIRTY) != 0 && i < shard->dirty_count; i++) {
 		if (shard->dirty[i] == instance)
@@ -23,8 +23,9 @@ static struct instance *instance_bring(
 	const struct version *version = target->version;
 	struct error error;
 	struct flow *flow = shard->flow;
-	struct instance *instance = cache_bring(&shard->cache, flow->store, message->head->hash, message->head->type,
-		message->id, version->value_count, version->schema, target->ttl != NULL, store_applied(flow->store), &error);
+	struct instance *instance =
+		cache_bring(&shard->cache, flow->store, message->head->hash, message->head->type, message->id,
+			version->value_count, version->schema, expiry_room(target->ttl), store_applied(flow->store), &error);
 	if (instance == NULL)
 		shard_store_error(shard, &error);
 	return instance;
@@ -82,7 +83,7 @@ static bool message_ahead(const struct message *message) {
 
 /* The rule: nobody waits there, no operation is under way, nobody is suspected. */
 static inline bool way_clear(const struct shard *shard, const struct instance *instance) {
-	return ((uintptr_t)instance->wait | shard->operations.count | shard->trial.count) == 0;
+	return ((uintptr_t)instance_wait(instance) | shard->operations.count | shard->trial.count) == 0;
 }
 
 /* Else it may be that the message waits, or is a dead letter. False: it runs all the same. */
@@ -126,7 +127,7 @@ static bool message_unsettled(
 		break;
 	case OUTCOME_UNDECIDED:
 		retry_hold(shard, instance, message, ahead);
-		retry_undecided(shard, shard->invocation->instance->wait, target->version, 1);
+		retry_undecided(shard, instance_wait(shard->invocation->instance), target->version, 1);
 		break;
 	case OUTCOME_DONE:
 		break;
@@ -232,7 +233,7 @@ bool dispatch_parked(struct shard *shard, struct queue *park) {
 /* It may be that the head of a wait may not run now, or is a dead letter. */
 static bool wait_stopped(
 	struct shard *shard, struct wait *wait, const struct target *target, const struct message *message) {
-	if (target->version == NULL || wait->instance->wait != wait ||
+	if (target->version == NULL || instance_wait(wait->instance) != wait ||
 		operations_hold(&shard->operations, shard, target->binding, message)) {
 		retry_stall(shard, wait, bytes_of(NULL, 0));
 		return true;

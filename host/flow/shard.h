@@ -322,7 +322,8 @@ void retry_expire(struct shard *shard, struct wait *wait);
 void retry_done(struct shard *shard, struct wait *wait);
 /* True if a message must wait behind what waits for its address; ahead: a result, behind other results only. */
 static inline bool retry_waits(const struct instance *instance, bool ahead) {
-	return instance->wait != NULL && (!ahead || instance->wait->ahead);
+	const struct wait *top = instance_wait(instance);
+	return top != NULL && (!ahead || top->ahead);
 }
 /* Puts a message behind those that wait for the same address. REQUIRES retry_waits. */
 void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at, bool ahead);

@@ -104,7 +104,7 @@ static const char *wait_reason(const struct wait *wait, const struct version *ve
 		return "probation"; /* it failed for good under a version that may yet be rolled back (undecided.h) */
 	if (version == NULL)
 		return "no version";
-	if (wait->instance->wait != wait)
+	if (instance_wait(wait->instance) != wait)
 		return "backlog"; /* a result that failed is ahead of it */
 	if (wait->due_ms == UINT64_MAX)
 		return "suspect"; /* held until it may run alone (flow/trial/) */

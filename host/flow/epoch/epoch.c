@@ -12,7 +12,7 @@ static void instances_redo(struct shard *shard) {
 	struct redo_series series = {.begun = false};
 	for (size_t i = 0; i < shard->dirty_count; i++) {
 		if (i + AHEAD < shard->dirty_count)
-			instance_prefetch(shard->dirty[i + AHEAD], shard->cache.tall);
+			instance_prefetch(shard->dirty[i + AHEAD]);
 		struct instance *instance = shard->dirty[i];
 		instance->flags &= (uint8_t)~INSTANCE_DIRTY;
 		instance->dirty_epoch = shard->epoch;

@@ -8,11 +8,23 @@
 #include "wire/pack.h"
 
 static uint64_t last_touch_ms(const struct instance *instance) {
-	return instance->life == NULL ? 0 : instance->life->last_touch_ms;
+	const struct instance_life *life = instance_life(instance);
+	return life == NULL ? 0 : life->last_touch_ms;
 }
 
 static uint64_t generation_of(const struct instance *instance) {
-	return instance->life == NULL ? 0 : instance->life->generation;
+	const struct instance_life *life = instance_life(instance);
+	return life == NULL ? 0 : life->generation;
+}
+
+enum instance_room expiry_room(const struct ttl *ttl) {
+	if (ttl == NULL)
+		return ROOM_NONE;
+	for (; ttl != NULL; ttl = ttl->next) {
+		if (ttl->values_expire)
+			return ROOM_VALUES;
+	}
+	return ROOM_LIFE;
 }
 
 bool expiry_has_state(const struct instance *instance) {
@@ -41,8 +53,7 @@ uint64_t expiry_seen_ms(const struct instance *instance, const struct ttl *ttl, 
 static uint64_t value_due_ms(const struct instance *instance, const struct ttl *ttl, uint32_t number) {
 	if (instance->slots[number].size == 0)
 		return UINT64_MAX;
-	uint64_t written_ms = instance->life == NULL ? 0 : instance->life->written_ms[number];
-	return ttl_value_due_ms(ttl, number, written_ms, last_touch_ms(instance));
+	return ttl_value_due_ms(ttl, number, instance_written_ms(instance, number), last_touch_ms(instance));
 }
 
 /* The numbers of its values are those of the schema that wrote it. NULL: none of them expires. */
@@ -68,8 +79,7 @@ static void value_unset(struct shard *shard, struct instance *instance, uint32_t
 		entries_lose(shard, instance, number);
 	instance_set(instance, number, bytes_of(NULL, 0));
 	cache_account(&shard->cache, before, slot_memory(&instance->slots[number]));
-	if (instance->life != NULL)
-		instance->life->written_ms[number] = 0;
+	instance_written_set(instance, number, 0);
 }
 
 void expiry_values_drop(struct shard *shard, const struct ttl *ttl, struct instance *instance, uint64_t until_ms) {
@@ -116,10 +126,11 @@ const uint8_t *expiry_message_born(struct shard *shard) {
 }
 
 static struct instance_life *life_of(struct shard *shard, struct instance *instance) {
-	if (instance->life != NULL)
-		return instance->life;
+	struct instance_life *life = instance_life(instance);
+	if (life != NULL)
+		return life;
 	size_t before = instance_memory(instance);
-	struct instance_life *life = instance_live(instance);
+	life = instance_live(instance);
 	cache_account(&shard->cache, before, instance_memory(instance));
 	return life;
 }
@@ -142,14 +153,25 @@ bool expiry_file(struct shard *shard, const struct ttl *ttl, struct instance *in
 	return true;
 }
 
+static void value_written(struct shard *shard, struct instance *instance, uint32_t number, uint64_t time_ms) {
+	uint64_t *written = instance_written(instance);
+	if (written != NULL)
+		written[number] = time_ms;
+	if (written != NULL || time_ms == 0)
+		return;
+	size_t before = instance_memory(instance);
+	instance_written_set(instance, number, time_ms);
+	cache_account(&shard->cache, before, instance_memory(instance));
+}
+
 /* Notes when those of its values were set; 0: of one that needs no time. ttl: as of ttl_of_values. */
 static void values_written(
-	struct instance *instance, const struct ttl *ttl, struct instance_life *life, uint64_t written, uint64_t time_ms) {
+	struct shard *shard, const struct ttl *ttl, struct instance *instance, uint64_t written, uint64_t time_ms) {
 	for (; written != 0; written &= written - 1) {
 		uint32_t number = (uint32_t)__builtin_ctzll(written);
 		bool keeps = ttl != NULL && number < ttl->value_count && ttl->values[number].after_write.since_ms > 0 &&
 			instance->slots[number].size > 0;
-		life->written_ms[number] = keeps ? time_ms : 0;
+		value_written(shard, instance, number, keeps ? time_ms : 0);
 	}
 }
 
@@ -157,7 +179,7 @@ void expiry_touch(struct shard *shard, const struct ttl *ttl, struct instance *i
 	struct instance_life *life = life_of(shard, instance);
 	uint64_t time_ms = shard->invocation->time_ms; /* as the function saw it: the epoch may have been cut since */
 	life->last_touch_ms = time_ms;
-	values_written(instance, ttl_of_values(instance, ttl), life, written, time_ms);
+	values_written(shard, ttl_of_values(instance, ttl), instance, written, time_ms);
 	if (!expiry_has_state(instance)) {
 		life->generation = 0; /* no row, and no one to sweep */
 		return;
@@ -176,22 +198,23 @@ static uint32_t value_find(const struct sofun_value *values, uint32_t count, con
 
 void expiry_migrated(struct shard *shard, const struct migrator *migrator, struct instance *instance) {
 	uint64_t before[VALUES_MAX] = {0};
-	struct instance_life *life = life_of(shard, instance);
-	memcpy(before, life->written_ms, instance->value_count * sizeof before[0]);
-	memset(life->written_ms, 0, instance->value_count * sizeof before[0]);
+	life_of(shard, instance);
+	for (uint32_t number = 0; number < instance->value_count; number++) {
+		before[number] = instance_written_ms(instance, number);
+		value_written(shard, instance, number, 0);
+	}
 	for (uint32_t number = 0; number < migrator->out_count; number++) {
 		uint32_t from = value_find(migrator->in, migrator->in_count, migrator->out[number].name);
-		life->written_ms[number] = from < migrator->in_count ? before[from] : shard->invocation->time_ms;
+		value_written(shard, instance, number, from < migrator->in_count ? before[from] : shard->invocation->time_ms);
 	}
 }
 
 void expiry_end(struct shard *shard, struct instance *instance) {
 	for (uint32_t number = 0; number < instance->value_count; number++)
 		value_unset(shard, instance, number);
-	if (instance->life != NULL) {
-		instance->life->generation = 0;
-		instance->life->last_touch_ms = 0;
-	}
+	struct instance_life *life = instance_life(instance);
+	if (life != NULL)
+		*life = (struct instance_life){0};
 	effects_dirty(shard, instance);
 	shard->counts.expired++;
 	tally_add(&shard_type_tally(shard, instance->type)->expired, 1);
@@ -211,10 +234,11 @@ bool expiry_sweep(
 	if (expiry_idle(instance, ttl, shard->epoch_time_ms))
 		return true;
 	expiry_values_drop(shard, ttl, instance, shard->epoch_time_ms);
-	if (instance->life == NULL)
+	struct instance_life *life = instance_life(instance);
+	if (life == NULL)
 		return false;
 	effects_dirty(shard, instance);
-	instance->life->generation = 0;
+	life->generation = 0;
 	expiry_file(shard, ttl, instance, EXPIRY_UNFILED);
 	return false;
 }
@@ -231,7 +255,7 @@ static int file_one(
 	const struct ttl *ttl = binding_ttl(binding, id);
 	uint32_t hash = flow_hash(flow, binding->number, id);
 	struct instance *instance = cache_get(&shard->cache, flow->store, hash, binding->number, id, version->value_count,
-		version->schema, ttl != NULL, store_applied(flow->store), error);
+		version->schema, expiry_room(ttl), store_applied(flow->store), error);
 	if (instance == NULL)
 		return -1;
 	if (ttl != NULL && expiry_file(shard, ttl, instance, below))

@@ -9,6 +9,9 @@
 struct input;
 struct migrator;
 
+/* What an instance of a type with these times is made with; NULL is fine. */
+enum instance_room expiry_room(const struct ttl *ttl);
+
 /* The whole instance is gone, but for on_expire: it has state, and its time has passed. */
 bool expiry_idle(const struct instance *instance, const struct ttl *ttl, uint64_t now_ms);
 

@@ -53,14 +53,26 @@ static void slot_set(struct slot *slot, struct bytes msgpack) {
 	slot->size = (uint32_t)msgpack.size;
 }
 
+/* Made if there was none. */
+static struct instance_rest *rest_of(struct instance *instance) {
+	if (instance->rest == NULL)
+		instance->rest = check_alloc(1, sizeof *instance->rest);
+	return instance->rest;
+}
+
+void instance_wait_set(struct instance *instance, struct wait *wait) {
+	if (wait != NULL || instance->rest != NULL)
+		rest_of(instance)->wait = wait;
+}
+
 void instance_set(struct instance *instance, uint32_t number, struct bytes msgpack) {
 	check(number < instance->value_count);
 	uint64_t bit = UINT64_C(1) << number;
 	bool large = msgpack.size > VALUE_INLINE_BYTES;
-	if (large && instance->large == NULL)
-		instance->large = check_alloc(1, sizeof *instance->large);
-	if (instance->large != NULL && (large || (instance->large->rows & bit) != 0))
-		instance->large->dirty |= bit;
+	if (large)
+		rest_of(instance);
+	if (instance->rest != NULL && (large || (instance->rest->large.rows & bit) != 0))
+		instance->rest->large.dirty |= bit;
 	if (entries_header_is(msgpack))
 		instance->flags |= INSTANCE_ENTRIES;
 	slot_set(&instance->slots[number], msgpack);
@@ -74,7 +86,7 @@ static void row_remove(struct buf *redo, struct redo_series *series, uint32_t da
 }
 
 static void large_redo(struct instance *instance, struct buf *redo, struct redo_series *series) {
-	struct instance_large *large = instance->large;
+	struct instance_large *large = &instance->rest->large;
 	for (uint32_t number = 0; number < instance->value_count && large->dirty != 0; number++) {
 		uint64_t bit = UINT64_C(1) << number;
 		if ((large->dirty & bit) == 0)
@@ -91,30 +103,30 @@ static void large_redo(struct instance *instance, struct buf *redo, struct redo_
 	}
 }
 
-static size_t life_bytes(uint32_t value_count) {
-	return sizeof(struct instance_life) + value_count * sizeof(uint64_t);
-}
-
-/* Where the room for its life begins, if it has any: aligned. */
-static size_t life_offset(uint32_t value_count, size_t id_size) {
-	const size_t end = sizeof(struct instance) + value_count * sizeof(struct slot) + id_size;
-	return (end + _Alignof(struct instance_life) - 1) & ~(_Alignof(struct instance_life) - 1);
-}
-
 struct instance_life *instance_live(struct instance *instance) {
-	if (instance->life == NULL)
-		instance->life = check_alloc(1, life_bytes(instance->value_count));
-	return instance->life;
+	struct instance_life *life = instance_life(instance);
+	if (life != NULL)
+		return life;
+	struct instance_rest *rest = rest_of(instance);
+	rest->life = check_alloc(1, sizeof *rest->life);
+	return rest->life;
 }
 
-static void life_free(struct instance *instance) {
-	if ((instance->flags & INSTANCE_LIFE) == 0)
-		free(instance->life);
+void instance_written_set(struct instance *instance, uint32_t number, uint64_t time_ms) {
+	uint64_t *written = instance_written(instance);
+	if (written == NULL && time_ms == 0)
+		return;
+	if (written == NULL) {
+		written = check_alloc(instance->value_count, sizeof *written);
+		rest_of(instance)->written_ms = written;
+	}
+	written[number] = time_ms;
 }
 
 static bool row_write(const struct instance *instance, struct buf *row) {
 	bool any = false;
-	const struct instance_life *life = instance->life;
+	const struct instance_life *life = instance_life(instance);
+	const uint64_t *written = instance_written(instance);
 	struct instance_header header = {.schema = instance->schema};
 	if (life != NULL) {
 		header.generation = life->generation;
@@ -127,7 +139,7 @@ static bool row_write(const struct instance *instance, struct buf *row) {
 		if (slot->size == 0)
 			continue;
 		any = true;
-		uint64_t written_ms = life == NULL ? 0 : life->written_ms[number];
+		uint64_t written_ms = written == NULL ? 0 : written[number];
 		if (slot->size > VALUE_INLINE_BYTES)
 			instance_large_put(row, number, written_ms, slot->size);
 		else
@@ -145,7 +157,7 @@ static struct bytes row_key(const struct instance *instance, struct buf *row) {
 }
 
 void instance_redo(struct instance *instance, struct buf *redo, struct redo_series *series, struct buf *scratch) {
-	if (instance->large != NULL)
+	if (instance->rest != NULL)
 		large_redo(instance, redo, series);
 	bool any = row_write(instance, scratch);
 	struct bytes key = row_key(instance, scratch);
@@ -161,22 +173,29 @@ void instance_redo(struct instance *instance, struct buf *redo, struct redo_seri
 
 /* ---- instances ---- */
 
-/* expires: with room for its life. */
 static struct instance *instance_create(
-	uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count, uint32_t schema, bool expires) {
-	const size_t offset = life_offset(value_count, id.size);
-	struct instance *instance = check_alloc(1, offset + (expires ? life_bytes(value_count) : 0));
-	instance->hash = hash;
-	instance->type = type;
-	instance->id_size = (uint8_t)id.size;
-	instance->value_count = (uint8_t)value_count;
-	instance->schema = schema;
-	memcpy(instance_id(instance), id.data, id.size);
-	if (expires) {
-		instance->flags = INSTANCE_LIFE;
-		instance->life = (struct instance_life *)(void *)((uint8_t *)instance + offset);
-	}
+	uint32_t hash, uint16_t type, struct bytes id, uint32_t value_count, uint32_t schema, enum instance_room room) {
+	const struct instance head = {
+		.hash = hash,
+		.type = type,
+		.id_size = (uint8_t)id.size,
+		.value_count = (uint8_t)value_count,
+		.schema = schema,
+		.flags = (uint8_t)((room >= ROOM_LIFE ? INSTANCE_LIFE : 0) | (room >= ROOM_VALUES ? INSTANCE_WRITTEN : 0)),
+	};
+	struct instance *instance =
+		check_alloc(1, sizeof head + value_count * sizeof(struct slot) + instance_room_bytes(&head) + id.size);
+	*instance = head;
+	bytes_copy(instance_id(instance), id.data, id.size);
 	return instance;
+}
+
+static void rest_free(struct instance_rest *rest) {
+	if (rest == NULL)
+		return;
+	free(rest->life);
+	free(rest->written_ms);
+	free(rest);
 }
 
 static void instance_destroy(struct instance *instance) {
@@ -184,20 +203,21 @@ static void instance_destroy(struct instance *instance) {
 		if (instance->slots[number].size > SLOT_INLINE_BYTES)
 			free(slot_heap(&instance->slots[number]));
 	}
-	free(instance->large);
-	life_free(instance);
+	rest_free(instance->rest);
 	free(instance);
 }
 
+/* A rest that only says who waits, or what is large, is left out: those are few, or large themselves. */
 size_t instance_memory(const struct instance *instance) {
 	enum { MALLOC_HEAD_BYTES = 16 };
-	size_t memory = MALLOC_HEAD_BYTES + life_offset(instance->value_count, instance->id_size);
+	size_t memory = MALLOC_HEAD_BYTES + sizeof *instance + instance->value_count * sizeof instance->slots[0] +
+		instance_room_bytes(instance) + instance->id_size;
 	for (uint32_t number = 0; number < instance->value_count; number++)
 		memory += slot_memory(&instance->slots[number]);
-	if (instance->life != NULL)
-		memory += life_bytes(instance->value_count);
-	if (instance->life != NULL && (instance->flags & INSTANCE_LIFE) == 0)
-		memory += MALLOC_HEAD_BYTES;
+	if (instance->rest != NULL && instance->rest->life != NULL)
+		memory += 2 * MALLOC_HEAD_BYTES + sizeof *instance->rest + sizeof *instance->rest->life;
+	if (instance->rest != NULL && instance->rest->written_ms != NULL)
+		memory += MALLOC_HEAD_BYTES + instance->value_count * sizeof *instance->rest->written_ms;
 	return memory;
 }
 
@@ -261,7 +281,7 @@ void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t co
 		while (cache->slots[at].instance != NULL && cache->slots[at].hash != hashes[i])
 			at = (at + 1) & mask;
 		if (cache->slots[at].instance != NULL)
-			instance_prefetch(cache->slots[at].instance, cache->tall);
+			instance_prefetch(cache->slots[at].instance);
 	}
 }
 
@@ -328,7 +348,8 @@ static void slot_remove(struct cache *cache, size_t i) {
 }
 
 static bool evictable(const struct instance *instance, uint64_t applied) {
-	return (instance->flags & INSTANCE_DIRTY) == 0 && instance->wait == NULL && instance->dirty_epoch <= applied;
+	return (instance->flags & INSTANCE_DIRTY) == 0 && instance_wait(instance) == NULL &&
+		instance->dirty_epoch <= applied;
 }
 
 static void cache_evict(struct cache *cache, uint64_t applied) {
@@ -351,7 +372,7 @@ static void cache_evict(struct cache *cache, uint64_t applied) {
 
 /* Fills a new instance from its row. The highest number in the row may exceed what the live version declares. */
 static struct instance *instance_load(struct bytes row, uint32_t hash, uint16_t type, struct bytes id,
-	uint32_t value_count, bool expires, struct error *error) {
+	uint32_t value_count, enum instance_room room, struct error *error) {
 	struct instance_header header;
 	struct instance_value value;
 	struct bytes rest = row;
@@ -363,26 +384,25 @@ static struct instance *instance_load(struct bytes row, uint32_t hash, uint16_t 
 		if (value.number >= value_count)
 			value_count = value.number + 1;
 	}
-	struct instance *instance =
-		instance_create(hash, type, id, value_count, (uint32_t)header.schema, expires || header.last_touch_ms != 0);
+	struct instance *instance = instance_create(hash, type, id, value_count, (uint32_t)header.schema,
+		header.last_touch_ms != 0 && room == ROOM_NONE ? ROOM_LIFE : room);
 	instance->flags |= INSTANCE_ROW;
 	if (header.generation != 0 || header.last_touch_ms != 0) {
-		instance_live(instance)->generation = header.generation;
-		instance->life->last_touch_ms = header.last_touch_ms;
+		struct instance_life *life = instance_live(instance);
+		life->generation = header.generation;
+		life->last_touch_ms = header.last_touch_ms;
 	}
 	while (rest.size > 0 && instance_value_take(&rest, &value)) {
 		struct slot *slot = &instance->slots[value.number];
 		if (value.written_ms > 0)
-			instance_live(instance)->written_ms[value.number] = value.written_ms;
+			instance_written_set(instance, value.number, value.written_ms);
 		if (!value.large) {
 			if (entries_header_is(value.msgpack))
 				instance->flags |= INSTANCE_ENTRIES;
 			slot_set(slot, value.msgpack);
 			continue;
 		}
-		if (instance->large == NULL)
-			instance->large = check_alloc(1, sizeof *instance->large);
-		instance->large->rows |= UINT64_C(1) << value.number;
+		rest_of(instance)->large.rows |= UINT64_C(1) << value.number;
 		slot->size = (uint32_t)value.size;
 		slot_heap_set(slot, NULL, true);
 	}
@@ -393,7 +413,7 @@ malformed:
 }
 
 struct instance *cache_bring(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
-	uint32_t value_count, uint32_t schema, bool expires, uint64_t applied, struct error *error) {
+	uint32_t value_count, uint32_t schema, enum instance_room room, uint64_t applied, struct error *error) {
 	struct instance *instance;
 	struct key key = key_instance(id);
 	cache->missed++;
@@ -402,9 +422,9 @@ struct instance *cache_bring(struct cache *cache, struct store *store, uint32_t 
 	if (found < 0)
 		return NULL;
 	if (found == 0)
-		instance = instance_create(hash, type, id, value_count, schema, expires);
+		instance = instance_create(hash, type, id, value_count, schema, room);
 	else
-		instance = instance_load(bytes_buf(&cache->row), hash, type, id, value_count, expires, error);
+		instance = instance_load(bytes_buf(&cache->row), hash, type, id, value_count, room, error);
 	if (instance == NULL)
 		return NULL;
 	if (cache->memory > cache->memory_max)
@@ -416,15 +436,14 @@ struct instance *cache_bring(struct cache *cache, struct store *store, uint32_t 
 	slot_place(cache, instance->hash, instance);
 	cache->used++;
 	cache->memory += instance_memory(instance);
-	cache->tall = cache->tall || instance->life != NULL;
 	return instance;
 }
 
 struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
-	uint32_t value_count, uint32_t schema, bool expires, uint64_t applied, struct error *error) {
+	uint32_t value_count, uint32_t schema, enum instance_room room, uint64_t applied, struct error *error) {
 	struct instance *instance = cache_find(cache, hash, type, id);
 	if (instance == NULL)
-		instance = cache_bring(cache, store, hash, type, id, value_count, schema, expires, applied, error);
+		instance = cache_bring(cache, store, hash, type, id, value_count, schema, room, applied, error);
 	return instance;
 }
 
@@ -443,23 +462,41 @@ static struct cache_slot *slot_of(const struct cache *cache, const struct instan
 	return &cache->left[i];
 }
 
+static enum instance_room room_of(const struct instance *instance) {
+	if (instance_written(instance) != NULL)
+		return ROOM_VALUES;
+	return instance_life(instance) != NULL ? ROOM_LIFE : ROOM_NONE;
+}
+
+/* wide: has room for all of it. */
+static void times_move(struct instance *instance, struct instance *wide) {
+	const struct instance_life *life = instance_life(instance);
+	const uint64_t *written = instance_written(instance);
+	if (life != NULL)
+		*instance_life(wide) = *life;
+	if (written != NULL)
+		memcpy(instance_written(wide), written, instance->value_count * sizeof *written);
+	wide->rest = instance->rest;
+	if (wide->rest == NULL)
+		return;
+	free(wide->rest->life);
+	free(wide->rest->written_ms);
+	wide->rest->life = NULL;
+	wide->rest->written_ms = NULL;
+}
+
 struct instance *cache_widen(struct cache *cache, struct instance *instance, uint32_t value_count) {
 	check(value_count > instance->value_count && value_count <= VALUES_MAX);
-	struct instance *wide = instance_create(instance->hash, instance->type, instance_id_bytes(instance), value_count,
-		instance->schema, instance->life != NULL);
+	struct instance *wide = instance_create(
+		instance->hash, instance->type, instance_id_bytes(instance), value_count, instance->schema, room_of(instance));
+	const size_t before = instance_memory(instance);
+	const uint8_t room = INSTANCE_LIFE | INSTANCE_WRITTEN;
 	wide->dirty_epoch = instance->dirty_epoch;
-	wide->flags = (uint8_t)((instance->flags & ~INSTANCE_LIFE) | (wide->flags & INSTANCE_LIFE));
-	wide->large = instance->large;
-	wide->wait = instance->wait;
-	if (instance->life != NULL) {
-		*wide->life = *instance->life;
-		memcpy(wide->life->written_ms, instance->life->written_ms,
-			instance->value_count * sizeof instance->life->written_ms[0]);
-	}
+	wide->flags = (uint8_t)((instance->flags & ~room) | (wide->flags & room));
+	times_move(instance, wide);
 	memcpy(wide->slots, instance->slots, instance->value_count * sizeof *instance->slots);
 	slot_of(cache, instance)->instance = wide;
-	cache->memory += instance_memory(wide) - instance_memory(instance);
-	life_free(instance);
-	free(instance); /* its values on the heap are wide's now */
+	cache->memory += instance_memory(wide) - before;
+	free(instance); /* its values on the heap, and its rest, are wide's now */
 	return wide;
 }

@@ -35,12 +35,27 @@ struct instance_large {
 struct instance_life {
 	uint64_t generation;    /* of the entry that sweeps it; 0: there is none */
 	uint64_t last_touch_ms; /* of the last message that was handled */
-	uint64_t written_ms[];  /* by value: when it was last set; 0: not kept */
+};
+
+/* What few instances have, so that the others stay within two cache lines. */
+struct instance_rest {
+	struct wait *wait;           /* messages queue behind one in backoff; NULL: no */
+	struct instance_large large; /* zero: no value is large */
+	struct instance_life *life;  /* of one that was made without room for it; NULL: nothing of it expires */
+	uint64_t *written_ms;        /* the same of the times of its values; NULL: all are 0 */
+};
+
+/* What of its times an instance is made with room for, so that nobody waits for memory twice. */
+enum instance_room {
+	ROOM_NONE,
+	ROOM_LIFE,   /* for its life */
+	ROOM_VALUES, /* and for when each of its values was last set */
 };
 
 enum instance_flag {
 	INSTANCE_DIRTY = 1,    /* in the shard's dirty list */
-	INSTANCE_LIFE = 2,     /* has room for its life behind the id, so that nobody waits for memory twice */
+	INSTANCE_LIFE = 2,     /* has room for its life behind the slots, */
+	INSTANCE_WRITTEN = 32, /* and behind that for when each value was last set */
 	INSTANCE_ROW = 4,      /* its row exists in the store or is on its way there */
 	INSTANCE_ENTRIES = 16, /* some value is, or was, a table or a list */
 	INSTANCE_USED = 8,     /* since the eviction hand last passed */
@@ -54,26 +69,54 @@ struct instance {
 	uint64_t dirty_epoch; /* the last epoch whose redo holds it: it may leave once that is applied (rule 14) */
 	uint32_t schema;
 	uint8_t flags;
-	struct instance_large *large; /* NULL: no value is large */
-	struct instance_life *life;   /* NULL: nothing of it expires */
-	struct wait *wait;            /* messages queue behind one in backoff; NULL: no */
-	struct slot slots[];          /* value_count, then the id, then its life if there is room for it */
+	struct instance_rest *rest; /* NULL: it has none of that */
+	struct slot slots[];        /* value_count, then what it has room for of its times, then the id */
 };
+_Static_assert(sizeof(struct instance) == 32, "a warm instance stays small");
+
+static inline size_t instance_room_bytes(const struct instance *instance) {
+	return ((instance->flags & INSTANCE_LIFE) != 0 ? sizeof(struct instance_life) : 0) +
+		((instance->flags & INSTANCE_WRITTEN) != 0 ? instance->value_count * sizeof(uint64_t) : 0);
+}
 
 static inline uint8_t *instance_id(const struct instance *instance) {
-	return (uint8_t *)(uintptr_t)(instance->slots + instance->value_count);
+	return (uint8_t *)(uintptr_t)(instance->slots + instance->value_count) + instance_room_bytes(instance);
 }
 
 static inline struct bytes instance_id_bytes(const struct instance *instance) {
 	return bytes_of(instance_id(instance), instance->id_size);
 }
 
-/* Most end in the second line, half of those with a life in the third. */
-static inline void instance_prefetch(const struct instance *instance, bool tall) {
+/* NULL: nothing of it expires. */
+static inline struct instance_life *instance_life(const struct instance *instance) {
+	if ((instance->flags & INSTANCE_LIFE) != 0)
+		return (struct instance_life *)(uintptr_t)(instance->slots + instance->value_count);
+	return instance->rest == NULL ? NULL : instance->rest->life;
+}
+
+/* When each value was last set; 0: not kept. NULL: none of them is. */
+static inline uint64_t *instance_written(const struct instance *instance) {
+	if ((instance->flags & INSTANCE_WRITTEN) != 0)
+		return (uint64_t *)(uintptr_t)(instance_life(instance) + 1);
+	return instance->rest == NULL ? NULL : instance->rest->written_ms;
+}
+
+static inline uint64_t instance_written_ms(const struct instance *instance, uint32_t number) {
+	const uint64_t *written = instance_written(instance);
+	return written == NULL ? 0 : written[number];
+}
+
+/* Messages queue there behind one in backoff; NULL: no. */
+static inline struct wait *instance_wait(const struct instance *instance) {
+	return instance->rest == NULL ? NULL : instance->rest->wait;
+}
+
+void instance_wait_set(struct instance *instance, struct wait *wait);
+
+/* Most end in the second line. */
+static inline void instance_prefetch(const struct instance *instance) {
 	__builtin_prefetch(instance, 1);
 	__builtin_prefetch((const char *)instance + 64, 1);
-	if (tall)
-		__builtin_prefetch((const char *)instance + 96, 1);
 }
 
 /* The value as it is in memory. REQUIRES: not cold. */
@@ -87,6 +130,9 @@ void instance_set(struct instance *instance, uint32_t number, struct bytes msgpa
 
 /* Its life, made if there was none. */
 struct instance_life *instance_live(struct instance *instance);
+
+/* When a value was last set; 0: that is not kept. */
+void instance_written_set(struct instance *instance, uint32_t number, uint64_t time_ms);
 
 /* Appends the instance's redo: its row and the large values that changed. Clears what it marked. */
 struct redo_series;
@@ -117,7 +163,6 @@ struct cache {
 	size_t hand;      /* of the eviction clock */
 	size_t memory;    /* of the instances and the slots */
 	size_t memory_max;
-	bool tall;        /* some have a life */
 	uint64_t missed;  /* looked for in the store, since the start */
 	uint64_t evicted; /* since the start */
 	struct buf row;   /* scratch for reading */
@@ -141,12 +186,12 @@ void cache_prefetch(const struct cache *cache, const uint32_t *hashes, size_t co
 
 /* Of one that cache_find does not know: cache_get without looking for it there again. */
 struct instance *cache_bring(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
-	uint32_t value_count, uint32_t schema, bool expires, uint64_t applied, struct error *error);
+	uint32_t value_count, uint32_t schema, enum instance_room room, uint64_t applied, struct error *error);
 
-/* Finds it or reads it from the store; a new one if it is nowhere, with room for its life if `expires`. NULL: the store
+/* Finds it or reads it from the store; a new one if it is nowhere, with that room. NULL: the store
  * failed. Evicts others first if the memory is spent; `applied` as of store_applied. */
 struct instance *cache_get(struct cache *cache, struct store *store, uint32_t hash, uint16_t type, struct bytes id,
-	uint32_t value_count, uint32_t schema, bool expires, uint64_t applied, struct error *error);
+	uint32_t value_count, uint32_t schema, enum instance_room room, uint64_t applied, struct error *error);
 
 /* A version declares more values than the one that was live when the instance was made: the same one with room for them.
  * The old pointer is gone; the caller replaces it where it is kept. */

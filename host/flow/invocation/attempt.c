@@ -92,7 +92,7 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 		};
 		uint64_t written = invocation->changed & ~carried;
 		effects_apply(shard, &cause);
-		if ((target->ttl != NULL || invocation->instance->life != NULL) && !invocation->expiring)
+		if ((target->ttl != NULL || instance_life(invocation->instance) != NULL) && !invocation->expiring)
 			expiry_touch(shard, target->ttl, invocation->instance, written);
 		return OUTCOME_DONE;
 	}

@@ -98,7 +98,7 @@ enum migrated migrate_begin(
 
 /* Its row, if it has one, is counted by the schema that it had. */
 void migrate_keep(struct shard *shard, const struct binding *binding, struct instance *instance, uint32_t to) {
-	if ((binding->ttl != NULL || instance->life != NULL) && !instance_empty(instance)) {
+	if ((binding->ttl != NULL || instance_life(instance) != NULL) && !instance_empty(instance)) {
 		struct migrator migrator = migrator_find(binding, instance->schema, to);
 		expiry_migrated(shard, &migrator, instance);
 	}
@@ -122,10 +122,10 @@ static enum migrated migrate_one(
 	const struct ttl *ttl = binding_ttl(binding, id);
 	uint32_t hash = flow_hash(flow, binding->number, id);
 	struct instance *instance = cache_get(&shard->cache, flow->store, hash, binding->number, id, version->value_count,
-		version->schema, ttl != NULL, store_applied(flow->store), error);
+		version->schema, expiry_room(ttl), store_applied(flow->store), error);
 	if (instance == NULL)
 		return MIGRATE_STORE;
-	if (instance->schema == version->schema || instance->wait != NULL)
+	if (instance->schema == version->schema || instance_wait(instance) != NULL)
 		return MIGRATED;
 	if (trial_suspects(shard, version->image, binding->number, id)) {
 		buf_reset(&shard->invocation->failure);

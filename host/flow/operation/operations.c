@@ -333,7 +333,7 @@ void operations_handled(struct shard *shard, const struct message *message) {
 		return; /* a dead letter that is tried again */
 	operation_remove(shard, operation);
 	struct instance *instance = cache_find(&shard->cache, message->head->hash, message->head->type, message->id);
-	if (instance != NULL && instance->wait != NULL)
+	if (instance != NULL && instance_wait(instance) != NULL)
 		retry_release(shard, instance);
 }
 

@@ -63,7 +63,7 @@ static uint64_t due_after(const struct shard *shard, uint32_t attempts) {
 
 /* In whatever order they come: a restart may find what waits behind before what is ahead. */
 static void wait_attach(struct instance *instance, struct wait *wait) {
-	struct wait *top = instance->wait;
+	struct wait *top = instance_wait(instance);
 	wait->instance = instance;
 	if (top != NULL && top->ahead) {
 		check(!wait->ahead && top->under == NULL);
@@ -72,7 +72,7 @@ static void wait_attach(struct instance *instance, struct wait *wait) {
 	}
 	check(top == NULL || wait->ahead);
 	wait->under = top;
-	instance->wait = wait;
+	instance_wait_set(instance, wait);
 }
 
 static struct wait *wait_create(struct shard *shard, struct instance *instance, bool ahead, uint64_t queue) {
@@ -90,7 +90,8 @@ static struct wait *wait_new(struct shard *shard, struct instance *instance, boo
 
 /* That of the address's messages; NULL: none of them waits. */
 static struct wait *wait_plain(const struct instance *instance) {
-	return instance->wait != NULL && instance->wait->ahead ? instance->wait->under : instance->wait;
+	struct wait *top = instance_wait(instance);
+	return top != NULL && top->ahead ? top->under : top;
 }
 
 void retry_begin(struct shard *shard, struct instance *instance, const struct message *message, bool ahead) {
@@ -154,9 +155,9 @@ void retry_expire(struct shard *shard, struct wait *wait) {
 
 static void wait_end(struct shard *shard, struct wait *wait) {
 	struct wait *under = wait->under;
-	check(wait->instance->wait == wait);
+	check(instance_wait(wait->instance) == wait);
 	heap_remove(&shard->waits, &wait->node);
-	wait->instance->wait = under;
+	instance_wait_set(wait->instance, under);
 	wait->instance = NULL;
 	if (under != NULL) {
 		under->due_ms = 0;
@@ -180,7 +181,7 @@ void retry_done(struct shard *shard, struct wait *wait) {
 }
 
 void retry_behind(struct shard *shard, struct instance *instance, const uint8_t *at, bool ahead) {
-	struct wait *wait = ahead ? instance->wait : wait_plain(instance);
+	struct wait *wait = ahead ? instance_wait(instance) : wait_plain(instance);
 	if (wait != NULL)
 		wait_append(shard, wait, at);
 	else

@@ -28,7 +28,7 @@ static bool wait_begin(struct recovery *recovery) {
 			schema = version->schema;
 	}
 	struct instance *instance = cache_get(&shard->cache, flow->store, hash, (uint16_t)head->type, id, value_count,
-		schema, false, UINT64_MAX, recovery->error);
+		schema, ROOM_NONE, UINT64_MAX, recovery->error);
 	if (instance == NULL)
 		return false;
 	recovery->shard = shard;

@@ -53,7 +53,7 @@ static void suspect_end(struct suspect *suspect, enum crash_outcome outcome) {
 static struct wait *suspect_wait(struct shard *shard, const struct suspect *suspect) {
 	struct bytes id = crash_row_id(suspect->row);
 	struct instance *instance = cache_find(&shard->cache, flow_hash(shard->flow, suspect->type, id), suspect->type, id);
-	return instance == NULL ? NULL : instance->wait;
+	return instance == NULL ? NULL : instance_wait(instance);
 }
 
 /* An epoch in which nothing else happened is nobody else's wish. */

@@ -169,7 +169,7 @@ START_TEST(a_value_of_every_size) {
 		instance_set(instance, 0, bytes_of(content, sizes[i]));
 		struct bytes now = slot_bytes(&instance->slots[0]);
 		ck_assert(bytes_equal(now, bytes_of(content, sizes[i])));
-		bool had_large = instance->large != NULL && instance->large->rows != 0;
+		bool had_large = instance->rest != NULL && instance->rest->large.rows != 0;
 		buf_reset(&redo);
 		struct redo_series series = {.begun = false};
 		instance_redo(instance, &redo, &series, &scratch);
@@ -186,7 +186,7 @@ START_TEST(a_value_of_every_size) {
 		ck_assert_uint_eq(removes, (sizes[i] == 0 && i > 0 ? 1U : 0U) + (had_large && sizes[i] <= 1024 ? 1U : 0U));
 	}
 	instance_set(instance, 0, bytes_of(NULL, 0));
-	free(instance->large);
+	free(instance->rest);
 	free(instance);
 	buf_finish(&redo);
 	buf_finish(&scratch);

@@ -75,12 +75,13 @@ static bool cost_until(struct cost *cost, uint64_t checkpoints, uint64_t *ret_me
 	return true;
 }
 
-/* The first round begins at the end of a checkpoint, and the others where the one before has ended. */
+/* The first round begins at the end of a checkpoint behind all that filling has left: the table that fills while the first one is
+ * written holds some of it, too. The others begin where the one before has ended. */
 static bool cost_round(struct cost *cost) {
 	struct host_account account;
 	uint64_t messages;
 	const bool begins = cost->figures->rate.count == 0;
-	if (begins && !(host_checkpoints(&cost->host, &cost->written) && cost_until(cost, 1, &messages)))
+	if (begins && !(host_checkpoints(&cost->host, &cost->written) && cost_until(cost, COST_CHECKPOINTS, &messages)))
 		return false;
 	program_settle(cost->host.program.works);
 	host_account_begin(&cost->host, &account);

@@ -55,8 +55,8 @@ static struct bytes id_of(uint32_t number, char *id) {
 static struct instance *get(uint32_t number) {
 	struct error error;
 	char id[16];
-	struct instance *instance =
-		cache_get(&cache, store, hash_of(number), TYPE, id_of(number, id), 1, 1, number % 3 == 0, UINT64_MAX, &error);
+	struct instance *instance = cache_get(&cache, store, hash_of(number), TYPE, id_of(number, id), 1, 1,
+		(enum instance_room)(number % 3), UINT64_MAX, &error);
 	ck_assert_ptr_nonnull(instance);
 	return instance;
 }

@@ -107,7 +107,8 @@ def test_half_of_it_comes_back_over_a_restart(test):
 		if not restart_before_the_end:
 			host.stop()  # with the checkpoint that brings the removals to the database
 			host.start()
-		wait_until(lambda: disk_bytes(host) < 2 * number * len(text) * 6 // 10, 60,
+		# up to a quarter of a database may be rows that were removed: two thirds of what was there
+		wait_until(lambda: disk_bytes(host) < 2 * number * len(text) * 7 // 10, 60,
 			f"the disk is given back, restart before the end: {restart_before_the_end}")
 		test.note(f"{2 * number} instances, {fill_bytes // MIB} MiB on disk, {disk_bytes(host) // MIB} MiB after")
 		host.kill()

@@ -12,7 +12,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness
-from lib.harness import expect, expect_equal, wait_until
+from lib.harness import expect, expect_equal, patient, wait_until
 from lib.host import Host
 from lib.http import Http
 from lib.rpc import request_bytes
@@ -161,7 +161,7 @@ def send_until_stopped(connection, data):
 def exchange(client, data, calls):
 	"""Writes the rest and reads all the answers at once; the numbers that were answered with the whole value."""
 	client.socket.setblocking(False)
-	answered, sent, end = set(), 0, time.monotonic() + 120
+	answered, sent, end = set(), 0, time.monotonic() + patient(120)
 	while len(answered) < calls:
 		expect(time.monotonic() < end, f"{calls - len(answered)} answers are missing")
 		readable, writable, _ = select.select([client.socket], [client.socket] if sent < len(data) else [], [], 1.0)

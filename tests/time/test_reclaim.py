@@ -9,7 +9,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 
 from lib import harness, store
-from lib.harness import expect, expect_equal, wait_until
+from lib.harness import expect, expect_equal, patient, wait_until
 from lib.mayfly import TYPE, call, clock, load, started
 
 MIB = 1 << 20
@@ -55,7 +55,7 @@ def test_the_disk_comes_back_after_a_sweep(test):
 	# what goes on makes the checkpoints that bring the removals to the databases
 	with host.rpc() as rpc:
 		first = number + 1
-		deadline = time.monotonic() + test.by_scale(60, 600)
+		deadline = time.monotonic() + patient(test.by_scale(60, 600))
 		while True:
 			rpc.ingest("mayfly", "p", first, [[f"k{index}", [1, TEXT, None]] for index in range(200)])
 			first += 200

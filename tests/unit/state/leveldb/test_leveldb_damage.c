@@ -211,7 +211,7 @@ int main(void) {
 	Suite *suite = suite_create("leveldb_damage");
 	TCase *cases = tcase_create("damage");
 	tcase_add_checked_fixture(cases, setup, teardown);
-	tcase_set_timeout(cases, 200);
+	tcase_set_timeout(cases, 280);
 	tcase_add_test(cases, a_flush_survives_the_loss_of_all_logs);
 	tcase_add_test(cases, a_damaged_log_is_set_aside);
 	tcase_add_test(cases, a_damaged_table_is_told_at_the_read);

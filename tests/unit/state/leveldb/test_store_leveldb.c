@@ -232,7 +232,7 @@ int main(void) {
 	Suite *suite = suite_create("store_leveldb");
 	TCase *cases = tcase_create("leveldb");
 	tcase_add_checked_fixture(cases, setup, teardown);
-	tcase_set_timeout(cases, 200);
+	tcase_set_timeout(cases, 280);
 	tcase_add_test(cases, rows_are_put_removed_and_read_in_order);
 	tcase_add_test(cases, what_is_not_there_is_not_made_unasked);
 	tcase_add_test(cases, a_database_in_use_is_refused);

@@ -179,7 +179,7 @@ static json_t *timers_json(struct engine *engine) {
 	engine_timers(engine, &timers);
 	const bool known = timers.next_ms > 0 && timers.next_ms < UINT64_MAX;
 	return json_pack("{s:I, s:b, s:o}", "pending", (json_int_t)timers.pending, "more", timers.more, "next_ms",
-		known ? json_integer((json_int_t)timers.next_ms) : json_null());
+		known ? json_integer(timers.next_ms < INT64_MAX ? (json_int_t)timers.next_ms : INT64_MAX) : json_null());
 }
 
 static void status_show(struct exchange *exchange) {

@@ -202,7 +202,7 @@ class Host:
 
 	# ---- questions ----
 
-	def rpc(self, timeout=60.0):
+	def rpc(self, timeout=150.0):
 		return Rpc(self.socket, timeout)
 
 	def status(self):
@@ -213,7 +213,7 @@ class Host:
 		lines = self.http.text("GET", "/metrics").splitlines()
 		return {line.rsplit(" ", 1)[0]: float(line.rsplit(" ", 1)[1]) for line in lines if line and not line.startswith("#")}
 
-	def barrier(self, timeout_ms=60000):
+	def barrier(self, timeout_ms=150000):
 		return self.http.post("/v1/barrier", {"timeout_ms": timeout_ms})["epoch"]
 
 	def _pages(self, path, key, page):

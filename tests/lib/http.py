@@ -64,7 +64,7 @@ def id_quoted(id):
 
 
 class Http:
-	def __init__(self, path, timeout=60.0, tls=None, token=None):
+	def __init__(self, path, timeout=180.0, tls=None, token=None):
 		self.path = path
 		self.timeout = timeout
 		self.tls = tls

@@ -41,7 +41,7 @@ def ingest_bytes(number, ingress, producer, first, packed_records):
 
 
 class Rpc:
-	def __init__(self, path, timeout=60.0, tls=None):
+	def __init__(self, path, timeout=150.0, tls=None):
 		self.timeout = timeout
 		try:
 			self.socket = connected(path, timeout, tls)

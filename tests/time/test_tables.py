@@ -181,6 +181,28 @@ def test_a_table_goes_to_another_schema_as_it_is(test):
 	expect_equal((len(found[0]), found[1], found[2]), (60, 1, 0), "the same table, under its old name")
 
 
+def test_a_table_ends_so_long_after_what_was_last_written_in_it(test):
+	"""Not after it was begun: an entry that is set or removed is a write, though nothing but its own row changes."""
+	start_ms = 1_000_000_000
+	host = ledger(test, shards=2, flags=["--test-clock", str(start_ms)])
+	host.http.post(f"/v1/ttl/{BOOK}", {"values": {"entries": {"expire_after_write_ms": 1000}, "lines": {"expire_after_write_ms": 1000}}})
+	def at(ms, *commands):
+		host.http.post("/v1/clock", {"to_ms": start_ms + ms})
+		return call(host, "a", *commands)
+	at(0, ["set", "a", 1], ["append", 1])
+	at(600, ["set", "b", 2], ["append", 2])
+	at(1200, ["remove", "a"])
+	expect_equal(at(1599, ["length"]), [2], "the list, a millisecond before its end")
+	expect_equal(at(1600, ["length"], ["scan", "", "", 9]), [0, ["b", 2], None], "the list has ended, a second behind its last item")
+	host.kill()
+	host.restart(shards=3)
+	expect_equal(at(2199, ["scan", "", "", 9]), [["b", 2], None], "the table, a millisecond before its end")
+	expect_equal(at(2200, ["scan", "", "", 9]), [None], "a second behind its last change")
+	at(2300, ["set", "c", 3])
+	expect_equal(at(3299, ["scan", "", "", 9]), [["c", 3], None], "the next one")
+	expect_equal(at(3300, ["scan", "", "", 9]), [None], "and its end")
+
+
 def test_what_ends_takes_its_entries_along(test):
 	count = test.by_scale(20_000, 200_000)
 	host = ledger(test, flags=["--test-clock", "1000000000"])

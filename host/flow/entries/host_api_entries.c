@@ -16,6 +16,7 @@ static struct bytes borrowed(sofun_bytes bytes) {
 void entries_forget(struct invocation *invocation) {
 	ordered_finish(&invocation->entries, free);
 	invocation->entries_written = 0;
+	invocation->tables_changed = 0;
 	invocation->entries_stepped = 0;
 }
 
@@ -99,6 +100,7 @@ static int table_set(sofun_context *context, uint32_t table, sofun_bytes key, so
 		header_change(invocation, table, &header);
 	}
 	own_put(invocation, &header, borrowed(key), entry);
+	invocation->tables_changed |= UINT64_C(1) << table;
 	return SOFUN_OK;
 }
 
@@ -111,9 +113,11 @@ static int table_remove(sofun_context *context, uint32_t table, sofun_bytes key)
 	if (status != SOFUN_OK || header.generation == 0)
 		return status;
 	status = write_account(invocation, key.size);
-	if (status == SOFUN_OK)
-		own_put(invocation, &header, borrowed(key), entry_create_removed((uint8_t)table));
-	return status;
+	if (status != SOFUN_OK)
+		return status;
+	own_put(invocation, &header, borrowed(key), entry_create_removed((uint8_t)table));
+	invocation->tables_changed |= UINT64_C(1) << table;
+	return SOFUN_OK;
 }
 
 static int table_clear(sofun_context *context, uint32_t table) {

@@ -90,7 +90,7 @@ static enum outcome conclude(struct shard *shard, const struct target *target, c
 			.colour = message->head->flags & MESSAGE_COLOUR,
 			.head = message->head,
 		};
-		uint64_t written = invocation->changed & ~carried;
+		uint64_t written = (invocation->changed & ~carried) | invocation->tables_changed;
 		effects_apply(shard, &cause);
 		if ((target->ttl != NULL || instance_life(invocation->instance) != NULL) && !invocation->expiring)
 			expiry_touch(shard, target->ttl, invocation->instance, written);

@@ -45,6 +45,7 @@ struct invocation {
 	sofun_message migration_cause;   /* what the note of a migration tells: alive until note_end */
 	uint64_t carried;              /* values that a migration left for the call on top of it: changed from its start */
 	uint64_t changed;              /* values that were set or cleared */
+	uint64_t tables_changed;       /* tables of which an entry was set or removed: their headers may stay as they are */
 	struct buf values[VALUES_MAX]; /* the new ones; size 0: cleared */
 	struct buf cold[VALUES_MAX];   /* large values read for this call */
 	uint64_t cold_read;

@@ -3,6 +3,7 @@
 another schema and the end of their instance; as cheap in a table of a million as in one of ten, cleared at once, and the
 space comes back."""
 
+import subprocess
 import sys
 from pathlib import Path
 
@@ -192,6 +193,9 @@ def test_a_table_ends_so_long_after_what_was_last_written_in_it(test):
 	at(0, ["set", "a", 1], ["append", 1])
 	at(600, ["set", "b", 2], ["append", 2])
 	at(1200, ["remove", "a"])
+	expect_equal(state(host, "a")["expires"], {"entries": start_ms + 2200, "lines": start_ms + 1600}, "when each ends")
+	shown = subprocess.run([test.find("bin/sofun"), "--control", host.control, "state", BOOK, "a"], check=True, text=True, capture_output=True).stdout
+	expect("table entries: 1 entry, expires at " in shown and "list lines: 2 items, expires at " in shown, f"the command: {shown}")
 	expect_equal(at(1599, ["length"]), [2], "the list, a millisecond before its end")
 	expect_equal(at(1600, ["length"], ["scan", "", "", 9]), [0, ["b", 2], None], "the list has ended, a second behind its last item")
 	host.kill()

@@ -46,7 +46,7 @@ static int instances_print(const struct invocation *run, const json_t *answer) {
 
 /* The tables or lists of an instance by name: what is in them is asked for by --table. A list knows its length; of a table the
  * answer has a page. */
-static void many_tell(json_t *many, const char *kind, const char *key, const char *one) {
+static void many_tell(json_t *many, const json_t *expires, const char *kind, const char *key, const char *one) {
 	const char *name;
 	json_t *page;
 	json_object_foreach(many, name, page) {
@@ -54,8 +54,13 @@ static void many_tell(json_t *many, const char *kind, const char *key, const cha
 		const bool more = length == NULL && !json_is_null(json_object_get(page, "next"));
 		const long long count = length != NULL ? (long long)json_integer_value(length)
 											   : (long long)json_array_size(json_object_get(page, key));
-		printf("%s %s: %s%lld %s; --table %s shows %s\n", kind, name, more ? "more than " : "", count,
-			count == 1 && !more ? one : key, name, count == 1 && !more ? "it" : "them");
+		const json_t *due = json_object_get(expires, name);
+		char time[TIME_TEXT_BYTES] = "";
+		if (json_is_integer(due))
+			time_text(json_integer_value(due), time);
+		printf("%s %s: %s%lld %s%s%s; --table %s shows %s\n", kind, name, more ? "more than " : "", count,
+			count == 1 && !more ? one : key, time[0] != '\0' ? ", expires at " : "", time, name,
+			count == 1 && !more ? "it" : "them");
 	}
 }
 
@@ -102,9 +107,10 @@ static int instance_print(const struct invocation *run, const json_t *answer) {
 	printf("schema %lld\n", (long long)json_integer_value(json_object_get(answer, "schema")));
 	if (json_object_size(json_object_get(answer, "values")) > 0)
 		values_print(answer);
-	many_tell(json_object_get(answer, "tables"), "table", "entries", "entry");
-	many_tell(json_object_get(answer, "lists"), "list", "items", "item");
-	const json_t *whole = json_object_get(json_object_get(answer, "expires"), "*");
+	const json_t *expires = json_object_get(answer, "expires");
+	many_tell(json_object_get(answer, "tables"), expires, "table", "entries", "entry");
+	many_tell(json_object_get(answer, "lists"), expires, "list", "items", "item");
+	const json_t *whole = json_object_get(expires, "*");
 	char time[TIME_TEXT_BYTES];
 	if (json_is_integer(whole)) {
 		time_text(json_integer_value(whole), time);

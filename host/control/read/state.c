@@ -274,16 +274,14 @@ static int value_show(struct state_job *state, struct store *store, const struct
 	uint64_t due_ms = value_end_ms(state, exchange_param(state->job.exchange, 2), header, value);
 	if (due_ms <= state->now_ms)
 		return 1;
-	if (!value->large && entries_header_read(value->msgpack, &entries))
-		return entries_show(state, store, value->number, &entries);
-	if (state->entries.size > 0)
-		return 1;
 	if (due_ms != UINT64_MAX) {
 		json_t *name = value_name(state, value->number);
 		json_object_set_new(expires, json_string_value(name), json_integer((json_int_t)due_ms));
 		json_decref(name);
 	}
-	return value_read(state, store, value, values);
+	if (!value->large && entries_header_read(value->msgpack, &entries))
+		return entries_show(state, store, value->number, &entries);
+	return state->entries.size > 0 ? 1 : value_read(state, store, value, values);
 }
 
 /* Reads the values that the row names. 1: the document stands, or an error; 0: the row is out of date. */

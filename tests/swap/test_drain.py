@@ -59,8 +59,9 @@ def test_a_drain_names_what_it_waits_for(test):
 	ids = [f"i{number}" for number in range(12)] + ["a b/ü"]
 	events = Events(host)
 	with host.rpc() as rpc:
-		for id in ids:
+		for id in ids:  # each a little later than the one before, so that one is the oldest
 			rpc.send("test/play", id, {"fail_times": 1, "add": 1})
+			clock(host, 1)
 		for _ in range(5):  # these wait behind the one that failed
 			rpc.send("test/play", ids[0], {"add": 1})
 		row = wait_until(lambda: len((row := version(host, "1.0.0"))["waiting_for"]) == len(ids) and row, 10, "all have failed once")

@@ -14,7 +14,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1]))
 from lib import harness
 from lib.campaign import Producer
 from lib.clock import SystemClock
-from lib.harness import expect, expect_equal, wait_until
+from lib.harness import Failed, expect, expect_equal, wait_until
 from lib.host import Host
 from lib.http import HttpError
 from lib.mayfly import TYPE, load, ttl, values
@@ -122,6 +122,17 @@ def sums(host):
 	return told, sum(values(host, id).get("count", 0) for id in host.ids(TYPE))
 
 
+def all_there(host, added):
+	"""All that was added is told, or there; it says what is not, and what the host says of it."""
+	try:
+		wait_until(lambda: sum(sums(host)) == added, 60, f"{added} in all, told or there")
+	except Failed as failure:
+		status = host.status()
+		shown = {name: status[name] for name in ("in_flight", "schemas", "migrations", "blocked", "waiting", "timers", "time_ms")}
+		versions = [(plugin["version"], plugin["state"], plugin["share_percent"]) for plugin in status["plugins"]]
+		raise Failed(f"{failure}: (told, there) is {sums(host)}; {versions}, {shown}, {ttl(host)}, dead: {host.dead()[:3]}") from failure
+
+
 def test_what_was_added_is_told_once(test):
 	if test.sanitizer():
 		raise harness.Skip("a sanitizer's runtime wants to be first in the process")
@@ -146,7 +157,7 @@ def test_what_was_added_is_told_once(test):
 	if not storm.live():
 		storm.come_back()
 	producer.finish(120)
-	wait_until(lambda: sum(sums(host)) == ADD * count, 60, f"{ADD * count} in all, told or there")
+	all_there(host, ADD * count)
 	def end():
 		"""Whatever is there has 20 ms left."""
 		try:

@@ -12,6 +12,7 @@ enum {
 	CACHE_FIRST_SLOTS = 1024,
 	MOVE_SLOTS =
 		8, /* of a growing table at each insertion: two would do for it to be done before the new one is full */
+	HAND_BLOCK_SLOTS = 8,
 	EVICT_LOOKS_MAX = 64, /* slots the hand passes for one insertion: bounded work, and more than one goes on average */
 };
 
@@ -352,18 +353,32 @@ static bool evictable(const struct instance *instance, uint64_t applied) {
 		instance->dirty_epoch <= applied;
 }
 
+/* Where the hand is. It goes by blocks of neighbours, which share cache lines, and from block to block by the golden section of the
+ * table, so that what it takes away it takes from everywhere: if it went from slot to slot, the slots behind it would be empty, and
+ * those ahead of it, which it comes to last, filled beyond their number at more than half of a load, with probes without end. */
+static size_t hand_slot(const struct cache *cache) {
+	const size_t blocks = cache->slot_count / HAND_BLOCK_SLOTS;
+	const size_t stride = (blocks * 40503 >> 16) | 1; /* odd: it comes to every block */
+	const size_t block = (cache->hand / HAND_BLOCK_SLOTS * stride) & (blocks - 1);
+	return block * HAND_BLOCK_SLOTS + cache->hand % HAND_BLOCK_SLOTS;
+}
+
+static void hand_step(struct cache *cache) {
+	cache->hand = (cache->hand + 1) & (cache->slot_count - 1);
+}
+
 static void cache_evict(struct cache *cache, uint64_t applied) {
-	size_t mask = cache->slot_count - 1;
 	for (int looks = 0; looks < EVICT_LOOKS_MAX && cache->memory > cache->memory_max; looks++) {
-		struct instance *instance = cache->slots[cache->hand].instance;
+		const size_t at = hand_slot(cache);
+		struct instance *instance = cache->slots[at].instance;
 		if (instance == NULL || !evictable(instance, applied)) {
-			cache->hand = (cache->hand + 1) & mask;
+			hand_step(cache);
 		} else if ((instance->flags & INSTANCE_USED) != 0) {
 			instance->flags &= (uint8_t)~INSTANCE_USED;
-			cache->hand = (cache->hand + 1) & mask;
+			hand_step(cache);
 		} else {
 			cache->memory -= instance_memory(instance);
-			slot_remove(cache, cache->hand); /* the hand stays: another may have moved here */
+			slot_remove(cache, at); /* the hand stays: another may have moved here */
 			instance_destroy(instance);
 			cache->evicted++;
 		}

@@ -160,7 +160,7 @@ struct cache {
 	struct cache_slot *left; /* the table that it grows out of; NULL: it is not growing */
 	size_t left_count;
 	size_t left_next; /* slots below it have moved */
-	size_t hand;      /* of the eviction clock */
+	size_t hand;      /* of the eviction clock: how far it is on its way round (hand_slot) */
 	size_t memory;    /* of the instances and the slots */
 	size_t memory_max;
 	uint64_t missed;  /* looked for in the store, since the start */

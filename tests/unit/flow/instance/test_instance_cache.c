@@ -113,6 +113,32 @@ START_TEST(memory_stays_bounded_while_the_table_grows) {
 }
 END_TEST
 
+/* The most slots in a row that are taken: a probe for one that is not there may look at all of them. */
+static size_t longest_run(void) {
+	size_t longest = 0, run = 0;
+	for (size_t i = 0; i < 2 * cache.slot_count; i++) {
+		run = cache.slots[i & (cache.slot_count - 1)].instance != NULL ? run + 1 : 0;
+		longest = run > longest ? run : longest;
+	}
+	return longest;
+}
+
+/* As a host with more instances than memory holds does for as long as it runs. */
+START_TEST(probes_stay_short_while_some_leave_for_others) {
+	for (size_t most = 1 << 20; most <= 2 << 20; most += 1 << 17) {
+		cache_init(&cache, most);
+		for (uint32_t number = 0; number < MANY; number++) {
+			get(number);
+			if (number % (MANY / 16) == 0 && number > MANY / 2)
+				ck_assert_uint_lt(longest_run(), cache.slot_count / 16);
+		}
+		ck_assert_uint_gt(cache.evicted, MANY / 2);
+		if (most + (1 << 17) <= 2 << 20)
+			cache_finish(&cache);
+	}
+}
+END_TEST
+
 int main(void) {
 	Suite *suite = suite_create("instance cache");
 	TCase *tests = tcase_create("instance cache");
@@ -120,6 +146,7 @@ int main(void) {
 	tcase_set_timeout(tests, 60);
 	tcase_add_test(tests, each_is_found_while_the_table_grows);
 	tcase_add_test(tests, memory_stays_bounded_while_the_table_grows);
+	tcase_add_test(tests, probes_stay_short_while_some_leave_for_others);
 	suite_add_tcase(suite, tests);
 	SRunner *runner = srunner_create(suite);
 	srunner_run_all(runner, CK_NORMAL);

@@ -28,17 +28,21 @@ bool instance_value_take(struct bytes *rest, struct instance_value *ret_value) {
 }
 
 void instance_header_put(struct buf *row, const struct instance_header *header) {
-	buf_append_varint(row, header->schema);
-	buf_append_varint(row, header->generation);
-	buf_append_varint(row, header->last_touch_ms);
+	uint8_t *const start = buf_reserve(row, 3 * VARINT_BYTES_MAX);
+	uint8_t *at = varint_put(start, header->schema);
+	at = varint_put(at, header->generation);
+	at = varint_put(at, header->last_touch_ms);
+	row->size += (size_t)(at - start);
 }
 
 static void value_head_put(struct buf *row, uint32_t number, uint64_t written_ms, bool large, uint64_t size) {
 	check(number < VALUES_MAX);
-	buf_append_varint(row, (uint64_t)number * 4 + (written_ms > 0 ? 2 : 0) + (large ? 1 : 0));
-	buf_append_varint(row, size);
+	uint8_t *const start = buf_reserve(row, 3 * VARINT_BYTES_MAX);
+	uint8_t *at = varint_put(start, (uint64_t)number * 4 + (written_ms > 0 ? 2 : 0) + (large ? 1 : 0));
+	at = varint_put(at, size);
 	if (written_ms > 0)
-		buf_append_varint(row, written_ms);
+		at = varint_put(at, written_ms);
+	row->size += (size_t)(at - start);
 }
 
 void instance_value_put(struct buf *row, uint32_t number, uint64_t written_ms, struct bytes msgpack) {

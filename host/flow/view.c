@@ -121,9 +121,9 @@ bool route_has(const struct route *route, struct bytes producer) {
 	return hash >= route->from && hash < route->until;
 }
 
-bool view_ingress(const struct view *view, struct bytes ingress) {
+bool view_ingress(const struct view *view, struct bytes ingress, struct bytes producer) {
 	for (size_t i = 0; i < view->route_count; i++) {
-		if (bytes_equal(bytes_text(view->routes[i].ingress), ingress))
+		if (bytes_equal(bytes_text(view->routes[i].ingress), ingress) && route_has(&view->routes[i], producer))
 			return true;
 	}
 	return false;

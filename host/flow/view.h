@@ -130,7 +130,7 @@ uint64_t split_hash(uint64_t seed, struct bytes id);
 /* True if the route has that producer's records. */
 bool route_has(const struct route *route, struct bytes producer);
 
-/* True if some route serves the ingress. */
-bool view_ingress(const struct view *view, struct bytes ingress);
+/* True if some route serves the ingress, and has that producer's records: else nobody would take them. */
+bool view_ingress(const struct view *view, struct bytes ingress, struct bytes producer);
 
 #endif

@@ -109,7 +109,9 @@ bool dead_take(struct shard *shard, const struct input *input) {
 		answer(shard, input, ERROR_NOT_FOUND, "there is no such dead letter any more", bytes_text(number));
 		return true;
 	}
-	if (dead->action == DEAD_RECORD && !view_ingress(shard->view, bytes_of(at, dead->ingress_size))) {
+	if (dead->action == DEAD_RECORD &&
+		!view_ingress(
+			shard->view, bytes_of(at, dead->ingress_size), bytes_of(at + dead->ingress_size, dead->producer_size))) {
 		answer(shard, input, ERROR_UNKNOWN_INGRESS, "no router serves its ingress now: it stays",
 			bytes_of(at, dead->ingress_size));
 		return true;

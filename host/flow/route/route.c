@@ -106,7 +106,7 @@ static void record_crashed(struct shard *shard, struct bytes ingress, struct byt
 	for (size_t i = 0; i < view->route_count && image == NULL; i++)
 		if (bytes_equal(bytes_text(view->routes[i].ingress), ingress))
 			image = view->routes[i].image;
-	check(image != NULL); /* batch_admit has seen a route */
+	check(image != NULL); /* route_ingest has seen a route */
 	trial_reason(shard, &shard->invocation->failure);
 	record_dead(shard, ingress, producer, object, 0, image, "crashed");
 	trial_sentenced(shard);
@@ -128,12 +128,7 @@ static void ingest_answer(
 }
 
 /* False if the batch is refused as a whole, and was answered. */
-static bool batch_admit(
-	struct shard *shard, const struct input *input, struct bytes ingress, struct producer *producer) {
-	if (!view_ingress(shard->view, ingress)) {
-		ingest_answer(shard, input, ERROR_UNKNOWN_INGRESS, 0, 0);
-		return false;
-	}
+static bool batch_admit(struct shard *shard, const struct input *input, struct producer *producer) {
 	if (input->count == 0) {
 		ingest_answer(shard, input, ERROR_NONE, producer->accepted, producer->accepted);
 		return false;
@@ -162,7 +157,12 @@ bool route_ingest(struct shard *shard, const struct input *input, int *budget) {
 		shard_store_error(shard, &error);
 		return false;
 	}
-	if (shard->record_index == 0 && !batch_admit(shard, input, ingress, producer))
+	/* In the middle of a batch, too: its routers may have gone since it began, and the rest would be accepted for nobody. */
+	if (!view_ingress(shard->view, ingress, name)) {
+		ingest_answer(shard, input, ERROR_UNKNOWN_INGRESS, 0, 0);
+		return true;
+	}
+	if (shard->record_index == 0 && !batch_admit(shard, input, producer))
 		return true;
 	struct cursor cursor = {.at = records.data + shard->record_offset, .end = records.data + records.size};
 	while (shard->record_index < input->count) {

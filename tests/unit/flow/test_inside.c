@@ -82,14 +82,18 @@ START_TEST(a_view_knows_its_types_and_ingresses) {
 		snprintf(names[i], sizeof names[i], "t/%u", i);
 		bindings[i] = (struct binding){.number = i, .name = i % 7 == 0 ? NULL : names[i]};
 	}
-	struct route route = {.ingress = "lines"};
+	struct route route = {.ingress = "lines", .until = SPLIT_WHOLE};
 	struct view *view = view_create(3, bindings, TYPES + 1, &route, 1);
 	for (uint16_t i = 1; i <= TYPES; i++)
 		ck_assert_uint_eq(view_type(view, bytes_text(names[i])), i % 7 == 0 ? 0 : i);
 	ck_assert_uint_eq(view_type(view, bytes_text("t/501")), 0);
 	ck_assert_uint_eq(view_type(view, bytes_text("")), 0);
-	ck_assert(view_ingress(view, bytes_text("lines")));
-	ck_assert(!view_ingress(view, bytes_text("line")));
+	ck_assert(view_ingress(view, bytes_text("lines"), bytes_text("p")));
+	ck_assert(!view_ingress(view, bytes_text("line"), bytes_text("p")));
+	view_destroy(view);
+	route.until = split_hash(0, bytes_text("p")); /* a canary's, and nobody has the rest */
+	view = view_create(4, bindings, TYPES + 1, &route, 1);
+	ck_assert(!view_ingress(view, bytes_text("lines"), bytes_text("p")));
 	view_destroy(view);
 }
 END_TEST

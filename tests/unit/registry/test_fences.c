@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <stdlib.h>
 
+#include "base/check.h"
 #include "flow/engine/inside.h"
 #include "registry/inside.h"
 #include "state/disk.h"
@@ -102,8 +103,9 @@ static void setup(void) {
 	config.durability = DURABILITY_SYNC;
 	config.test_clock = true;
 	config.test_clock_ms = 1000;
-	config.data = dir;
-	config.plugins = plugins_dir;
+	free(config.data);
+	config.data = check_strdup(dir);
+	config.plugins = check_strdup(plugins_dir);
 	store_start(&recovered);
 	engine = engine_create(&config, store, &recovered, &error);
 	ck_assert_msg(engine != NULL, "%s", error.message);
@@ -135,7 +137,6 @@ static void teardown(void) {
 	requests_destroy(requests);
 	ck_assert(store_close(store, false, &error));
 	event_base_free(base);
-	config.data = config.plugins = NULL;
 	config_finish(&config);
 	nftw(dir, entry_remove, 16, FTW_DEPTH | FTW_PHYS);
 }

@@ -182,7 +182,7 @@ static struct instance *instance_create(
 		.id_size = (uint8_t)id.size,
 		.value_count = (uint8_t)value_count,
 		.schema = schema,
-		.flags = (uint8_t)((room >= ROOM_LIFE ? INSTANCE_LIFE : 0) | (room >= ROOM_VALUES ? INSTANCE_WRITTEN : 0)),
+		.room = (uint8_t)room,
 	};
 	struct instance *instance =
 		check_alloc(1, sizeof head + value_count * sizeof(struct slot) + instance_room_bytes(&head) + id.size);
@@ -505,9 +505,8 @@ struct instance *cache_widen(struct cache *cache, struct instance *instance, uin
 	struct instance *wide = instance_create(
 		instance->hash, instance->type, instance_id_bytes(instance), value_count, instance->schema, room_of(instance));
 	const size_t before = instance_memory(instance);
-	const uint8_t room = INSTANCE_LIFE | INSTANCE_WRITTEN;
 	wide->dirty_epoch = instance->dirty_epoch;
-	wide->flags = (uint8_t)((instance->flags & ~room) | (wide->flags & room));
+	wide->flags = instance->flags;
 	times_move(instance, wide);
 	memcpy(wide->slots, instance->slots, instance->value_count * sizeof *instance->slots);
 	slot_of(cache, instance)->instance = wide;

@@ -53,12 +53,10 @@ enum instance_room {
 };
 
 enum instance_flag {
-	INSTANCE_DIRTY = 1,    /* in the shard's dirty list */
-	INSTANCE_LIFE = 2,     /* has room for its life behind the slots, */
-	INSTANCE_WRITTEN = 32, /* and behind that for when each value was last set */
-	INSTANCE_ROW = 4,      /* its row exists in the store or is on its way there */
-	INSTANCE_ENTRIES = 16, /* some value is, or was, a table or a list */
-	INSTANCE_USED = 8,     /* since the eviction hand last passed */
+	INSTANCE_DIRTY = 1,   /* in the shard's dirty list */
+	INSTANCE_ROW = 2,     /* its row exists in the store or is on its way there */
+	INSTANCE_ENTRIES = 4, /* some value is, or was, a table or a list */
+	INSTANCE_USED = 8,    /* since the eviction hand last passed */
 };
 
 struct instance {
@@ -69,14 +67,16 @@ struct instance {
 	uint64_t dirty_epoch; /* the last epoch whose redo holds it: it may leave once that is applied (rule 14) */
 	uint32_t schema;
 	uint8_t flags;
+	uint8_t
+		room; /* enum instance_room; stays as it is, so that its id may be read while the epoch is cut on the shard's behalf */
 	struct instance_rest *rest; /* NULL: it has none of that */
 	struct slot slots[];        /* value_count, then what it has room for of its times, then the id */
 };
 _Static_assert(sizeof(struct instance) == 32, "a warm instance stays small");
 
 static inline size_t instance_room_bytes(const struct instance *instance) {
-	return ((instance->flags & INSTANCE_LIFE) != 0 ? sizeof(struct instance_life) : 0) +
-		((instance->flags & INSTANCE_WRITTEN) != 0 ? instance->value_count * sizeof(uint64_t) : 0);
+	return (instance->room >= ROOM_LIFE ? sizeof(struct instance_life) : 0) +
+		(instance->room >= ROOM_VALUES ? instance->value_count * sizeof(uint64_t) : 0);
 }
 
 static inline uint8_t *instance_id(const struct instance *instance) {
@@ -89,14 +89,14 @@ static inline struct bytes instance_id_bytes(const struct instance *instance) {
 
 /* NULL: nothing of it expires. */
 static inline struct instance_life *instance_life(const struct instance *instance) {
-	if ((instance->flags & INSTANCE_LIFE) != 0)
+	if (instance->room >= ROOM_LIFE)
 		return (struct instance_life *)(uintptr_t)(instance->slots + instance->value_count);
 	return instance->rest == NULL ? NULL : instance->rest->life;
 }
 
 /* When each value was last set; 0: not kept. NULL: none of them is. */
 static inline uint64_t *instance_written(const struct instance *instance) {
-	if ((instance->flags & INSTANCE_WRITTEN) != 0)
+	if (instance->room >= ROOM_VALUES)
 		return (uint64_t *)(uintptr_t)(instance_life(instance) + 1);
 	return instance->rest == NULL ? NULL : instance->rest->written_ms;
 }

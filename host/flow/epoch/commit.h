@@ -9,7 +9,9 @@ enum {
 	/* Appended epochs that the applier has not taken: a thousand small ones are nothing, so bytes count, too. */
 	EPOCHS_BEHIND_MAX = 1024,
 	BEHIND_MEMORY_PART = 16, /* of limits.memory_bytes */
-	TABLES_MEMORY_PART = 3,  /* the same for the applier's tables: a checkpoint is on its way, and will empty one */
+	/* Tenths of it for the applier's tables: a checkpoint is on its way, and will empty one. What budget.c gives the engine, the
+	 * block cache and the write buffers of a host of 512 MiB fits beside it. */
+	TABLES_MEMORY_TENTHS = 4,
 };
 
 enum committer_state { COMMITTER_IDLE, COMMITTER_CUTTING, COMMITTER_WRITING };

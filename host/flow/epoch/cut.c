@@ -48,7 +48,7 @@ static bool must_wait(const struct committer *committer, const struct store_figu
 	uint64_t applied = store_applied(flow->store);
 	if (committer->epoch > applied + EPOCHS_BEHIND_MAX || store_pressed(flow->store))
 		return true;
-	if (figures->table_bytes > flow->config->memory_bytes / TABLES_MEMORY_PART)
+	if (figures->table_bytes > flow->config->memory_bytes / 10 * TABLES_MEMORY_TENTHS)
 		return true;
 	return committer->epoch > applied + 1 &&
 		handed_behind(committer, applied) > flow->config->memory_bytes / BEHIND_MEMORY_PART;
@@ -65,7 +65,7 @@ static bool store_strained(const struct committer *committer, const struct store
 	const struct flow *flow = committer->flow;
 	const uint64_t memory = flow->config->memory_bytes / 4 * 3;
 	return figures->journal_untrimmed_bytes > figures->journal_bytes_max / 4 * 3 ||
-		figures->table_bytes > memory / TABLES_MEMORY_PART ||
+		figures->table_bytes > memory / 10 * TABLES_MEMORY_TENTHS ||
 		handed_behind(committer, store_applied(flow->store)) > memory / BEHIND_MEMORY_PART;
 }
 

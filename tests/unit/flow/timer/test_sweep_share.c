@@ -344,7 +344,7 @@ START_TEST(the_committer_says_that_the_store_falls_behind) {
 	all_due();
 	store_figures(store, &figures);
 	config.memory_bytes =
-		figures.table_bytes * TABLES_MEMORY_PART * 8 / 7; /* more than three quarters, less than all */
+		figures.table_bytes * 10 / TABLES_MEMORY_TENTHS * 8 / 7; /* more than three quarters, less than all */
 	input_put();
 	ck_assert_uint_eq(turns_take(), SWEEPS_BESIDE);
 	committed();
